@@ -1,0 +1,325 @@
+// Environment and `.env`, read and checked once at start, into one frozen, typed Config.
+
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { type Static, Type } from '@sinclair/typebox'
+import envSchema from 'env-schema'
+import type { QueueName } from './schemas/job.js'
+
+const day = 24 * 60 * 60 * 1000
+
+const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description })
+const count = (value: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: value, minimum, maximum, description })
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+const textOr = (value: string, description: string) => Type.String({ default: value, minLength: 1, description })
+const choice = <const T extends readonly string[]>(value: T[number], values: T, description: string) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: [...values], default: value, description })
+/** A comma-separated list. */
+const list = (description: string) =>
+  Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '', description })
+
+/** Every variable Jobgate reads. The order is that of `.env.example`. */
+export const Environment = Type.Object({
+  HOST: textOr('127.0.0.1', 'Address to listen on; the container sets 0.0.0.0.'),
+  PORT: count(3000, 0, 65535, 'Port to listen on; 0 takes a free one.'),
+  LOG_LEVEL: choice('info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'Least severe level that is logged.'),
+  ADMIN_API_KEY: text('The first key, with every scope. Unset: minted at first start, kept in DATA_DIR and printed once.'),
+  WORKERS_ENABLED: flag(false, 'Run jobs in this process too.'),
+  DATA_DIR: textOr('.jobgate', "The embedded Redis's data and the minted key."),
+
+  REDIS_URL: text('redis://, rediss:// or unix:// address of Redis. No REDIS_ variable at all: an embedded Redis.'),
+  REDIS_HOST: text('Host of Redis, instead of REDIS_URL.'),
+  REDIS_PORT: count(6379, 1, 65535, 'Port of Redis beside REDIS_HOST.'),
+  REDIS_USERNAME: text('ACL user, for every mode but the embedded one.'),
+  REDIS_PASSWORD: text('Password, for every mode but the embedded one.'),
+  REDIS_DB: count(0, 0, 1_000_000, 'Database number beside REDIS_HOST or REDIS_SENTINELS.'),
+  REDIS_CLUSTER_NODES: list('host:port list of a Redis Cluster.'),
+  REDIS_SENTINELS: list('host:port list of Sentinels.'),
+  REDIS_SENTINEL_NAME: textOr('mymaster', 'Name of the master that the Sentinels watch.'),
+  REDIS_SENTINEL_PASSWORD: text('Password of the Sentinels themselves.'),
+  REDIS_TLS: flag(false, 'TLS towards REDIS_HOST, REDIS_CLUSTER_NODES or REDIS_SENTINELS; rediss:// implies it.'),
+  REDIS_TLS_CA_FILE: text('PEM file of the authority that signed the certificate of Redis.'),
+  REDIS_SERVER_BINARY: text('Path of redis-server or valkey-server for the embedded Redis; unset: looked for in PATH.'),
+  QUEUE_PREFIX: Type.String({
+    default: 'jobgate',
+    pattern: '^[A-Za-z0-9_-]{1,64}$',
+    description: 'Namespace of every key in Redis; gateways and workers that belong together share it.',
+  }),
+
+  QUEUE_REMOVE_ON_COMPLETE: Type.Optional(count(0, 0, 100_000_000, 'Cap on kept completed jobs per queue, besides their age.')),
+  QUEUE_REMOVE_ON_FAIL: Type.Optional(count(0, 0, 100_000_000, 'Cap on kept failed jobs per queue, besides their age.')),
+  JOB_RETENTION_COMPLETED_MS: count(day, 1000, 366 * day, 'How long completed jobs can be read, in milliseconds.'),
+  JOB_RETENTION_FAILED_MS: count(7 * day, 1000, 366 * day, 'How long failed and cancelled jobs can be read, in milliseconds.'),
+  QUEUE_DEFAULT_ATTEMPTS: count(3, 1, 25, 'Attempts where a job type says nothing.'),
+  QUEUE_BACKOFF_DELAY: count(5000, 0, day, 'Backoff in milliseconds where a job type says nothing.'),
+  QUEUE_CONCURRENCY_DEFAULT: count(1, 1, 1000, 'Jobs at once per worker where no other variable applies.'),
+  QUEUE_CONCURRENCY_EMAIL: count(2, 1, 1000, 'E-mail jobs at once per worker.'),
+  QUEUE_CONCURRENCY_MEETING: count(1, 1, 1000, 'Meeting jobs at once per worker.'),
+  QUEUE_CONCURRENCY_EXTERNAL_API: count(1, 1, 1000, 'External API jobs at once per worker.'),
+  QUEUE_IDEMPOTENCY_TTL: count(86_400, 1, 31_622_400, 'Seconds an idempotency key is remembered.'),
+  QUEUE_MAX_JOB_AGE_HOURS: count(24, 1, 8784, 'A job due longer ago than this when it starts is failed with too_old.'),
+  QUEUE_MAX_WAITING_JOBS: count(100, 0, 1_000_000_000, 'Above this many waiting jobs a queue is unhealthy.'),
+  QUEUE_MAX_FAILED_JOBS: count(50, 0, 1_000_000_000, 'Above this many failed jobs a queue is unhealthy.'),
+  QUEUE_MAX_DEPTH: count(1_000_000, 1, 1_000_000_000, 'Above this many unfinished jobs in a queue a submission is refused.'),
+  DURABILITY: choice('memory', ['memory', 'fsync', 'replicated'], 'What a 2xx stands for: in Redis, on its disk, or on a replica too.'),
+  IDEMPOTENCY_REQUIRED: flag(false, 'Refuse submissions without an Idempotency-Key.'),
+  IDEMPOTENCY_STRICT: flag(false, 'Accept only the quoted form of the Idempotency-Key.'),
+
+  MAX_WAIT_MS: count(30_000, 0, 600_000, 'The longest wait that is granted, in milliseconds.'),
+  MAX_WAITERS: count(1000, 0, 1_000_000, 'Long polls at once per tenant and instance; beyond them the wait is not granted.'),
+  MAX_STREAMS: count(1000, 0, 1_000_000, 'Event streams at once per tenant and instance.'),
+  SHUTDOWN_DRAIN_MS: count(5000, 0, 600_000, 'How long it stays up but unready before it stops accepting.'),
+  SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are handed back.'),
+  TRUST_TRACE: flag(true, "Carry a caller's traceparent on; false starts a new trace."),
+  TRUST_PROXY: list('Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed.'),
+  RATE_LIMIT_MAX: count(600, 1, 1_000_000_000, 'Requests per window and API key; failed authentications per window and address.'),
+  RATE_LIMIT_WINDOW_MS: count(1000, 100, 86_400_000, 'Length of that window in milliseconds.'),
+  BODY_LIMIT_BYTES: count(1_048_576, 1024, 16_777_216, 'Largest JSON body.'),
+  BODY_TIMEOUT_MS: count(10_000, 100, 600_000, 'A JSON body has to arrive within this time.'),
+  NDJSON_LINE_BYTES: count(262_144, 1024, 1_048_576, 'Longest line of an NDJSON batch.'),
+  NDJSON_IDLE_MS: count(30_000, 100, 600_000, 'An NDJSON batch may pause this long between two chunks.'),
+  DATA_ENCRYPTION_KEY: text('32 bytes in base64: encrypts sensitive members of job data at rest. Several, comma-separated: the first encrypts, all decrypt.'),
+
+  SMTP_URL: text('smtp:// or smtps:// address of the mail server, with user and password if it asks for them.'),
+  MAIL_FROM: textOr('Jobgate <no-reply@localhost>', 'Sender of every e-mail.'),
+  SMTP_REQUIRE_TLS: flag(false, 'Refuse to send without TLS.'),
+  SMTP_MAX_CONNECTIONS: count(5, 1, 100, 'Connections to the mail server at once.'),
+  SMTP_RATE_PER_SECOND: count(0, 0, 100_000, 'Messages a second at most; 0 sets no limit.'),
+  SMTP_CONNECT_TIMEOUT_MS: count(10_000, 100, 600_000, 'Connecting to the mail server may take this long.'),
+  SMTP_SOCKET_TIMEOUT_MS: count(30_000, 100, 600_000, 'The mail server may stay silent this long.'),
+  EMAIL_TEMPLATE_DIR: text("Folder whose templates replace or join Jobgate's own."),
+  EMAIL_DEFAULT_LOCALE: choice('en', ['en', 'zh'], 'Language of an e-mail that names none.'),
+  EMAIL_LINK_HOSTS: list('Hosts that links in e-mails may point to; empty allows every host.'),
+  EMAIL_MESSAGE_ID_DOMAIN: text('Domain of the Message-ID; unset: that of MAIL_FROM.'),
+  EMAIL_ON_AMBIGUOUS: choice('retry', ['retry', 'fail'], 'What to do when the connection broke after the message was handed over.'),
+})
+type Environment = Static<typeof Environment>
+
+/** Which Redis to talk to, decided by the variables that are set. */
+export type RedisTarget =
+  | { kind: 'embedded'; dataDir: string; binary?: string }
+  | { kind: 'url'; url: string }
+  | { kind: 'host'; host: string; port: number }
+  | { kind: 'cluster'; nodes: HostPort[] }
+  | { kind: 'sentinel'; sentinels: HostPort[]; name: string; sentinelPassword?: string }
+
+export interface HostPort {
+  host: string
+  port: number
+}
+
+export interface RedisSettings {
+  target: RedisTarget
+  username?: string
+  password?: string
+  db: number
+  tls: boolean
+  tlsCa?: string
+  /** Prefix of every key: `{QUEUE_PREFIX}`, braces included, so that all keys share one Cluster slot. */
+  prefix: string
+}
+
+export type Config = Readonly<ReturnType<typeof toConfig>>
+
+/**
+ * Reads the environment and, for what it lacks, `.env` in `cwd`.
+ * Secrets may also come from files: `NAME_FILE` names a file that holds the value of `NAME`.
+ * Throws an Error with one readable line about every bad value.
+ */
+export const loadConfig = (env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): Config => {
+  const known = Object.keys(Environment.properties)
+  const given: Record<string, string> = {}
+  const sources = [readDotEnv(cwd), env]
+  for (const source of sources) {
+    for (const name of known) {
+      const value = source[name] ?? readSecretFile(name, source[`${name}_FILE`])
+      if (value !== undefined) given[name] = value
+    }
+  }
+  // An empty variable means the same as none, as in docker-compose's `${NAME:-}`.
+  for (const [name, value] of Object.entries(given)) if (value === '') delete given[name]
+  return Object.freeze(toConfig(validate(given)))
+}
+
+const readDotEnv = (cwd: string): Record<string, string | undefined> => {
+  try {
+    return parseEnv(readFileSync(resolve(cwd, '.env'), 'utf8')) as Record<string, string | undefined>
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new Error(`.env: cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  }
+}
+
+const readSecretFile = (name: string, path: string | undefined): string | undefined => {
+  if (!path) return undefined
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new Error(`${name}_FILE: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`)
+  }
+}
+
+const validate = (given: Record<string, string>): Environment => {
+  try {
+    return envSchema<Environment>({
+      schema: structuredClone(Environment),
+      data: given,
+      env: false,
+    })
+  } catch (error) {
+    const errors = (error as { errors?: { instancePath: string; message?: string; params?: Record<string, unknown> }[] }).errors
+    if (!errors) throw error
+    const lines = errors.map((each) => {
+      const allowed = each.params?.['allowedValues'] as string[] | undefined
+      return `${each.instancePath.slice(1)} ${each.message ?? 'is not valid'}${allowed ? `: ${allowed.join(', ')}` : ''}`
+    })
+    throw new Error(`Configuration: ${lines.join('; ')}`)
+  }
+}
+
+const toConfig = (env: Environment) => ({
+  host: env.HOST,
+  port: env.PORT,
+  logLevel: env.LOG_LEVEL,
+  adminApiKey: requireAdminKey(env.ADMIN_API_KEY),
+  workersEnabled: env.WORKERS_ENABLED,
+  dataDir: resolve(env.DATA_DIR),
+  /** Names this process in logs and worker records. */
+  instanceId: randomUUID().slice(0, 8),
+  redis: toRedisSettings(env),
+  queues: {
+    removeOnComplete: env.QUEUE_REMOVE_ON_COMPLETE,
+    removeOnFail: env.QUEUE_REMOVE_ON_FAIL,
+    retentionCompletedMs: env.JOB_RETENTION_COMPLETED_MS,
+    retentionFailedMs: env.JOB_RETENTION_FAILED_MS,
+    defaultAttempts: env.QUEUE_DEFAULT_ATTEMPTS,
+    defaultBackoffMs: env.QUEUE_BACKOFF_DELAY,
+    concurrency: {
+      email: env.QUEUE_CONCURRENCY_EMAIL,
+      meeting: env.QUEUE_CONCURRENCY_MEETING,
+      'external-api': env.QUEUE_CONCURRENCY_EXTERNAL_API,
+    } satisfies Record<QueueName, number>,
+    concurrencyDefault: env.QUEUE_CONCURRENCY_DEFAULT,
+    idempotencyTtlMs: env.QUEUE_IDEMPOTENCY_TTL * 1000,
+    maxJobAgeMs: env.QUEUE_MAX_JOB_AGE_HOURS * 3_600_000,
+    maxWaitingJobs: env.QUEUE_MAX_WAITING_JOBS,
+    maxFailedJobs: env.QUEUE_MAX_FAILED_JOBS,
+    maxDepth: env.QUEUE_MAX_DEPTH,
+    durability: env.DURABILITY,
+  },
+  idempotency: { required: env.IDEMPOTENCY_REQUIRED, strict: env.IDEMPOTENCY_STRICT },
+  http: {
+    maxWaitMs: env.MAX_WAIT_MS,
+    maxWaiters: env.MAX_WAITERS,
+    maxStreams: env.MAX_STREAMS,
+    shutdownDrainMs: env.SHUTDOWN_DRAIN_MS,
+    shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
+    trustTrace: env.TRUST_TRACE,
+    trustProxy: env.TRUST_PROXY,
+    rateLimitMax: env.RATE_LIMIT_MAX,
+    rateLimitWindowMs: env.RATE_LIMIT_WINDOW_MS,
+    bodyLimitBytes: env.BODY_LIMIT_BYTES,
+    bodyTimeoutMs: env.BODY_TIMEOUT_MS,
+    ndjsonLineBytes: env.NDJSON_LINE_BYTES,
+    ndjsonIdleMs: env.NDJSON_IDLE_MS,
+  },
+  /** AES-256 keys; the first encrypts, all decrypt. */
+  encryptionKeys: toEncryptionKeys(env.DATA_ENCRYPTION_KEY),
+  smtp: env.SMTP_URL
+    ? {
+        url: requireUrl('SMTP_URL', env.SMTP_URL, ['smtp:', 'smtps:']),
+        requireTls: env.SMTP_REQUIRE_TLS,
+        maxConnections: env.SMTP_MAX_CONNECTIONS,
+        ratePerSecond: env.SMTP_RATE_PER_SECOND,
+        connectTimeoutMs: env.SMTP_CONNECT_TIMEOUT_MS,
+        socketTimeoutMs: env.SMTP_SOCKET_TIMEOUT_MS,
+      }
+    : undefined,
+  email: {
+    from: env.MAIL_FROM,
+    templateDir: env.EMAIL_TEMPLATE_DIR,
+    defaultLocale: env.EMAIL_DEFAULT_LOCALE,
+    linkHosts: env.EMAIL_LINK_HOSTS,
+    messageIdDomain: env.EMAIL_MESSAGE_ID_DOMAIN,
+    onAmbiguous: env.EMAIL_ON_AMBIGUOUS,
+  },
+})
+
+const toRedisSettings = (env: Environment): RedisSettings => {
+  const chosen = [
+    env.REDIS_URL ? 'REDIS_URL' : null,
+    env.REDIS_HOST ? 'REDIS_HOST' : null,
+    env.REDIS_CLUSTER_NODES.length > 0 ? 'REDIS_CLUSTER_NODES' : null,
+    env.REDIS_SENTINELS.length > 0 ? 'REDIS_SENTINELS' : null,
+  ].filter((name) => name !== null)
+  if (chosen.length > 1) throw new Error(`Configuration: set only one of ${chosen.join(', ')}`)
+  const settings: RedisSettings = {
+    target: toRedisTarget(env),
+    db: env.REDIS_DB,
+    tls: env.REDIS_TLS,
+    prefix: `{${env.QUEUE_PREFIX}}`,
+  }
+  if (env.REDIS_USERNAME) settings.username = env.REDIS_USERNAME
+  if (env.REDIS_PASSWORD) settings.password = env.REDIS_PASSWORD
+  if (env.REDIS_TLS_CA_FILE) settings.tlsCa = readFileSync(env.REDIS_TLS_CA_FILE, 'utf8')
+  return settings
+}
+
+const toRedisTarget = (env: Environment): RedisTarget => {
+  if (env.REDIS_URL) {
+    requireUrl('REDIS_URL', env.REDIS_URL, ['redis:', 'rediss:', 'unix:'])
+    return { kind: 'url', url: env.REDIS_URL }
+  }
+  if (env.REDIS_HOST) return { kind: 'host', host: env.REDIS_HOST, port: env.REDIS_PORT }
+  if (env.REDIS_CLUSTER_NODES.length > 0) {
+    return { kind: 'cluster', nodes: toHostPorts('REDIS_CLUSTER_NODES', env.REDIS_CLUSTER_NODES) }
+  }
+  if (env.REDIS_SENTINELS.length > 0) {
+    const sentinels = toHostPorts('REDIS_SENTINELS', env.REDIS_SENTINELS)
+    const target: RedisTarget = { kind: 'sentinel', sentinels, name: env.REDIS_SENTINEL_NAME }
+    if (env.REDIS_SENTINEL_PASSWORD) target.sentinelPassword = env.REDIS_SENTINEL_PASSWORD
+    return target
+  }
+  const target: RedisTarget = { kind: 'embedded', dataDir: resolve(env.DATA_DIR) }
+  if (env.REDIS_SERVER_BINARY) target.binary = env.REDIS_SERVER_BINARY
+  return target
+}
+
+const toHostPorts = (name: string, entries: string[]): HostPort[] =>
+  entries.map((entry) => {
+    const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})\s*$/.exec(entry)
+    if (!match) throw new Error(`Configuration: ${name} is a comma-separated list of host:port, "${entry}" is not`)
+    return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) }
+  })
+
+const requireUrl = (name: string, value: string, protocols: string[]): string => {
+  let url: URL
+  try {
+    url = new URL(value)
+  } catch {
+    // The value may hold a password: it is not repeated.
+    throw new Error(`Configuration: ${name} is not an address`)
+  }
+  if (!protocols.includes(url.protocol)) throw new Error(`Configuration: ${name} has to start with ${protocols.join(' or ')}//`)
+  return value
+}
+
+const requireAdminKey = (key: string | undefined): string | undefined => {
+  if (key !== undefined && !/^[\x21-\x7e]{8,512}$/.test(key)) {
+    throw new Error('Configuration: ADMIN_API_KEY needs 8 to 512 visible ASCII characters')
+  }
+  return key
+}
+
+const toEncryptionKeys = (value: string | undefined): Buffer[] =>
+  (value ?? '')
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .map((part) => {
+      const key = Buffer.from(part.trim(), 'base64')
+      if (key.length !== 32) throw new Error('Configuration: DATA_ENCRYPTION_KEY holds keys of 32 bytes in base64')
+      return key
+    })

@@ -1,0 +1,187 @@
+// The two tables of everything that can go wrong: problems, which HTTP answers carry, and job errors, which attempts end with.
+
+/** One kind of HTTP failure. `title` is constant for a kind; `remedy` tells the caller what to do next. */
+export interface ProblemKind {
+  readonly status: number
+  readonly title: string
+  readonly remedy: string
+  /** Registered elsewhere: the full URI stands in for `/problems/{name}`. */
+  readonly type?: string
+}
+
+/** Every problem Jobgate answers with. The key is the name in `/problems/{name}`. */
+export const problems = {
+  'validation-failed': {
+    status: 400,
+    title: 'The request does not fit its schema',
+    remedy: 'Mend the members named in `errors`; the schema stands in /openapi.json.',
+  },
+  'malformed-body': {
+    status: 400,
+    title: 'The body cannot be read',
+    remedy: 'Send one complete UTF-8 JSON value, at most 64 levels deep, without `__proto__` or `constructor` members.',
+  },
+  'bad-request': {
+    status: 400,
+    title: 'The request is malformed',
+    remedy: 'Mend the request line, headers or query as `detail` says.',
+  },
+  'idempotency-key-invalid': {
+    status: 400,
+    title: 'The Idempotency-Key is not valid',
+    remedy: 'Send one Idempotency-Key header with 1 to 255 printable ASCII characters, best as a quoted string.',
+  },
+  'idempotency-key-missing': {
+    status: 400,
+    title: 'An Idempotency-Key is required',
+    remedy: 'Send an Idempotency-Key header that is unique to this piece of work, such as a UUID, and reuse it when you retry.',
+  },
+  'cursor-invalid': {
+    status: 400,
+    title: 'The cursor is not valid here',
+    remedy: 'Use `next` of the previous page unchanged and with the same filters, or start again without a cursor.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'An API key is required',
+    remedy: 'Send `Authorization: Bearer <key>` with a key that is known, unexpired and not revoked.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'The API key does not allow this',
+    remedy: 'Use a key with the scope or grant that `detail` names.',
+  },
+  'not-found': {
+    status: 404,
+    title: 'Not found',
+    remedy: 'Check the address and the id; finished jobs are kept only for their retention.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'The method is not allowed here',
+    remedy: 'Use one of the methods in the Allow header.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'None of the accepted media types can be served',
+    remedy: 'Accept the media type that the documentation of this route names.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request took too long to arrive',
+    remedy: 'Send headers and body without long pauses; the same Idempotency-Key is safe to send again.',
+  },
+  'job-finished': {
+    status: 409,
+    title: 'The job has already finished',
+    remedy: 'Read the job; a finished job can no longer be cancelled.',
+  },
+  'job-state-conflict': {
+    status: 409,
+    title: 'The state of the job does not allow this',
+    remedy: 'Read the job and act on the state it is in now.',
+  },
+  'request-in-progress': {
+    status: 409,
+    title: 'A request with this Idempotency-Key is still under way',
+    remedy: 'Send the same request again after the Retry-After seconds.',
+  },
+  'payload-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    remedy: 'Send less at once; many jobs go through /v1/jobs/batch as NDJSON.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The media type is not supported here',
+    remedy: 'Send the media type that the documentation of this route names, in UTF-8 and without content encoding.',
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: 'The Idempotency-Key was used for another payload',
+    remedy: 'Use a new key for new work; a retry has to repeat its payload exactly.',
+  },
+  'quota-exceeded': {
+    status: 429,
+    title: 'Too many requests',
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    remedy: 'Wait for the Retry-After seconds; RateLimit tells what is left.',
+  },
+  'internal-error': {
+    status: 500,
+    title: 'Jobgate failed',
+    remedy: 'Send the same request again with the same Idempotency-Key; report the requestId if it goes on.',
+  },
+  'queue-full': {
+    status: 503,
+    title: 'The queue is full',
+    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+  },
+  'redis-unavailable': {
+    status: 503,
+    title: 'The job store does not answer',
+    remedy: 'The outcome may be unknown. Send the same request with the same Idempotency-Key again after the Retry-After seconds.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Jobgate is overloaded',
+    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+  },
+  'shutting-down': {
+    status: 503,
+    title: 'This instance is stopping',
+    remedy: 'Send the same request again after the Retry-After seconds; another instance will answer.',
+  },
+} as const satisfies Record<string, ProblemKind>
+
+export type ProblemName = keyof typeof problems
+
+/** A failure that a client is to see: thrown by routes and guards, written by `plugins/problem-json`. */
+export interface ProblemDetails {
+  readonly problem: ProblemName
+  /** What happened and what to do, in public words: no internals, no secrets. */
+  readonly detail: string
+  /** One entry for every member at fault. */
+  readonly errors?: readonly FieldProblem[]
+  readonly retryAfterSeconds?: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Further members of the problem document. */
+  readonly extensions?: Readonly<Record<string, unknown>>
+}
+
+/** `pointer` is a JSON Pointer fragment to the offending member; outside the body, `in` and `parameter` say where. */
+export interface FieldProblem {
+  readonly pointer: string
+  readonly detail: string
+  readonly in?: 'query' | 'path' | 'header'
+  readonly parameter?: string
+}
+
+/** One kind of failed attempt. `retryable` says whether the same job may succeed later. */
+export interface JobErrorKind {
+  readonly retryable: boolean
+  readonly meaning: string
+}
+
+/** Every `error.code` a job can carry. */
+export const jobErrors = {
+  expired: { retryable: false, meaning: 'The job had not started when its expiresInMs ran out.' },
+  too_old: { retryable: false, meaning: 'The job was due longer ago than QUEUE_MAX_JOB_AGE_HOURS when it started.' },
+  cancelled: { retryable: false, meaning: 'A client cancelled the job.' },
+  timed_out: { retryable: true, meaning: 'One attempt took longer than timeoutMs.' },
+  not_configured: { retryable: false, meaning: 'The worker lacks the setting that the message names.' },
+  unknown_job_type: { retryable: false, meaning: 'The worker does not know this job type; gateway and workers run different versions.' },
+  invalid_data: { retryable: false, meaning: 'The stored data do not fit what the handler expects.' },
+  worker_lost: { retryable: false, meaning: 'The workers that ran the job died or stalled as often as is allowed.' },
+  handler_error: { retryable: true, meaning: 'The handler failed in a way it did not foresee; the log has the cause.' },
+  'smtp.recipient_refused': { retryable: false, meaning: 'The mail server refused the recipient for good (5xx).' },
+  'smtp.message_refused': { retryable: false, meaning: 'The mail server refused the message for good (5xx).' },
+  'smtp.mailbox_full': { retryable: true, meaning: 'The mailbox of the recipient is full.' },
+  'smtp.deferred': { retryable: true, meaning: 'The mail server asked to try again later (4xx), as greylisting does.' },
+  'smtp.authentication_failed': { retryable: false, meaning: 'The mail server refused the credentials in SMTP_URL.' },
+  'smtp.tls_required': { retryable: false, meaning: 'TLS is required and the mail server does not offer it.' },
+  'smtp.unreachable': { retryable: true, meaning: 'The mail server could not be reached.' },
+  'smtp.outcome_unknown': { retryable: true, meaning: 'The connection broke after the message was handed over; it may have been delivered.' },
+} as const satisfies Record<string, JobErrorKind>
+
+export type JobErrorCode = keyof typeof jobErrors
