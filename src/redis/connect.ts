@@ -59,6 +59,8 @@ export const openRedis = async ({ settings, log, share = false }: { settings: Re
       request ??= connect('request')
       return request
     },
+    /** Socket of the embedded server; undefined for other modes. */
+    socketPath: embedded?.socketPath,
     /** Settles when the embedded server ends unasked; never for other modes. */
     died: embedded?.died ?? new Promise<Error>(() => {}),
     async close() {
