@@ -101,6 +101,11 @@ export const problems = {
     title: 'The Idempotency-Key was used for another payload',
     remedy: 'Use a new key for new work; a retry has to repeat its payload exactly.',
   },
+  'headers-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    remedy: 'Send fewer or shorter headers, or a shorter address; 16 KiB are read at most.',
+  },
   'quota-exceeded': {
     status: 429,
     title: 'Too many requests',
@@ -180,6 +185,9 @@ export const jobErrors = {
   'smtp.deferred': { retryable: true, meaning: 'The mail server asked to try again later (4xx), as greylisting does.' },
   'smtp.authentication_failed': { retryable: false, meaning: 'The mail server refused the credentials in SMTP_URL.' },
   'smtp.tls_required': { retryable: false, meaning: 'TLS is required and the mail server does not offer it.' },
+  'smtp.session_refused': { retryable: false, meaning: 'The mail server refused to talk to this worker (5xx before any message).' },
+  'smtp.template_missing': { retryable: false, meaning: 'The worker lacks the template that the job names; gateway and workers read different template folders.' },
+  'smtp.interrupted': { retryable: true, meaning: 'The attempt was stopped before the message was handed over.' },
   'smtp.unreachable': { retryable: true, meaning: 'The mail server could not be reached.' },
   'smtp.outcome_unknown': { retryable: true, meaning: 'The connection broke after the message was handed over; it may have been delivered.' },
 } as const satisfies Record<string, JobErrorKind>

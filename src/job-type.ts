@@ -44,6 +44,8 @@ export interface AttemptMarker {
 /** What a handler is given besides its data. */
 export interface JobContext<K extends IntegrationName = never> {
   readonly jobId: string
+  /** When the job was accepted, in milliseconds since 1970: every attempt sees the same. */
+  readonly createdAt: number
   /** 1 for the first attempt. */
   readonly attempt: number
   readonly maxAttempts: number
