@@ -1,0 +1,41 @@
+// Reads what tap wrote and closes a test run with its one line of counts.
+
+import { readFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+
+/**
+ * The counts of one raw TAP file, from its last summary comment, such as `# { total: 3, pass: 2, fail: 1 }`.
+ * In: the text of the file. Out: null without a summary; todo counts as skipped.
+ */
+export const toCounts = (tap) => {
+  const summary = [...tap.matchAll(/^# \{ (total: \d+[^}]*) \}$/gm)].at(-1)?.[1]
+  if (summary === undefined) return null
+  const count = (name) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(summary)?.[1] ?? 0)
+  return { total: count('total'), passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
+}
+
+const readCounts = (path) => {
+  try {
+    return toCounts(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/**
+ * Prints `N passed, N failed, N skipped`, summed over raw TAP files.
+ * Returns 0 when all is well, 1 with a failure or without a single test, 2 when a file has no summary.
+ */
+export const printCounts = (paths) => {
+  const all = paths.map(readCounts)
+  const sum = (name) => all.reduce((total, each) => total + (each?.[name] ?? 0), 0)
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
+  if (all.includes(null)) return 2
+  return sum('failed') > 0 || sum('total') === 0 ? 1 : 0
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const paths = process.argv.slice(2)
+  process.exitCode = printCounts(paths.length > 0 ? paths : ['.tap/raw.tap'])
+}

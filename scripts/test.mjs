@@ -1,0 +1,44 @@
+// `npm test`: installs what a bare checkout lacks, runs tap, and closes with the line of counts.
+// `npm test -- test/submission/fingerprint.test.ts` runs single files or folders, without the coverage thresholds.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { printCounts } from './test-counts.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Where the raw TAP goes. */
+    output: { type: 'string', default: '.tap/raw.tap' },
+    /** Leaves the closing line to the caller, which sums several runs. */
+    'no-counts': { type: 'boolean', default: false },
+  },
+})
+
+const run = (file, args) => {
+  const { status, signal, error } = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' })
+  if (error) throw error
+  return signal ? 1 : (status ?? 1)
+}
+
+const installed = run('scripts/ensure-installed.mjs', ['--redis', '--build'])
+if (installed !== 0) {
+  if (!values['no-counts']) console.log('0 passed, 0 failed, 0 skipped')
+  process.exit(installed)
+}
+
+mkdirSync('.tap', { recursive: true })
+// A run that dies before its first test must not be counted by the file of the run before.
+rmSync(values.output, { force: true })
+const part = positionals.length > 0 ? ['--disable-coverage', '--allow-empty-coverage', '--allow-incomplete-coverage'] : []
+// Only `tap` as reporter prints plain lines when piped; the others redraw and repeat themselves.
+const reporter = process.stdout.isTTY ? 'base' : 'tap'
+const tap = run('node_modules/tap/dist/esm/run.mjs', ['run', `--reporter=${reporter}`, `--output-file=${values.output}`, ...part, ...positionals])
+const counts = values['no-counts'] ? 0 : printCounts([values.output])
+// tap's own code comes first: coverage below a threshold is in no count.
+process.exitCode = tap || counts
