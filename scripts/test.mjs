@@ -38,7 +38,13 @@ rmSync(values.output, { force: true })
 const part = positionals.length > 0 ? ['--disable-coverage', '--allow-empty-coverage', '--allow-incomplete-coverage'] : []
 // Only `tap` as reporter prints plain lines when piped; the others redraw and repeat themselves.
 const reporter = process.stdout.isTTY ? 'base' : 'tap'
-const tap = run('node_modules/tap/dist/esm/run.mjs', ['run', `--reporter=${reporter}`, `--output-file=${values.output}`, ...part, ...positionals])
+const tap = run('node_modules/tap/dist/esm/run.mjs', [
+  'run',
+  `--reporter=${reporter}`,
+  `--output-file=${values.output}`,
+  ...part,
+  ...positionals,
+])
 const counts = values['no-counts'] ? 0 : printCounts([values.output])
 // tap's own code comes first: coverage below a threshold is in no count.
 process.exitCode = tap || counts
