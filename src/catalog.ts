@@ -1,0 +1,25 @@
+// The explicit list of job types, and what is derived from their schemas.
+
+import type { JobType } from './job-type.js'
+import { sendMeetingInvitation } from './job-types/send-meeting-invitation.js'
+import { sendMeetingReminder } from './job-types/send-meeting-reminder.js'
+import { sendNotificationEmail } from './job-types/send-notification-email.js'
+import { sendPasswordResetEmail } from './job-types/send-password-reset-email.js'
+import { sendVerificationEmail } from './job-types/send-verification-email.js'
+
+/** Every job type Jobgate knows. A new one is listed here. */
+export const jobTypes: readonly JobType[] = [
+  sendVerificationEmail,
+  sendPasswordResetEmail,
+  sendNotificationEmail,
+  sendMeetingInvitation,
+  sendMeetingReminder,
+]
+
+/** Looks job types up by name. */
+export const createCatalog = (types: readonly JobType[] = jobTypes) => {
+  const byName = new Map(types.map((type) => [type.name, type]))
+  return { all: types, find: (name: string): JobType | undefined => byName.get(name) }
+}
+
+export type Catalog = ReturnType<typeof createCatalog>

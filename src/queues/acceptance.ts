@@ -1,0 +1,233 @@
+// Stores accepted submissions: idempotency key, depth, jobs, index and record in one atomic step in Redis.
+
+import type { Config } from '../config.js'
+import { createCoalescer } from '../redis/coalesce.js'
+import type { RedisClient } from '../redis/connect.js'
+import { classifyRedisError } from '../redis/failures.js'
+import { addJobFunctions } from './bullmq-scripts.js'
+import type { QueueKeys } from './queue-keys.js'
+
+/** One job to add. */
+export interface NewJob {
+  readonly id: string
+  readonly name: string
+  /** Milliseconds since 1970. */
+  readonly timestamp: number
+  /** The envelope as JSON. */
+  readonly data: string
+  /** BullMQ's options as JSON. */
+  readonly options: string
+  readonly kind: 'prioritized' | 'delayed' | 'parent'
+}
+
+/** One submission: its first job is the one that clients get; further ones are its children. */
+export interface Acceptance {
+  readonly queue: QueueKeys
+  readonly jobs: readonly [NewJob, ...NewJob[]]
+  /** Key of the sorted set that keeps the tenant's jobs in order, and the members to add. */
+  readonly indexKey: string
+  readonly indexMembers: readonly string[]
+  /** Absent when the client sent no idempotency key. */
+  readonly claim?: {
+    readonly key: string
+    /** 43 characters, base64url. */
+    readonly fingerprint: string
+    readonly ttlMs: number
+    /** What a replay is answered from; does not contain the fingerprint. */
+    readonly record: string
+  }
+}
+
+export type AcceptanceOutcome =
+  | { readonly kind: 'created' }
+  /** The key was used for the same payload: `record` is that of the first submission. */
+  | { readonly kind: 'replayed'; readonly record: string }
+  /** The key was used for another payload. */
+  | { readonly kind: 'reused' }
+  /** QUEUE_MAX_DEPTH is reached; nothing was stored. */
+  | { readonly kind: 'full' }
+
+/** Length of a fingerprint, which precedes the record in the value of a claim. */
+export const fingerprintChars = 43
+
+/** At most this many jobs go into one script, so that it blocks Redis for about two milliseconds. */
+const jobsPerScript = 64
+/** And about this many characters of data. */
+const charactersPerScript = 1_000_000
+
+/**
+ * Accepts submissions to one queue.
+ *
+ * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
+ * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
+ * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),
+ * 4 the queue's name with prefix; then for each submission: fingerprint ('' without claim), ttl in ms, record,
+ * number of index members, the members, number of jobs; then for each job: kind, id, name, timestamp, data, options.
+ * Returns one string for each submission: c created, r<record> replayed, x reused, f full.
+ *
+ * The record is written last: whatever fails before it leaves the key unused.
+ */
+const acceptScript = `
+${addJobFunctions}
+local base, depthMax, touch, qualifiedName = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local depth = redis.call('ZCARD', KEYS[4]) + redis.call('ZCARD', KEYS[5]) + redis.call('LLEN', KEYS[10]) + redis.call('ZCARD', KEYS[11])
+local prioritizedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9] }
+local delayedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[8] }
+local parentKeys = { KEYS[2], KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[8] }
+local decoded = {}
+local function optionsOf(json)
+  local options = decoded[json]
+  if not options then
+    options = cjson.decode(json)
+    decoded[json] = options
+  end
+  return options
+end
+
+local results = {}
+local at = 5
+for key = 12, #KEYS, 2 do
+  local indexKey, claimKey = KEYS[key], KEYS[key + 1]
+  local fingerprint, ttl, record, members = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local firstMember = at + 4
+  local count = tonumber(ARGV[firstMember + members])
+  local firstJob = firstMember + members + 1
+  at = firstJob + count * 6
+
+  local held = fingerprint ~= '' and redis.call('GET', claimKey)
+  if held then
+    if string.sub(held, 1, ${fingerprintChars}) == fingerprint then
+      if touch == '1' then redis.call('SET', claimKey, held, 'KEEPTTL') end
+      results[#results + 1] = 'r' .. string.sub(held, ${fingerprintChars + 1})
+    else
+      results[#results + 1] = 'x'
+    end
+  elseif depth + count > depthMax then
+    results[#results + 1] = 'f'
+  else
+    local parentKey, parentDependencies, parent
+    for job = firstJob, at - 1, 6 do
+      local kind, id = ARGV[job], ARGV[job + 1]
+      local arguments = { base, id, ARGV[job + 2], ARGV[job + 3], parentKey, parentDependencies, parent }
+      local add = { arguments, ARGV[job + 4], optionsOf(ARGV[job + 5]) }
+      if kind == 'prioritized' then
+        addPrioritizedJob(prioritizedKeys, add)
+      elseif kind == 'delayed' then
+        addDelayedJob(delayedKeys, add)
+      else
+        addParentJob(parentKeys, add)
+        parentKey = base .. id
+        parentDependencies = parentKey .. ':dependencies'
+        parent = { id = id, queueKey = qualifiedName, idof = true }
+      end
+    end
+    for member = firstMember, firstMember + members - 1 do redis.call('ZADD', indexKey, 0, ARGV[member]) end
+    if fingerprint ~= '' then redis.call('SET', claimKey, fingerprint .. record, 'PX', ttl) end
+    depth = depth + count
+    results[#results + 1] = 'c'
+  end
+end
+return results
+`
+
+type AcceptCommand = (keyCount: number, ...keysAndArguments: (string | number)[]) => Promise<string[]>
+
+/**
+ * `accept` stores one submission; those that arrive together share one script call.
+ * Rejects with the error of Redis: whether anything was written is then told by `classifyRedisError`.
+ * Resolves for `fsync` and `replicated` only once Redis confirms; too few confirmations reject as unknown.
+ */
+export const createAcceptance = ({
+  redis,
+  maxDepth,
+  durability,
+}: {
+  redis: RedisClient
+  maxDepth: number
+  durability: Config['queues']['durability']
+}) => {
+  redis.defineCommand('jobgateAccept', { lua: acceptScript })
+  const command = (redis as unknown as { jobgateAccept: AcceptCommand }).jobgateAccept.bind(redis)
+  const confirm = createConfirmation(redis, durability)
+
+  const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<AcceptanceOutcome[]> => {
+    const keys = [
+      queue.marker,
+      queue.meta,
+      queue.id,
+      queue.prioritized,
+      queue.delayed,
+      queue.completed,
+      queue.active,
+      queue.events,
+      queue.pc,
+      queue.wait,
+      queue.waitingChildren,
+    ]
+    const values: (string | number)[] = [queue.base, maxDepth, durability === 'memory' ? '0' : '1', queue.qualifiedName]
+    for (const acceptance of acceptances) {
+      keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
+      appendSubmission(values, acceptance)
+    }
+    const [results] = await Promise.all([command(keys.length, ...keys, ...values), confirm?.()])
+    return results.map(toOutcome)
+  }
+
+  // An error that is not one of Redis's availability may be the fault of one submission; ids make a second try harmless.
+  const coalesced = createCoalescer({ send, split: inScripts, isolate: (error) => classifyRedisError(error) === null })
+  return (acceptance: Acceptance): Promise<AcceptanceOutcome> => coalesced(acceptance.queue, acceptance)
+}
+
+export type Accept = ReturnType<typeof createAcceptance>
+
+/** Splits into groups that one script call can take. A single submission is never split, however large. */
+function* inScripts(all: readonly Acceptance[]): Generator<readonly Acceptance[]> {
+  let start = 0
+  let jobs = 0
+  let characters = 0
+  for (const [index, acceptance] of all.entries()) {
+    const more = acceptance.jobs.reduce((sum, job) => sum + job.data.length, 0)
+    if (index > start && (jobs + acceptance.jobs.length > jobsPerScript || characters + more > charactersPerScript)) {
+      yield all.slice(start, index)
+      start = index
+      jobs = 0
+      characters = 0
+    }
+    jobs += acceptance.jobs.length
+    characters += more
+  }
+  yield start === 0 ? all : all.slice(start)
+}
+
+const appendSubmission = (values: (string | number)[], { claim, indexMembers, jobs }: Acceptance) => {
+  values.push(claim?.fingerprint ?? '', claim?.ttlMs ?? 0, claim?.record ?? '', indexMembers.length, ...indexMembers, jobs.length)
+  for (const job of jobs) values.push(job.kind, job.id, job.name, job.timestamp, job.data, job.options)
+}
+
+const toOutcome = (result: string): AcceptanceOutcome => {
+  switch (result[0]) {
+    case 'c':
+      return { kind: 'created' }
+    case 'r':
+      return { kind: 'replayed', record: result.slice(1) }
+    case 'x':
+      return { kind: 'reused' }
+    default:
+      return { kind: 'full' }
+  }
+}
+
+/** Redis answers WAIT and WAITAOF with what it has after this long. */
+const confirmationTimeoutMs = 800
+
+/** Waits, on the connection that wrote, until the write is where the durability level wants it. */
+const createConfirmation = (redis: RedisClient, durability: Config['queues']['durability']): (() => Promise<void>) | undefined => {
+  if (durability === 'memory') return undefined
+  const command = durability === 'fsync' ? ['WAITAOF', '1', '0'] : ['WAIT', '1']
+  return async () => {
+    const [name, ...rest] = command as [string, ...string[]]
+    const reply = (await redis.call(name, ...rest, confirmationTimeoutMs)) as number | [number, number]
+    const confirmed = Array.isArray(reply) ? reply[0] : reply
+    if (confirmed < 1) throw new Error('ERR WAIT was not confirmed in time')
+  }
+}

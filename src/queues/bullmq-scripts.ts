@@ -1,0 +1,54 @@
+// BullMQ's own Lua for adding and reprocessing jobs, made callable from inside a larger script of ours.
+
+import { createRequire } from 'node:module'
+
+interface Script {
+  readonly name: string
+  readonly content: string
+}
+
+/** BullMQ's compiled scripts have no public entry point; its exact version is pinned. */
+const require = createRequire(import.meta.url)
+const loadScript = (name: string, keys: number): Script => {
+  const module = require(`bullmq/dist/cjs/scripts/${name}-${keys}.js`) as Record<string, Script>
+  return module[name] as Script
+}
+
+/** The two lines in which BullMQ 6.7.0 unpacks what its client packed; ours hands over Lua tables instead. */
+const unpackedArguments = 'cmsgpack.unpack(ARGV[1])'
+const unpackedOptions = 'cmsgpack.unpack(ARGV[3])'
+
+/**
+ * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
+ * Throws when BullMQ's text is not what this was written for, so that an upgrade fails at start and not in Redis.
+ */
+const toFunction = (name: string, content: string, replaced: readonly (readonly [string, string])[]): string => {
+  const body = replaced.reduce((text, [from, to]) => {
+    if (text.split(from).length !== 2) throw new Error(`BullMQ's script ${name} has changed: expected "${from}" once`)
+    return text.replace(from, to)
+  }, content)
+  return `local function ${name}(KEYS, ARGV)\n${body}\nend\n`
+}
+
+const addReplacements = [
+  [unpackedArguments, 'ARGV[1]'],
+  [unpackedOptions, 'ARGV[3]'],
+] as const
+
+/**
+ * Lua functions `addPrioritizedJob`, `addDelayedJob`, `addParentJob`: KEYS as in BullMQ's scripts of that name;
+ * ARGV[1] the table of arguments, ARGV[2] the data as JSON, ARGV[3] the table of options.
+ */
+export const addJobFunctions = [loadScript('addPrioritizedJob', 9), loadScript('addDelayedJob', 6), loadScript('addParentJob', 6)]
+  .map(({ name, content }) => toFunction(name, content, addReplacements))
+  .join('')
+
+/** Lua function `reprocessJob`, as BullMQ's script of that name. */
+export const reprocessJobFunction = toFunction('reprocessJob', loadScript('reprocessJob', 9).content, [])
+
+/** Lua function `releaseParentIfNoPendingDependencies`, as BullMQ's script of that name. */
+export const releaseParentFunction = toFunction(
+  'releaseParentIfNoPendingDependencies',
+  loadScript('releaseParentIfNoPendingDependencies', 2).content,
+  [],
+)

@@ -1,0 +1,22 @@
+// What is stored in a BullMQ job beside the handler's data.
+
+import type { Metadata } from '../schemas/job.js'
+
+/** The `data` member of a BullMQ job. Times are milliseconds since 1970. */
+export interface JobEnvelope {
+  data: unknown
+  tenant: string
+  correlationId: string
+  userId?: string
+  metadata?: Metadata
+  idempotencyKey?: string
+  /** One attempt may take this long. */
+  timeoutMs: number
+  runAt?: number
+  expiresAt?: number
+  /** This job stands for several; its children did the work. */
+  fanOut?: true
+  /** W3C trace context of the request that submitted the job. */
+  traceparent?: string
+  tracestate?: string
+}

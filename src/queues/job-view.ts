@@ -1,0 +1,98 @@
+// A stored job as clients see it: BullMQ's words translated, secrets masked.
+
+import type { JobError, JobState, JobView } from '../schemas/job.js'
+import type { JobEnvelope } from './job-envelope.js'
+import { decodeJobError } from './job-error.js'
+import { queueOfJobId } from './job-id.js'
+import { type ResolvedOptions, toPriority } from './job-options.js'
+import type { StoredJob, StoredState } from './read-jobs.js'
+import type { SensitiveData } from './sensitive-data.js'
+
+export interface ReadJobView {
+  readonly view: JobView
+  readonly tenant: string
+}
+
+const states: Readonly<Record<StoredState, JobState>> = {
+  completed: 'completed',
+  failed: 'failed',
+  delayed: 'delayed',
+  prioritized: 'waiting',
+  active: 'active',
+  waiting: 'waiting',
+  'waiting-children': 'waiting-children',
+  // Between two sets, as for a moment in a failover: it will be handed out again.
+  unknown: 'waiting',
+}
+
+const iso = (ms: number | string | null | undefined): string | null => (ms === null || ms === undefined ? null : new Date(Number(ms)).toISOString())
+
+/** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
+export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
+
+export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) => {
+  // Data of a type that this version does not know may hold secrets it cannot recognise.
+  const maskData = (type: string, data: unknown): unknown => sensitive.get(type)?.mask(data) ?? null
+
+  return {
+    /** A job that was read from Redis. */
+    ofStored(job: StoredJob): ReadJobView {
+      const envelope = JSON.parse(job.data) as JobEnvelope
+      const options = JSON.parse(job.options) as { attempts?: number }
+      const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
+      const state: JobState = job.state === 'failed' && error?.code === 'cancelled' ? 'cancelled' : states[job.state]
+      const scheduleId = job.scheduler ?? undefined
+      const view: JobView = {
+        id: job.id,
+        type: job.name,
+        queue: queueOfJobId(job.id) as JobView['queue'],
+        state,
+        data: maskData(job.name, envelope.data),
+        priority: toPriority(Number(job.priority)),
+        attempts: { made: Number(job.attemptsMade ?? 0), max: options.attempts ?? 1 },
+        progress: job.progress === null ? null : JSON.parse(job.progress),
+        result: state === 'completed' && job.returnvalue !== null ? JSON.parse(job.returnvalue) : null,
+        error,
+        userId: envelope.userId ?? null,
+        correlationId: envelope.correlationId,
+        metadata: envelope.metadata ?? {},
+        idempotencyKey: envelope.idempotencyKey ?? null,
+        ...(job.parentKey === null ? {} : { parentId: idOfKey(job.parentKey) }),
+        ...(scheduleId === undefined ? {} : { scheduleId }),
+        createdAt: iso(job.timestamp) as string,
+        runAt: iso(envelope.runAt),
+        startedAt: iso(job.processedOn),
+        finishedAt: iso(job.finishedOn),
+        expiresAt: iso(envelope.expiresAt),
+      }
+      return { view, tenant: envelope.tenant }
+    },
+
+    /** A job as it was in the moment of its acceptance: what the first answer, and every replay of it, says. */
+    ofAccepted(id: string, type: string, envelope: JobEnvelope, options: ResolvedOptions, createdAt: number, fanOut: boolean): JobView {
+      return {
+        id,
+        type,
+        queue: queueOfJobId(id) as JobView['queue'],
+        state: fanOut ? 'waiting-children' : options.runAt === undefined ? 'waiting' : 'delayed',
+        data: maskData(type, envelope.data),
+        priority: options.priority,
+        attempts: { made: 0, max: options.attempts },
+        progress: null,
+        result: null,
+        error: null,
+        userId: envelope.userId ?? null,
+        correlationId: envelope.correlationId,
+        metadata: envelope.metadata ?? {},
+        idempotencyKey: envelope.idempotencyKey ?? null,
+        createdAt: iso(createdAt) as string,
+        runAt: iso(options.runAt),
+        startedAt: null,
+        finishedAt: null,
+        expiresAt: iso(options.expiresAt),
+      }
+    },
+  }
+}
+
+export type JobViews = ReturnType<typeof createJobViews>
