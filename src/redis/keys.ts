@@ -15,6 +15,8 @@ export const createKeys = (prefix: string) => {
     marker: (jobId: string) => `${own}:marker:${jobId}`,
     /** Hash of API key id → record. */
     apiKeys: `${own}:api-keys`,
+    /** Hash of API key id → when it was last used, in milliseconds since 1970, to the minute. */
+    apiKeysUsed: `${own}:api-keys-used`,
     /** Published when a key changes. */
     apiKeysChanged: `${own}:api-keys-changed`,
     /** Published with a job id when a running job is to stop. */
@@ -27,6 +29,18 @@ export const createKeys = (prefix: string) => {
     workers: `${own}:workers`,
     /** Secret that signs cursors, shared by all instances. */
     cursorSecret: `${own}:cursor-secret`,
+    /** Lock of a vendor's thing that one worker at a time may write; `digest` of its name. */
+    lock: (digest: string) => `${own}:lock:${digest}`,
+    /** Calls counted against the limits of a vendor; completed by window length and number. */
+    vendorCalls: (vendor: string) => `${own}:vendor-calls:${vendor}`,
+    /** Messages lately sent to one phone number; keyed digest, so that the number cannot be guessed from it. */
+    smsNumber: (digest: string) => `${own}:sms-number:${digest}`,
+    /** When a job's text message was handed over. */
+    smsHandedOver: (jobId: string) => `${own}:sms-handed-over:${jobId}`,
+    /** Id of the record that one meeting was written to; `digest` of table and meeting. */
+    larkRecord: (digest: string) => `${own}:lark-record:${digest}`,
+    /** A token that a vendor sent us, encrypted. */
+    vendorToken: (name: string) => `${own}:vendor-token:${name}`,
   }
 }
 

@@ -1,0 +1,75 @@
+// What operators send and see of API keys, over HTTP and on the command line.
+
+import { type Static, Type } from '@sinclair/typebox'
+import { closed, Line, Nullable, StringEnum, Time } from '../schemas/common.js'
+import { queueNames } from '../schemas/job.js'
+import { Scope, scopes } from './grants.js'
+
+export const KeyId = Type.String({
+  pattern: '^[0-9A-Za-z]{1,32}$',
+  maxLength: 32,
+  description: 'The part of a key between `jg_` and its secret.',
+})
+const Tenant = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,63}$',
+  maxLength: 64,
+  description: 'Owner of jobs and idempotency keys: keys of one tenant see the same jobs, subject to their grants.',
+})
+const Scopes = Type.Array(Scope, { minItems: 1, maxItems: scopes.length, uniqueItems: true, description: 'What the key may do.' })
+const TypeNames = Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$', maxLength: 64 }), {
+  minItems: 1,
+  maxItems: 100,
+  uniqueItems: true,
+})
+const Queues = Type.Array(StringEnum(queueNames), { minItems: 1, maxItems: queueNames.length, uniqueItems: true })
+const typesText = 'Job types the key is limited to; null for all.'
+const queuesText = 'Queues the key is limited to; null for all.'
+const rateText = 'Requests per window in place of RATE_LIMIT_MAX; null for that.'
+
+/** A key as operators see it. Times are RFC 3339. */
+export const ApiKey = Type.Object(
+  {
+    id: KeyId,
+    name: Type.String({ description: 'What the operator called it.' }),
+    tenant: Type.String(),
+    scopes: Type.Array(Type.String(), { description: 'What the key may do.' }),
+    types: Nullable(Type.Array(Type.String()), { description: typesText }),
+    queues: Nullable(Type.Array(Type.String()), { description: queuesText }),
+    rateLimitMax: Nullable(Type.Integer(), { description: rateText }),
+    createdAt: Time(),
+    expiresAt: Nullable(Time(), { description: 'From then on the key is refused; null for never.' }),
+    rotatedAt: Nullable(Time(), { description: 'When it got its present secret, if that is not the first.' }),
+    previousValidUntil: Nullable(Time(), { description: 'Until when the secret before the latest rotation is accepted too.' }),
+    lastUsedAt: Nullable(Time(), { description: 'To the minute; null if it was never used.' }),
+  },
+  { $id: 'ApiKey', ...closed, description: 'An API key, without its secret.' },
+)
+export type ApiKey = Static<typeof ApiKey>
+export const ApiKeyRef = Type.Unsafe<ApiKey>(Type.Ref('ApiKey'))
+
+/** The answer that shows a secret, once. */
+export const ApiKeySecret = Type.Object(
+  {
+    key: Type.String({
+      description: 'The key in full. It is shown this once and cannot be read again.',
+      examples: ['jg_1vKp4Qa8ZtR2mXcD_…'],
+    }),
+    apiKey: ApiKeyRef,
+  },
+  { $id: 'ApiKeySecret', ...closed, description: 'An API key with its secret.' },
+)
+export const ApiKeySecretRef = Type.Unsafe<Static<typeof ApiKeySecret>>(Type.Ref('ApiKeySecret'))
+
+/** What an operator says of a key that is to be issued. */
+export const NewApiKey = Type.Object(
+  {
+    name: Line(100, { description: 'Says what the key is for.' }),
+    tenant: Type.Optional(Tenant),
+    scopes: Scopes,
+    types: Type.Optional(Nullable(TypeNames, { description: typesText })),
+    queues: Type.Optional(Nullable(Queues, { description: queuesText })),
+    rateLimitMax: Type.Optional(Nullable(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), { description: rateText })),
+    expiresAt: Type.Optional(Nullable(Time(), { description: 'Has to lie ahead; null or absent for never.' })),
+  },
+  { ...closed, examples: [{ name: 'Web shop', scopes: ['jobs:submit', 'jobs:read'], queues: ['email'] }] },
+)

@@ -1,0 +1,243 @@
+// Tells who calls from the key a request brings; known keys cost no Redis round trip, revoked ones end at once everywhere.
+
+import { performance } from 'node:perf_hooks'
+import type { Logger } from 'pino'
+import type { RedisClient } from '../redis/connect.js'
+import { classifyRedisError } from '../redis/failures.js'
+import type { Keys } from '../redis/keys.js'
+import { type ApiKeyRecord, createApiKeyRecords } from './api-key-records.js'
+import { firstPrincipal } from './first-key.js'
+import { type Principal, type Scope, scopes } from './grants.js'
+import { isSameDigest, toDigest, toDigestBytes, toKeyId } from './key-format.js'
+
+/** What a key turned out to be. `refused` covers unknown, revoked and forged keys alike. */
+export type Verification =
+  | { readonly kind: 'valid'; readonly principal: Principal }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'refused' }
+  /** Redis has to be asked and does not answer. */
+  | { readonly kind: 'unavailable' }
+
+interface KnownKey {
+  readonly id: string
+  readonly valid: Verification
+  readonly digest: Buffer
+  readonly previous: { readonly digest: Buffer; readonly validUntil: number } | null
+  /** Milliseconds since 1970; Infinity for never. */
+  readonly expiresAt: number
+}
+
+interface CacheEntry {
+  readonly key: KnownKey
+  /** On the monotonic clock: no record is used past this. */
+  readonly usableUntil: number
+  /** A use after this reads the record anew in the background, so that a busy key never waits for Redis. */
+  refreshAt: number
+}
+
+/** The longest a lost message can keep a revoked key alive. */
+const recordMs = 5000
+const refreshMs = 2500
+const refreshPauseMs = 500
+/** Bounds of memory: unknown ids are the caller's to choose, so they are remembered briefly and few. */
+const unknownMs = 2000
+const unknownMax = 10_000
+const knownMax = 10_000
+/** `lastUsedAt` is written at most this often per key and instance. */
+const touchMs = 60_000
+
+const refused: Verification = { kind: 'refused' }
+const expired: Verification = { kind: 'expired' }
+const unavailable: Verification = { kind: 'unavailable' }
+const firstKeyValid: Verification = { kind: 'valid', principal: firstPrincipal }
+/** Compared with when an id is unknown: that must take as long as a wrong secret. */
+const nobody = Buffer.alloc(32)
+
+/**
+ * Opens the API keys: verification with a cache, and issue, list, rotate, revoke.
+ * In: `redis` of the request side; `events`, a connection of its own that this subscribes on (closed by its opener);
+ * `firstKey`, the key with every scope; `now`, milliseconds since 1970; `elapsed`, a monotonic clock in milliseconds.
+ * Works without Redis from the start: the first key is valid, all others are `unavailable` until it answers.
+ */
+export const openApiKeys = (deps: {
+  redis: RedisClient
+  events: RedisClient
+  keys: Keys
+  log: Logger
+  firstKey?: string
+  now?: () => number
+  elapsed?: () => number
+}) => {
+  const { redis, events, keys, log, now = Date.now, elapsed = () => performance.now() } = deps
+  const records = createApiKeyRecords({ redis, keys, log, now })
+  const firstDigest = deps.firstKey === undefined ? null : toDigestBytes(toDigest(deps.firstKey))
+  const known = new Map<string, CacheEntry>()
+  const unknown = new Map<string, number>()
+  const reads = new Map<string, Promise<KnownKey | null>>()
+  const touched = new Map<string, number>()
+
+  /** Also lets go of reads under way: what they bring may be older than the change. */
+  const forget = (id: string) => {
+    known.delete(id)
+    unknown.delete(id)
+    reads.delete(id)
+  }
+
+  const forgetAll = () => {
+    known.clear()
+    unknown.clear()
+    reads.clear()
+  }
+
+  const remember = (id: string, key: KnownKey | null, readAt: number) => {
+    if (key === null) {
+      known.delete(id)
+      dropOldest(unknown, unknownMax)
+      unknown.set(id, readAt + unknownMs)
+      return
+    }
+    dropOldest(known, knownMax)
+    known.set(id, { key, usableUntil: readAt + recordMs, refreshAt: readAt + refreshMs })
+  }
+
+  /** Reads a record once for all who ask meanwhile. */
+  const read = (id: string): Promise<KnownKey | null> => {
+    const underWay = reads.get(id)
+    if (underWay) return underWay
+    const readAt = elapsed()
+    const started: Promise<KnownKey | null> = records
+      .read(id)
+      .then((record) => {
+        const key = record && toKnownKey(record)
+        if (reads.get(id) === started) remember(id, key, readAt)
+        return key
+      })
+      .finally(() => {
+        if (reads.get(id) === started) reads.delete(id)
+      })
+    reads.set(id, started)
+    return started
+  }
+
+  const find = (id: string): KnownKey | null | Promise<KnownKey | null> => {
+    const at = elapsed()
+    const entry = known.get(id)
+    if (entry && at < entry.usableUntil) {
+      if (at >= entry.refreshAt) {
+        entry.refreshAt = at + refreshPauseMs
+        read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
+      }
+      return entry.key
+    }
+    const unknownUntil = unknown.get(id)
+    if (unknownUntil !== undefined && at < unknownUntil) return null
+    return read(id)
+  }
+
+  const judge = (key: KnownKey | null, digest: Buffer): Verification => {
+    const current = isSameDigest(digest, key?.digest ?? nobody)
+    const before = isSameDigest(digest, key?.previous?.digest ?? nobody)
+    if (key === null || !(current || before)) return refused
+    const at = now()
+    if (at >= key.expiresAt) return expired
+    if (!current && at >= (key.previous?.validUntil ?? 0)) return refused
+    if (at - (touched.get(key.id) ?? 0) >= touchMs) touch(key.id, at)
+    return key.valid
+  }
+
+  const touch = (id: string, at: number) => {
+    dropOldest(touched, knownMax)
+    touched.set(id, at)
+    records.touch(id, at).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'the use of an API key was not noted'))
+  }
+
+  /**
+   * Tells who calls. In: the key as sent, at most 512 characters (the caller sees to that).
+   * Throws nothing that is to be expected: a Redis that fails is `unavailable`.
+   */
+  const verify = async (sent: string): Promise<Verification> => {
+    const digest = toDigestBytes(toDigest(sent))
+    if (firstDigest && isSameDigest(digest, firstDigest)) return firstKeyValid
+    const id = toKeyId(sent)
+    if (id === null) return refused
+    try {
+      const found = find(id)
+      return judge(found instanceof Promise ? await found : found, digest)
+    } catch (error) {
+      if (classifyRedisError(error) === null) throw error
+      return unavailable
+    }
+  }
+
+  const onMessage = (channel: string, id: string) => {
+    if (channel === keys.apiKeysChanged) forget(id)
+  }
+  events.on('message', onMessage)
+  // Messages of the time without a connection are lost.
+  events.on('ready', forgetAll)
+  let closed = false
+  events.subscribe(keys.apiKeysChanged).catch((error: Error) => {
+    if (!closed) log.warn({ error: error.message }, 'changes of API keys are not followed: they take effect within 5 s')
+  })
+
+  return {
+    verify,
+    issue: records.issue,
+    list: records.list,
+    /** As `createApiKeyRecords`; in effect on this instance before it returns. */
+    async rotate(id: string, options: { overlapMs: number }) {
+      try {
+        return await records.rotate(id, options)
+      } finally {
+        forget(id)
+      }
+    },
+    /** As `createApiKeyRecords`; in effect on this instance before it returns. */
+    async revoke(id: string) {
+      try {
+        return await records.revoke(id)
+      } finally {
+        forget(id)
+      }
+    },
+    /** Stops following changes and forgets what it knows. The connections stay open: they belong to their opener. */
+    async close() {
+      if (closed) return
+      closed = true
+      events.off('message', onMessage)
+      events.off('ready', forgetAll)
+      forgetAll()
+      if (events.status === 'ready') await events.unsubscribe(keys.apiKeysChanged)
+    },
+  }
+}
+
+export type ApiKeys = ReturnType<typeof openApiKeys>
+
+const knownScopes: ReadonlySet<string> = new Set(scopes)
+
+const toKnownKey = (record: ApiKeyRecord): KnownKey => ({
+  id: record.id,
+  valid: {
+    kind: 'valid',
+    principal: {
+      keyId: record.id,
+      name: record.name,
+      tenant: record.tenant,
+      scopes: new Set(record.scopes.filter((scope): scope is Scope => knownScopes.has(scope))),
+      types: record.types && new Set(record.types),
+      queues: record.queues && new Set(record.queues),
+      rateLimitMax: record.rateLimitMax,
+    },
+  },
+  digest: toDigestBytes(record.digest),
+  previous: record.previous && { digest: toDigestBytes(record.previous.digest), validUntil: record.previous.validUntil },
+  expiresAt: record.expiresAt ?? Number.POSITIVE_INFINITY,
+})
+
+/** Makes room for one more entry. A Map keeps the order of insertion. */
+const dropOldest = (map: Map<string, unknown>, entriesMax: number) => {
+  if (map.size < entriesMax) return
+  const oldest = map.keys().next()
+  if (!oldest.done) map.delete(oldest.value)
+}

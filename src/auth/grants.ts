@@ -1,0 +1,29 @@
+// Who calls and what they may do: scopes, and the job types and queues a key is limited to.
+
+import type { Static } from '@sinclair/typebox'
+import { StringEnum } from '../schemas/common.js'
+
+export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work'] as const
+
+/** What kind of act a key allows. `admin` implies all others; `work` is kept for remote workers. */
+export const Scope = StringEnum(scopes, { description: 'What kind of act a key allows; `admin` implies all others.' })
+export type Scope = Static<typeof Scope>
+
+/** Who calls. `null` stands for no limit: every type, every queue, the general rate limit. */
+export interface Principal {
+  readonly keyId: string
+  readonly name: string
+  readonly tenant: string
+  readonly scopes: ReadonlySet<Scope>
+  readonly types: ReadonlySet<string> | null
+  readonly queues: ReadonlySet<string> | null
+  /** Requests per window, in place of RATE_LIMIT_MAX. */
+  readonly rateLimitMax: number | null
+}
+
+/** Whether the key allows this kind of act. */
+export const hasScope = (principal: Principal, scope: Scope): boolean => principal.scopes.has(scope) || principal.scopes.has('admin')
+
+/** Whether the key may submit or see jobs of this type in this queue. What it may not see answers as if it did not exist. */
+export const maySee = (principal: Principal, { type, queue }: { type: string; queue: string }): boolean =>
+  (principal.types === null || principal.types.has(type)) && (principal.queues === null || principal.queues.has(queue))
