@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type Static, Type } from '@sinclair/typebox'
 import envSchema from 'env-schema'
-import type { QueueName } from './schemas/job.js'
 
 const day = 24 * 60 * 60 * 1000
 
@@ -20,6 +19,15 @@ const choice = <const T extends readonly string[]>(value: T[number], values: T, 
 /** A comma-separated list. */
 const list = (description: string) =>
   Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '', description })
+
+const listOr = (value: string, description: string) =>
+  Type.Unsafe<string[]>({ type: 'string', separator: ',', default: value, description })
+
+/** No default of its own: QUEUE_CONCURRENCY_DEFAULT stands in. */
+const concurrency = (what: string) =>
+  Type.Integer({ minimum: 1, maximum: 1000, description: `${what}; unset: QUEUE_CONCURRENCY_DEFAULT.` })
+/** A number without a default: unset means no cap. */
+const cap = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000_000, description }))
 
 /** Every variable Jobgate reads. The order is that of `.env.example`. */
 export const Environment = Type.Object({
@@ -49,16 +57,18 @@ export const Environment = Type.Object({
     description: 'Namespace of every key in Redis; gateways and workers that belong together share it.',
   }),
 
-  QUEUE_REMOVE_ON_COMPLETE: Type.Optional(count(0, 0, 100_000_000, 'Cap on kept completed jobs per queue, besides their age.')),
-  QUEUE_REMOVE_ON_FAIL: Type.Optional(count(0, 0, 100_000_000, 'Cap on kept failed jobs per queue, besides their age.')),
+  QUEUE_REMOVE_ON_COMPLETE: cap('Cap on kept completed jobs per queue, besides their age.'),
+  QUEUE_REMOVE_ON_FAIL: cap('Cap on kept failed jobs per queue, besides their age.'),
   JOB_RETENTION_COMPLETED_MS: count(day, 1000, 366 * day, 'How long completed jobs can be read, in milliseconds.'),
   JOB_RETENTION_FAILED_MS: count(7 * day, 1000, 366 * day, 'How long failed and cancelled jobs can be read, in milliseconds.'),
   QUEUE_DEFAULT_ATTEMPTS: count(3, 1, 25, 'Attempts where a job type says nothing.'),
   QUEUE_BACKOFF_DELAY: count(5000, 0, day, 'Backoff in milliseconds where a job type says nothing.'),
   QUEUE_CONCURRENCY_DEFAULT: count(1, 1, 1000, 'Jobs at once per worker where no other variable applies.'),
   QUEUE_CONCURRENCY_EMAIL: count(2, 1, 1000, 'E-mail jobs at once per worker.'),
-  QUEUE_CONCURRENCY_MEETING: count(1, 1, 1000, 'Meeting jobs at once per worker.'),
-  QUEUE_CONCURRENCY_EXTERNAL_API: count(1, 1, 1000, 'External API jobs at once per worker.'),
+  QUEUE_CONCURRENCY_MEETING: Type.Optional(concurrency('Meeting jobs at once per worker')),
+  QUEUE_CONCURRENCY_EXTERNAL_API: Type.Optional(concurrency('External API jobs at once per worker')),
+  WORKER_LOCK_MS: count(30_000, 1000, 3_600_000, 'A worker that does not renew its hold on a job for this long has lost it.'),
+  WORKER_STALLED_INTERVAL_MS: count(15_000, 500, 3_600_000, 'How often workers look for jobs that others have lost.'),
   QUEUE_IDEMPOTENCY_TTL: count(86_400, 1, 31_622_400, 'Seconds an idempotency key is remembered.'),
   QUEUE_MAX_JOB_AGE_HOURS: count(24, 1, 8784, 'A job due longer ago than this when it starts is failed with too_old.'),
   QUEUE_MAX_WAITING_JOBS: count(100, 0, 1_000_000_000, 'Above this many waiting jobs a queue is unhealthy.'),
@@ -95,6 +105,36 @@ export const Environment = Type.Object({
   EMAIL_LINK_HOSTS: list('Hosts that links in e-mails may point to; empty allows every host.'),
   EMAIL_MESSAGE_ID_DOMAIN: text('Domain of the Message-ID; unset: that of MAIL_FROM.'),
   EMAIL_ON_AMBIGUOUS: choice('retry', ['retry', 'fail'], 'What to do when the connection broke after the message was handed over.'),
+
+  STORAGE_AWS_REGION: text('Region of Amazon S3, such as eu-central-1. Set all four of REGION, BUCKET and the two keys, or none.'),
+  STORAGE_AWS_BUCKET: text('Bucket that recordings go to on Amazon S3.'),
+  STORAGE_AWS_ACCESS_KEY_ID: text('Access key id for Amazon S3.'),
+  STORAGE_AWS_SECRET_ACCESS_KEY: text('Secret access key for Amazon S3.'),
+  STORAGE_AWS_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
+  STORAGE_AWS_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
+  STORAGE_ALIYUN_REGION: text('Region of Aliyun OSS, such as cn-shanghai. Set all four of REGION, BUCKET and the two keys, or none.'),
+  STORAGE_ALIYUN_BUCKET: text('Bucket that recordings go to on Aliyun OSS.'),
+  STORAGE_ALIYUN_ACCESS_KEY_ID: text('Access key id for Aliyun OSS.'),
+  STORAGE_ALIYUN_SECRET_ACCESS_KEY: text('Secret access key for Aliyun OSS.'),
+  STORAGE_ALIYUN_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
+  STORAGE_ALIYUN_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
+  STORAGE_TENCENT_REGION: text('Region of Tencent COS, such as ap-guangzhou. Set all four of REGION, BUCKET and the two keys, or none.'),
+  STORAGE_TENCENT_BUCKET: text('Bucket that recordings go to on Tencent COS, with the APPID at its end.'),
+  STORAGE_TENCENT_ACCESS_KEY_ID: text('Access key id for Tencent COS.'),
+  STORAGE_TENCENT_SECRET_ACCESS_KEY: text('Secret access key for Tencent COS.'),
+  STORAGE_TENCENT_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
+  STORAGE_TENCENT_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
+
+  UPLOAD_MAX_BYTES: count(5_368_709_120, 1, 5_497_558_138_880, 'Largest recording that is uploaded.'),
+  UPLOAD_CONTENT_TYPES: listOr('video/*,audio/*,text/plain,text/vtt,application/octet-stream', 'Media types that are uploaded; a subtype may be *.'),
+  UPLOAD_PART_BYTES: count(8_388_608, 5_242_880, 536_870_912, 'Size of one part of an upload; about three parts are held in memory per upload.'),
+  UPLOAD_CONCURRENCY: count(1, 1, 1000, 'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.'),
+  UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'The source of a recording may stay silent this long.'),
+
+  OUTBOUND_ALLOW_HOSTS: list('Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.'),
+  OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
+  OUTBOUND_ALLOW_PRIVATE_HOSTS: list('host:port list that may be reached although private, by plain http too. For tests and demonstrations only.'),
+  OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Redirects that are followed while fetching.'),
 })
 type Environment = Static<typeof Environment>
 
@@ -199,10 +239,11 @@ const toConfig = (env: Environment) => ({
     defaultBackoffMs: env.QUEUE_BACKOFF_DELAY,
     concurrency: {
       email: env.QUEUE_CONCURRENCY_EMAIL,
-      meeting: env.QUEUE_CONCURRENCY_MEETING,
-      'external-api': env.QUEUE_CONCURRENCY_EXTERNAL_API,
-    } satisfies Record<QueueName, number>,
-    concurrencyDefault: env.QUEUE_CONCURRENCY_DEFAULT,
+      meeting: env.QUEUE_CONCURRENCY_MEETING ?? env.QUEUE_CONCURRENCY_DEFAULT,
+      'external-api': env.QUEUE_CONCURRENCY_EXTERNAL_API ?? env.QUEUE_CONCURRENCY_DEFAULT,
+    },
+    lockMs: env.WORKER_LOCK_MS,
+    stalledIntervalMs: env.WORKER_STALLED_INTERVAL_MS,
     idempotencyTtlMs: env.QUEUE_IDEMPOTENCY_TTL * 1000,
     maxJobAgeMs: env.QUEUE_MAX_JOB_AGE_HOURS * 3_600_000,
     maxWaitingJobs: env.QUEUE_MAX_WAITING_JOBS,
@@ -245,6 +286,26 @@ const toConfig = (env: Environment) => ({
     linkHosts: env.EMAIL_LINK_HOSTS,
     messageIdDomain: env.EMAIL_MESSAGE_ID_DOMAIN,
     onAmbiguous: env.EMAIL_ON_AMBIGUOUS,
+  },
+  storage: {
+    aws: toStorageSettings(env, 'AWS'),
+    aliyun: toStorageSettings(env, 'ALIYUN'),
+    tencent: toStorageSettings(env, 'TENCENT'),
+  },
+  upload: {
+    maxBytes: env.UPLOAD_MAX_BYTES,
+    /** Lower case. */
+    contentTypes: env.UPLOAD_CONTENT_TYPES.map((entry) => entry.trim().toLowerCase()),
+    partBytes: env.UPLOAD_PART_BYTES,
+    concurrency: env.UPLOAD_CONCURRENCY,
+    idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
+  },
+  outbound: {
+    /** Lower case; an entry that starts with a dot stands for a whole domain. */
+    allowHosts: env.OUTBOUND_ALLOW_HOSTS.map((entry) => entry.trim().toLowerCase()),
+    allowPorts: env.OUTBOUND_ALLOW_PORTS.map((entry) => requirePort('OUTBOUND_ALLOW_PORTS', entry)),
+    allowPrivateHosts: toHostPorts('OUTBOUND_ALLOW_PRIVATE_HOSTS', env.OUTBOUND_ALLOW_PRIVATE_HOSTS),
+    maxRedirects: env.OUTBOUND_MAX_REDIRECTS,
   },
 })
 
@@ -294,6 +355,40 @@ const toHostPorts = (name: string, entries: string[]): HostPort[] =>
     if (!match) throw new Error(`Configuration: ${name} is a comma-separated list of host:port, "${entry}" is not`)
     return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) }
   })
+
+/** One bucket of one provider. */
+export interface StorageSettings {
+  region: string
+  bucket: string
+  accessKeyId: string
+  secretAccessKey: string
+  endpoint: string | undefined
+  forcePathStyle: boolean
+}
+
+const toStorageSettings = (env: Environment, provider: 'AWS' | 'ALIYUN' | 'TENCENT'): StorageSettings | undefined => {
+  const region = env[`STORAGE_${provider}_REGION`]
+  const bucket = env[`STORAGE_${provider}_BUCKET`]
+  const accessKeyId = env[`STORAGE_${provider}_ACCESS_KEY_ID`]
+  const secretAccessKey = env[`STORAGE_${provider}_SECRET_ACCESS_KEY`]
+  const endpoint = env[`STORAGE_${provider}_ENDPOINT`]
+  const forcePathStyle = env[`STORAGE_${provider}_FORCE_PATH_STYLE`]
+  if (endpoint) requireUrl(`STORAGE_${provider}_ENDPOINT`, endpoint, ['http:', 'https:'])
+  if (region && bucket && accessKeyId && secretAccessKey) {
+    return { region, bucket, accessKeyId, secretAccessKey, endpoint, forcePathStyle }
+  }
+  const missing = Object.entries({ REGION: region, BUCKET: bucket, ACCESS_KEY_ID: accessKeyId, SECRET_ACCESS_KEY: secretAccessKey })
+    .filter(([, value]) => !value)
+    .map(([name]) => `STORAGE_${provider}_${name}`)
+  if (missing.length === 4 && !endpoint && !forcePathStyle) return undefined
+  throw new Error(`Configuration: STORAGE_${provider}_ is half set, it lacks ${missing.join(', ')}`)
+}
+
+const requirePort = (name: string, entry: string): number => {
+  const port = /^\s*\d{1,5}\s*$/.test(entry) ? Number(entry) : 0
+  if (port < 1 || port > 65_535) throw new Error(`Configuration: ${name} is a comma-separated list of ports, "${entry}" is not one`)
+  return port
+}
 
 const requireUrl = (name: string, value: string, protocols: string[]): string => {
   let url: URL
