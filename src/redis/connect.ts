@@ -1,34 +1,55 @@
 // Opens Redis in whichever mode is configured, and hands out connections by role.
 
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisSettings } from '../config.js'
+import { checkServer } from './check-server.js'
 import { openEmbeddedRedis } from './embedded.js'
 
 export type RedisClient = Redis | Cluster
 
 /** Roles differ in how long they wait: a request fails within its deadline, a worker never gives up. */
-type Role = 'request' | 'limiter' | 'worker' | 'events'
+export type RedisRole = 'request' | 'limiter' | 'worker' | 'events'
 
 /** At most one line in this time about errors of one connection: a lost Redis raises thousands. */
 const errorLogIntervalMs = 5000
 
-const roleOptions: Record<Role, RedisOptions> = {
-  request: { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 1000, connectTimeout: 1000, retryStrategy: () => 100 },
-  limiter: {
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
-    commandTimeout: 150,
-    connectTimeout: 500,
-    autoResendUnfulfilledCommands: false,
-    retryStrategy: () => 100,
-  },
-  worker: { maxRetriesPerRequest: null, retryStrategy: (times) => Math.min(50 * times, 500) },
-  events: { maxRetriesPerRequest: null, retryStrategy: (times) => Math.min(50 * times, 500) },
+/**
+ * `socketTimeout` ends a connection on which answers are due and nothing arrives, and a new one is made: a hung server and a
+ * dead network keep the socket open, and `commandTimeout` alone would send one command after another into the void.
+ * On the waiting side it has to exceed the longest blocking read, which BullMQ 6.7 caps at 10 s.
+ */
+const patientOptions: RedisOptions = {
+  maxRetriesPerRequest: null,
+  connectTimeout: 5000,
+  disconnectTimeout: 500,
+  maxLoadingRetryTime: 1000,
+  socketTimeout: 20_000,
+  retryStrategy: (times) => Math.min(50 * times, 500),
 }
 
-/** Commands timed out in a row after which a connection counts as hung and is made anew. */
-const timeoutsUntilReconnect = 3
+const hastyOptions: RedisOptions = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 1,
+  connectTimeout: 1000,
+  disconnectTimeout: 100,
+  maxLoadingRetryTime: 200,
+  retryStrategy: () => 100,
+}
+
+const roleOptions: Record<RedisRole, RedisOptions> = {
+  // Commands are sent again after a reconnect (ioredis's default): each of them is safe to repeat.
+  request: { ...hastyOptions, commandTimeout: 1000, socketTimeout: 1500 },
+  // Counting is not safe to repeat.
+  limiter: { ...hastyOptions, connectTimeout: 500, commandTimeout: 150, socketTimeout: 500, autoResendUnfulfilledCommands: false },
+  worker: patientOptions,
+  events: patientOptions,
+}
+
+/** A hung Sentinel would otherwise hold up the search for the master for ever. */
+const sentinelCommandTimeoutMs = 1000
+/** With 100 ms between them, the tries of one command end within its deadline even where none could be sent. */
+const hastyClusterTries = 8
 
 /**
  * Starts the embedded server if the settings ask for it; otherwise opens nothing until a role is asked for.
@@ -36,18 +57,16 @@ const timeoutsUntilReconnect = 3
  * Throws when the embedded server cannot start; an unreachable Redis is no error here, connections heal by themselves.
  */
 export const openRedis = async ({ settings, log, share = false }: { settings: RedisSettings; log: Logger; share?: boolean }) => {
+  const { target } = settings
   const embedded =
-    settings.target.kind === 'embedded'
-      ? await openEmbeddedRedis({ dataDir: settings.target.dataDir, binary: settings.target.binary, share, log })
-      : undefined
+    target.kind === 'embedded' ? await openEmbeddedRedis({ dataDir: target.dataDir, binary: target.binary, share, log }) : undefined
   const clients = new Set<RedisClient>()
   let request: RedisClient | undefined
 
   /** A new connection of the given role; closed by `close`. */
-  const connect = (role: Role): RedisClient => {
+  const connect = (role: RedisRole): RedisClient => {
     const client = createClient(settings, role, embedded?.socketPath)
-    logErrors(client, role, log)
-    if (role === 'request') reconnectWhenHung(client, log)
+    logErrors({ client, role, log, secrets: secretsOf(settings) })
     clients.add(client)
     return client
   }
@@ -56,7 +75,10 @@ export const openRedis = async ({ settings, log, share = false }: { settings: Re
     connect,
     /** The one shared connection of the request side. */
     get request(): RedisClient {
-      request ??= connect('request')
+      if (!request) {
+        request = connect('request')
+        checkServer(request, log)
+      }
       return request
     },
     /** Socket of the embedded server; undefined for other modes. */
@@ -73,21 +95,17 @@ export const openRedis = async ({ settings, log, share = false }: { settings: Re
 
 export type RedisConnections = Awaited<ReturnType<typeof openRedis>>
 
-const createClient = (settings: RedisSettings, role: Role, socketPath: string | undefined): RedisClient => {
+const createClient = (settings: RedisSettings, role: RedisRole, socketPath: string | undefined): RedisClient => {
   const { target } = settings
-  const credentials: RedisOptions = {}
-  if (settings.username) credentials.username = settings.username
-  if (settings.password) credentials.password = settings.password
-  const tls = settings.tls || (target.kind === 'url' && target.url.startsWith('rediss:'))
-  if (tls) credentials.tls = settings.tlsCa ? { ca: settings.tlsCa } : {}
-  const options: RedisOptions = { ...roleOptions[role], ...credentials }
+  const options: RedisOptions = { ...roleOptions[role], ...toCredentials(settings) }
+  const tls = settings.tlsCa ? { ca: settings.tlsCa } : {}
+  if (settings.tls) options.tls = tls
   switch (target.kind) {
     case 'embedded':
       return new Redis({ ...roleOptions[role], path: socketPath as string })
     case 'url': {
-      const { path, password, username, db } = parseUnixUrl(target.url)
-      if (path === undefined) return new Redis(target.url, options)
-      return new Redis({ ...options, ...(password ? { password } : {}), ...(username ? { username } : {}), path, db })
+      const { secure, ...address } = parseRedisUrl(target.url)
+      return new Redis({ ...options, ...address, ...(secure ? { tls } : {}) })
     }
     case 'host':
       return new Redis({ ...options, host: target.host, port: target.port, db: settings.db })
@@ -98,71 +116,75 @@ const createClient = (settings: RedisSettings, role: Role, socketPath: string | 
         sentinels: target.sentinels,
         name: target.name,
         ...(target.sentinelPassword ? { sentinelPassword: target.sentinelPassword } : {}),
-        failoverDetector: true,
+        ...(settings.tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
+        sentinelCommandTimeout: sentinelCommandTimeoutMs,
         sentinelRetryStrategy: (times) => Math.min(50 * times, 500),
-        ...(role === 'request' ? { socketTimeout: 3000 } : {}),
+        sentinelReconnectStrategy: () => 1000,
+        failoverDetector: true,
       })
     case 'cluster': {
-      const { enableOfflineQueue, retryStrategy, ...redisOptions } = options
-      const clusterOptions: ClusterOptions = {
+      const { enableOfflineQueue = true, retryStrategy, ...redisOptions } = options
+      return new Cluster(target.nodes, {
         redisOptions,
-        clusterRetryStrategy: retryStrategy as (times: number) => number,
-        slotsRefreshTimeout: 2000,
-        ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
-      }
-      return new Cluster(target.nodes, clusterOptions)
+        enableOfflineQueue,
+        clusterRetryStrategy: (times) => retryStrategy?.(times) ?? 500,
+        ...(enableOfflineQueue ? {} : { maxRedirections: hastyClusterTries }),
+        // A certificate names the host, so with TLS the name is not to be replaced by its address.
+        ...(settings.tls ? { dnsLookup: (host: string, done: (error: null, host: string) => void) => done(null, host) } : {}),
+      })
     }
   }
 }
 
-/** `unix:///path?db=1` with optional credentials; ioredis itself only knows bare paths. */
-const parseUnixUrl = (value: string) => {
-  if (!value.startsWith('unix:')) return {}
+const toCredentials = ({ username, password }: { username?: string; password?: string }): RedisOptions => ({
+  ...(username ? { username } : {}),
+  ...(password ? { password } : {}),
+})
+
+/**
+ * `redis://user:password@host:port/db`, the same with `rediss`, or `unix:///path?db=1`.
+ * ioredis would also take its own options from the query, and so let an address undo the limits of a role.
+ */
+const parseRedisUrl = (value: string) => {
   const url = new URL(value)
+  const credentials = toCredentials({ username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) })
+  const db = Number(url.searchParams.get('db') ?? 0)
+  if (url.protocol === 'unix:') return { ...credentials, path: decodeURIComponent(url.pathname), db, secure: false }
+  const host = url.hostname.replace(/^\[|\]$/g, '') || 'localhost'
   return {
-    path: decodeURIComponent(url.pathname),
-    username: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    db: Number(url.searchParams.get('db') ?? 0),
+    ...credentials,
+    host,
+    port: Number(url.port || 6379),
+    db: Number(url.pathname.slice(1) || db),
+    secure: url.protocol === 'rediss:',
   }
 }
 
-const logErrors = (client: RedisClient, role: Role, log: Logger) => {
+const secretsOf = ({ target, password }: RedisSettings): string[] => {
+  const raw = target.kind === 'url' ? new URL(target.url).password : ''
+  const sentinel = target.kind === 'sentinel' ? target.sentinelPassword : ''
+  return [password, raw, decodeURIComponent(raw), sentinel].filter((secret) => secret !== undefined && secret !== '') as string[]
+}
+
+const logErrors = (options: { client: RedisClient; role: RedisRole; log: Logger; secrets: string[] }) => {
+  const { client, role, log, secrets } = options
   let quietUntil = 0
   let unlogged = 0
-  client.on('error', (error: Error) => {
+  const note = (error: NodeJS.ErrnoException & { lastNodeError?: Error }) => {
     const now = Date.now()
     if (now < quietUntil) {
       unlogged++
       return
     }
-    log.warn({ role, error: error.message, unlogged }, 'redis connection error')
+    const text = [error.message || error.code, error.lastNodeError?.message].filter(Boolean).join(': ')
+    // Servers that lack a command repeat its arguments, and those of HELLO and AUTH hold the password.
+    const shown = secrets.reduce((shorter, secret) => shorter.replaceAll(secret, '***'), text)
+    log.warn({ role, error: shown, unlogged }, 'redis connection error')
     quietUntil = now + errorLogIntervalMs
     unlogged = 0
-  })
-}
-
-/** A hung server keeps its sockets open: `commandTimeout` alone would send every command into the void. */
-const reconnectWhenHung = (client: RedisClient, log: Logger) => {
-  if (!(client instanceof Redis)) return
-  let timeouts = 0
-  const sendCommand = client.sendCommand.bind(client)
-  client.sendCommand = ((command: Parameters<typeof sendCommand>[0], stream: Parameters<typeof sendCommand>[1]) => {
-    command.promise.then(
-      () => {
-        timeouts = 0
-      },
-      (error: Error) => {
-        if (error.message !== 'Command timed out') return
-        timeouts++
-        if (timeouts !== timeoutsUntilReconnect) return
-        log.warn('redis does not answer: reconnecting')
-        timeouts = 0
-        client.disconnect(true)
-      },
-    )
-    return sendCommand(command, stream)
-  }) as typeof client.sendCommand
+  }
+  client.on('error', note)
+  if (client instanceof Cluster) client.on('node error', note)
 }
 
 const closeClient = async (client: RedisClient) => {
@@ -170,10 +192,11 @@ const closeClient = async (client: RedisClient) => {
   const cut = setTimeout(() => client.disconnect(), 1000)
   try {
     if (client.status === 'ready') await client.quit()
-    else client.disconnect()
   } catch {
-    client.disconnect()
+    // Cut off while it was saying goodbye: closed all the same.
   } finally {
     clearTimeout(cut)
+    // Also after `quit`, which leaves the connections that follow the Sentinels open.
+    client.disconnect()
   }
 }

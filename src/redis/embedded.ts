@@ -71,7 +71,17 @@ export const openEmbeddedRedis = async (options: { dataDir: string; binary?: str
 
 type Server = Awaited<ReturnType<typeof startServer>>
 
-const toHandle = ({ server, dir, socketPath, release }: { server: Server; dir: string; socketPath: string; release: () => Promise<void> }) => {
+const toHandle = ({
+  server,
+  dir,
+  socketPath,
+  release,
+}: {
+  server: Server
+  dir: string
+  socketPath: string
+  release: () => Promise<void>
+}) => {
   let closing: Promise<void> | undefined
   const died = new Promise<Error>((resolve) => {
     server.ended.then(async ({ code }) => {

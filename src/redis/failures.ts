@@ -6,7 +6,17 @@ const refusedLocally = /^(Stream isn't writeable and enableOfflineQueue options 
 /** The command may have been carried out although no answer came. */
 const unknownLocally =
   /^(Command timed out|Connection is closed|Reached the max retries per request limit|Connection lost|Socket timeout|Cluster isn't ready|Too many Cluster redirections|ERR WAIT)/
-const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
+const networkCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
 
 /**
  * `refused`: Redis did not write anything. `unknown`: it may have. null: the error is not one of Redis's availability.
