@@ -6,7 +6,6 @@ import { type ProblemDetails, type ProblemKind, type ProblemName, problems } fro
 import { classifyRedisError } from '../redis/failures.js'
 import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
 import type { Problem } from '../schemas/problem.js'
-import { toLoggedError } from '../telemetry/logger.js'
 import { createRouteTable } from './route-table.js'
 
 export interface ProblemJsonOptions {
@@ -129,7 +128,7 @@ const createErrorLog = () => {
   let suppressed = 0
   return (error: unknown, request: FastifyRequest, details: ProblemDetails): void => {
     if (details.problem === 'internal-error') {
-      request.log.error({ err: toLoggedError(error), problem: details.problem }, 'request failed')
+      request.log.error({ err: error, problem: details.problem }, 'request failed')
       return
     }
     const outcome = problemDetailsOf(error) ? null : classifyRedisError(error)
@@ -143,7 +142,7 @@ const createErrorLog = () => {
       return
     }
     nextAt = now + redisLogIntervalMs
-    request.log.warn({ err: toLoggedError(error), outcome, suppressed }, 'redis failed a request')
+    request.log.warn({ err: error, outcome, suppressed }, 'redis failed a request')
     suppressed = 0
   }
 }
@@ -155,7 +154,12 @@ const problemJson = async (app: FastifyInstance, options: ProblemJsonOptions) =>
   app.addHook('onRoute', (route) => table.add(route.method, route.url))
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    if (request.raw.httpVersionMajor === 1 && request.raw.httpVersionMinor === 1 && request.headers.host === undefined) {
+      throw problem('bad-request', 'HTTP/1.1 requests need a Host header.')
+    }
   })
+  // Node answers an unknown Expect with a bare 417; ignoring it is allowed as well (RFC 9110, section 10.1.1).
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response))
 
   app.setErrorHandler((error, request, reply) => {
     const details = toProblemDetails(error, request.method)

@@ -1,0 +1,72 @@
+// Reads JSON bodies: UTF-8 only, no content encoding, bounded in size, depth and time.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { parseJson, toUtf8 } from '../schemas/json-text.js'
+import { problem } from './problem-json.js'
+
+export interface JsonBodyOptions {
+  /** A JSON body has to be complete within this time after its headers. */
+  readonly bodyTimeoutMs: number
+}
+
+const token = "[!#$%&'*+.^_`|~A-Za-z0-9-]+"
+/** RFC 9110, section 8.3: a media type and its parameters, nothing behind them. */
+const contentType = new RegExp(`^\\s*(${token}/${token})((?:\\s*;\\s*(?:${token}=(?:${token}|"[^"\\\\]*"))?)*)\\s*$`)
+const charset = /;\s*charset="?([^";\s]*)"?/gi
+const contentTypeLengthMax = 256
+
+/** The media type in lower case; undefined without a header, null when the header cannot be read or names a charset other than UTF-8. */
+export const readMediaType = (header: string | undefined): string | null | undefined => {
+  if (header === undefined) return undefined
+  const parts = header.length <= contentTypeLengthMax ? contentType.exec(header) : null
+  if (!parts) return null
+  for (const [, name = ''] of (parts[2] as string).matchAll(charset)) {
+    if (!/^(utf-8|utf8|us-ascii)$/i.test(name)) return null
+  }
+  return (parts[1] as string).toLowerCase()
+}
+
+const hasBody = ({ headers }: FastifyRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+
+const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions) => {
+  app.removeContentTypeParser('text/plain')
+
+  app.addHook('preParsing', async (request, reply, payload) => {
+    if (!hasBody(request)) return payload
+    const encoding = request.headers['content-encoding']
+    if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
+      throw problem('unsupported-media-type', 'Bodies are read without Content-Encoding only.', { headers: { 'accept-encoding': 'identity' } })
+    }
+    const mediaType = readMediaType(request.headers['content-type'])
+    if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type cannot be read, or names a charset other than UTF-8.')
+    if (mediaType === 'application/json') limitTime(request, reply, bodyTimeoutMs)
+    return payload
+  })
+
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    // Many clients announce JSON although they send nothing: where no body is asked for, that is none.
+    if (body.length === 0 && request.routeOptions.schema?.body === undefined) return done(null, undefined)
+    const text = toUtf8(body as Buffer)
+    if (text === null) return done(problem('malformed-body', 'The body is not UTF-8.'))
+    if (text === '') return done(problem('malformed-body', 'The body is empty although Content-Type announces JSON.'))
+    const parsed = parseJson(text)
+    return parsed.kind === 'value' ? done(null, parsed.value) : done(problem('malformed-body', parsed.detail))
+  })
+}
+
+/** Ends the reading of a body that drips: the error goes where Fastify listens while it reads. */
+const limitTime = ({ raw }: FastifyRequest, reply: FastifyReply, timeoutMs: number): void => {
+  if (raw.complete) return
+  const timer = setTimeout(() => {
+    if (reply.sent || raw.listenerCount('error') === 0) return
+    raw.emit('error', problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } }))
+  }, timeoutMs)
+  const clear = () => clearTimeout(timer)
+  raw.once('end', clear)
+  // A refused body is not read to its end.
+  reply.raw.once('close', clear)
+}
+
+export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json'] })
