@@ -13,7 +13,9 @@ const variable = /^(# )?([A-Z][A-Z0-9_]*)=(.*)$/
 const lines = readFileSync(join(root, '.env.example'), 'utf8').split('\n')
 const listed = lines.flatMap((line, index) => {
   const match = variable.exec(line)
-  return match ? [{ name: match[2] as string, value: match[3] as string, commented: match[1] !== undefined, above: lines[index - 1] ?? '' }] : []
+  return match
+    ? [{ name: match[2] as string, value: match[3] as string, commented: match[1] !== undefined, above: lines[index - 1] ?? '' }]
+    : []
 })
 const known = Object.entries<TSchema>(Environment.properties)
 const defaultOf = (schema: TSchema): string => (schema['default'] === undefined ? '' : String(schema['default']))

@@ -112,7 +112,10 @@ t.test('no cycles', async (t) => {
 })
 
 t.test('the check names file, line and offending pair', async (t) => {
-  const bad = parseSource('queues/bad.ts', "import t from 'node:os'\nimport { x } from '../routes/submit.js'\nimport Redis from 'ioredis'\n")
+  const bad = parseSource(
+    'queues/bad.ts',
+    "import t from 'node:os'\nimport { x } from '../routes/submit.js'\nimport Redis from 'ioredis'\n",
+  )
   t.same(floorFaults(bad), ['src/queues/bad.ts:2 queues → routes (routes/submit.ts)'])
   t.same(doorFaults(bad), ['src/queues/bad.ts:3 ioredis belongs in redis'])
   const worse = parseSource('outbound.ts', "export enum A { b }\nconst e = process.env.HOME\nexport const f = () => import('fastify')\n")
