@@ -20,6 +20,9 @@ const { values, positionals } = parseArgs({
   },
 })
 
+/** A folder stands for the tests in it, without their helpers. */
+const toFiles = (path) => (path.endsWith('.ts') ? path : `${path}/**/*.test.ts`)
+
 const run = (file, args) => {
   const { status, signal, error } = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' })
   if (error) throw error

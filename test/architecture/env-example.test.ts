@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { Environment } from '../../src/config.js'
-import { root } from './source-files.js'
+import { root } from '../helpers/source-files.js'
 
 /** `NAME=value` sets a default; `# NAME=` lists a variable that has none. */
 const variable = /^(# )?([A-Z][A-Z0-9_]*)=(.*)$/

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { missingEntries } from '../../scripts/complete-lockfile.mjs'
-import { root } from './source-files.js'
+import { root } from '../helpers/source-files.js'
 
 const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
 

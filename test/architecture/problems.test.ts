@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { type JobErrorKind, jobErrors, type ProblemKind, problems } from '../../src/errors.js'
-import { readSource } from './source-files.js'
+import { readSource } from '../helpers/source-files.js'
 
 const isSentence = (text: string) => /^[A-Z`].*[.]$/.test(text)
 
