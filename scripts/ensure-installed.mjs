@@ -111,7 +111,7 @@ const npm = (args) => {
   run(file, [...first, ...args], `npm ${args[0] === 'run' ? args.slice(0, 2).join(' ') : args[0]}`)
 }
 
-/** Quiet when it succeeds; otherwise its last words. */
+/** Quiet when it succeeds; otherwise the first lines, which name the cause. */
 const run = (file, args, name) => {
   const { status, error, stdout, stderr } = spawnSync(file, args, {
     cwd: root,
@@ -122,7 +122,7 @@ const run = (file, args, name) => {
   })
   if (status === 0) return
   const words = [stdout, stderr].map((text) => (text ?? '').trim()).filter(Boolean)
-  for (const text of words) console.error(text.split('\n').slice(-20).join('\n'))
+  for (const text of words) console.error(text.split('\n').slice(0, 15).join('\n'))
   throw new Error(`${name} failed${error ? `: ${error.message}` : ` with exit code ${status}`}`)
 }
 
