@@ -25,8 +25,12 @@ const say = (text = '') => console.log(text)
 const step = (text) => say(`${green('•')} ${text}`)
 const indent = (text, by) => text.replace(/^/gm, ' '.repeat(by))
 
+/** Settings for another Redis are blanked: the quick start touches nothing but its own. */
+const noOtherRedis = { REDIS_URL: '', REDIS_HOST: '', REDIS_CLUSTER_NODES: '', REDIS_SENTINELS: '' }
+
 const ensureInstalled = async (signal) => {
-  const child = spawn(process.execPath, ['scripts/ensure-installed.mjs', '--redis', '--build'], { stdio: 'inherit', signal })
+  const env = { ...process.env, ...noOtherRedis }
+  const child = spawn(process.execPath, ['scripts/ensure-installed.mjs', '--redis', '--build'], { stdio: 'inherit', env, signal })
   const [status] = await once(child, 'exit')
   if (status !== 0) throw new Error('the installation failed; see above')
 }
@@ -68,8 +72,6 @@ const startGateway = ({ host, port, dataDir, smtpUrl }) => {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const logPath = join(dataDir, 'gateway.log')
   const log = openSync(logPath, 'w', 0o600)
-  // Settings for another Redis are blanked: the quick start touches nothing but its own.
-  const noOtherRedis = { REDIS_URL: '', REDIS_HOST: '', REDIS_CLUSTER_NODES: '', REDIS_SENTINELS: '' }
   const child = spawn(process.execPath, ['--import', new URL('exit-with-parent.mjs', import.meta.url).href, 'dist/main.js', 'serve'], {
     env: {
       ...process.env,
