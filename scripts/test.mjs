@@ -46,7 +46,7 @@ const tap = run('node_modules/tap/dist/esm/run.mjs', [
   `--reporter=${reporter}`,
   `--output-file=${values.output}`,
   ...part,
-  ...positionals,
+  ...positionals.map(toFiles),
 ])
 const counts = values['no-counts'] ? 0 : printCounts([values.output])
 // tap's own code comes first: coverage below a threshold is in no count.
