@@ -1,0 +1,72 @@
+// Job type: reminds of a meeting, a given time before it.
+
+import { Type } from '@sinclair/typebox'
+import { deliverMail } from '../integrations/deliver-mail.js'
+import { toWhen } from '../integrations/mail-words.js'
+import { defineJobType } from '../job-type.js'
+import { closed, DurationMs, day, Link, MeetingId } from '../schemas/common.js'
+import { EmailLocale, EmailSent, httpsOnly, MeetingTime, MeetingTitle, orFanOut, Recipients, TimeZone } from '../schemas/email.js'
+import { futureProblems, linkProblems, recipientProblems, timeZoneProblems } from '../schemas/email-checks.js'
+import { gatherRecipients, requireRecipient, toRecipientJobs } from '../schemas/recipients.js'
+
+const SendMeetingReminderData = Type.Object(
+  {
+    to: Recipients,
+    meetingId: Type.Optional(MeetingId),
+    meetingTitle: MeetingTitle,
+    meetingTime: MeetingTime,
+    meetingUrl: Type.Optional(Link(httpsOnly)),
+    remindBeforeMs: DurationMs(0, 7 * day, 'How long before the meeting to send it, unless delayMs or runAt says otherwise.'),
+    timezone: Type.Optional(TimeZone),
+    locale: Type.Optional(EmailLocale),
+  },
+  closed,
+)
+
+/** As far ahead as a job can be delayed. */
+const dueAheadMsMax = 366 * day
+
+/** Sends one reminder, or one to each of a list of recipients. Not sent once the meeting has begun. */
+export const sendMeetingReminder = defineJobType({
+  name: 'send-meeting-reminder',
+  queue: 'email',
+  description: 'Reminds of a meeting remindBeforeMs before it starts, or at once when that time has passed.',
+  data: SendMeetingReminderData,
+  result: orFanOut(EmailSent),
+  example: {
+    to: 'user@example.com',
+    meetingId: 'weekly-2027-09-01',
+    meetingTitle: 'Weekly planning',
+    meetingTime: '2027-09-01T09:00:00.000Z',
+    meetingUrl: 'https://meet.example.com/weekly',
+    remindBeforeMs: 900_000,
+    timezone: 'Asia/Shanghai',
+  },
+  defaults: { attempts: 2, backoff: { type: 'fixed', delayMs: 5000 }, priority: 'normal', timeoutMs: 60_000 },
+  requires: ['smtp'],
+  check: ({ to, meetingTime, meetingUrl, remindBeforeMs, timezone }, { now, config }) => [
+    ...recipientProblems(to),
+    ...futureProblems('#/data/meetingTime', meetingTime, now),
+    ...(Date.parse(meetingTime) - remindBeforeMs > now + dueAheadMsMax
+      ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 366 days ahead' }]
+      : []),
+    ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.email.linkHosts),
+    ...timeZoneProblems('#/data/timezone', timezone),
+  ],
+  timing({ meetingTime, remindBeforeMs }, now) {
+    const start = Date.parse(meetingTime)
+    return { runAt: Math.max(now, start - remindBeforeMs), expiresAt: start }
+  },
+  fanOut: toRecipientJobs,
+  gather: gatherRecipients,
+  async run(data, ctx) {
+    const { templates, defaultLocale } = ctx.integrations.smtp
+    const locale = data.locale ?? defaultLocale
+    const mail = templates.render('meeting-reminder', locale, {
+      meetingTitle: data.meetingTitle,
+      when: toWhen(Date.parse(data.meetingTime), data.timezone ?? 'UTC', locale),
+      meetingUrl: data.meetingUrl ?? null,
+    })
+    return deliverMail({ ...mail, to: requireRecipient(data), template: 'meeting-reminder' }, ctx)
+  },
+})
