@@ -1,0 +1,51 @@
+// Reads the Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header, work in progress).
+
+import { hash } from 'node:crypto'
+
+export type IdempotencyKey =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'given'; readonly key: string }
+  | { readonly kind: 'invalid'; readonly detail: string }
+
+const keyCharsMax = 255
+const bare = /^[A-Za-z0-9._~:@/+=-]{1,255}$/
+/** An RFC 9651 String: printable ASCII, `\"` and `\\` as the only escapes; then parameters, which are ignored. */
+const quoted =
+  /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"((?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z0-9*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*|-?[0-9]+(?:\.[0-9]+)?|\?[01]|:[A-Za-z0-9+/=]*:))?)*)[ ]*$/
+
+/**
+ * The key of a request. `"abc"` and `abc` are one key; `strict` accepts the quoted form only.
+ * `rawHeaders` is Node's list of names and values: a header sent twice is refused.
+ */
+export const parseIdempotencyKey = (value: string | string[] | undefined, rawHeaders: readonly string[], strict: boolean): IdempotencyKey => {
+  if (value === undefined) return { kind: 'absent' }
+  if (Array.isArray(value) || isRepeated(rawHeaders)) return { kind: 'invalid', detail: 'Idempotency-Key was sent more than once.' }
+  const text = value.trim()
+  if (!text.startsWith('"')) {
+    if (strict) return { kind: 'invalid', detail: 'Idempotency-Key has to be a quoted string, such as "8e03978e-40d5-43dd-bc93-6894a57f9324".' }
+    if (!bare.test(text)) return { kind: 'invalid', detail: invalidBare }
+    return { kind: 'given', key: text }
+  }
+  const match = quoted.exec(text)
+  if (!match) return { kind: 'invalid', detail: 'Idempotency-Key is not a well-formed quoted string of printable ASCII characters.' }
+  const key = (match[1] as string).replace(/\\(["\\])/g, '$1')
+  if (key.length === 0 || key.length > keyCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key has to hold 1 to 255 characters.' }
+  return { kind: 'given', key }
+}
+
+const invalidBare = 'Idempotency-Key has to hold 1 to 255 characters; unquoted it may use letters, digits and . _ ~ : @ / + = - only.'
+
+const isRepeated = (rawHeaders: readonly string[]): boolean => {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if ((rawHeaders[at] as string).length === 15 && (rawHeaders[at] as string).toLowerCase() === 'idempotency-key') count++
+  }
+  return count > 1
+}
+
+/** Which names a key lives among: keys that a batch derives from its header never equal a client's own. */
+export type KeySpace = 'key' | 'batch'
+
+/** What Redis sees instead of a key: SHA-256 of tenant, space and key; 43 characters, base64url. */
+export const digestIdempotencyKey = (tenant: string, space: KeySpace, key: string): string =>
+  hash('sha256', JSON.stringify([tenant, space, key]), 'base64url')

@@ -1,0 +1,176 @@
+// Takes one submission from payload to queue, exactly once for each idempotency key.
+
+import type { Catalog } from '../catalog.js'
+import type { Config } from '../config.js'
+import type { FieldProblem } from '../errors.js'
+import type { JobType } from '../job-type.js'
+import { type Accept, type Acceptance, fingerprintChars, type NewJob } from '../queues/acceptance.js'
+import type { JobEnvelope } from '../queues/job-envelope.js'
+import { childJobId, mintJobId } from '../queues/job-id.js'
+import { toIndexMember } from '../queues/job-index.js'
+import { type ResolvedOptions, resolveOptions, toStoredOptions } from '../queues/job-options.js'
+import type { JobViews } from '../queues/job-view.js'
+import type { QueueKeys } from '../queues/queue-keys.js'
+import type { SensitiveData } from '../queues/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+import type { JobOptions, JobView, Metadata, QueueName } from '../schemas/job.js'
+import { fingerprint } from './fingerprint.js'
+import { digestIdempotencyKey, type KeySpace } from './idempotency-key.js'
+import { decodeRecord, encodeRecord, type IdempotencyRecord } from './idempotency-record.js'
+
+/** A body of POST /v1/jobs that fits its schema. */
+export interface Submission {
+  readonly type: string
+  readonly data: unknown
+  readonly options?: JobOptions
+  readonly userId?: string
+  readonly correlationId?: string
+  readonly metadata?: Metadata
+}
+
+/** Who submits, and under which key. */
+export interface SubmitContext {
+  readonly tenant: string
+  readonly key?: { readonly key: string; readonly space: KeySpace }
+  readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
+}
+
+export type SubmitOutcome =
+  /** `view` is what the first answer said, whether this is the first or a repeat. */
+  | { readonly kind: 'accepted'; readonly view: JobView; readonly replayed: boolean }
+  /** The key was used for another payload. */
+  | { readonly kind: 'reused' }
+  | { readonly kind: 'full' }
+  /** What the schema cannot see is wrong. */
+  | { readonly kind: 'invalid'; readonly errors: readonly FieldProblem[] }
+
+interface Deps {
+  readonly accept: Accept
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly keys: Keys
+  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly redis: RedisClient
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly views: JobViews
+}
+
+/**
+ * Submits one job. Claim, depth check, add and record are one step in Redis, so no crash can fall between them.
+ * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
+ */
+export const createSubmit = (deps: Deps) => {
+  const { accept, catalog, config, keys, queueKeys, redis, sensitive, views } = deps
+
+  const knownTenants = new Set<string>()
+  /** Tenants are listed for the duty that forgets finished jobs. */
+  const rememberTenant = (tenant: string) => {
+    if (knownTenants.has(tenant)) return
+    knownTenants.add(tenant)
+    redis.sadd(keys.tenants, tenant).catch(() => knownTenants.delete(tenant))
+  }
+
+  /** The earlier outcome of a key, for payloads that were fine when they came first and no longer are, such as a meeting that has begun. */
+  const replayOf = async (claimKey: string, print: string): Promise<IdempotencyRecord | undefined> => {
+    const held = await redis.get(claimKey)
+    return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
+  }
+
+  return async (submission: Submission, { tenant, key, trace }: SubmitContext): Promise<SubmitOutcome> => {
+    const type = catalog.find(submission.type) as JobType
+    const now = Date.now()
+    const claim = key && {
+      key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
+      fingerprint: fingerprint('submit', submission),
+    }
+    const toEnvelope = (jobId: string, options: ResolvedOptions): JobEnvelope => ({
+      data: submission.data,
+      tenant,
+      correlationId: submission.correlationId ?? toCorrelationId(jobId),
+      timeoutMs: options.timeoutMs,
+      ...(submission.userId === undefined ? {} : { userId: submission.userId }),
+      ...(submission.metadata === undefined ? {} : { metadata: submission.metadata }),
+      ...(key === undefined || key.space === 'batch' ? {} : { idempotencyKey: key.key }),
+      ...(options.runAt === undefined ? {} : { runAt: options.runAt }),
+      ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
+      ...trace,
+    })
+    /** The first answer, from what the record kept and the request repeats. */
+    const replay = (record: IdempotencyRecord, replayed = true): SubmitOutcome => {
+      const options = { ...record.options, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs: 0 } as const
+      const view = views.ofAccepted(record.jobId, type.name, toEnvelope(record.jobId, options), options, record.createdAt, record.fanOut)
+      return { kind: 'accepted', view, replayed }
+    }
+
+    const resolved = resolveOptions(type, submission.data, submission.options ?? {}, config.queues, now)
+    const errors = [
+      ...(type.check?.(submission.data, { now, config }) ?? []),
+      ...(resolved.kind === 'refused' ? resolved.errors : []),
+    ]
+    if (errors.length > 0 || resolved.kind === 'refused') {
+      const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
+      return earlier ? replay(earlier) : { kind: 'invalid', errors }
+    }
+
+    const { options } = resolved
+    const jobId = mintJobId(type.queue)
+    const children = type.fanOut?.(submission.data) ?? null
+    const fanOut = children !== null
+    const envelope = toEnvelope(jobId, options)
+    const outcome = await accept({
+      queue: queueKeys[type.queue],
+      jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
+      indexKey: keys.jobIndex(tenant),
+      indexMembers: [toIndexMember(now, jobId)],
+      ...(claim
+        ? { claim: { ...claim, ttlMs: config.queues.idempotencyTtlMs, record: encodeRecord({ jobId, createdAt: now, options, fanOut }) } }
+        : {}),
+    })
+    switch (outcome.kind) {
+      case 'created':
+        rememberTenant(tenant)
+        return { kind: 'accepted', view: views.ofAccepted(jobId, type.name, envelope, options, now, fanOut), replayed: false }
+      case 'replayed': {
+        const record = decodeRecord(outcome.record)
+        // Our own id: the connection broke after the first try was carried out, and the client library sent it again.
+        return replay(record, record.jobId !== jobId)
+      }
+      default:
+        return outcome
+    }
+  }
+}
+
+export type Submit = ReturnType<typeof createSubmit>
+
+/** Minted from the job id, so that a replay mints the same. */
+const toCorrelationId = (jobId: string): string => `c${jobId.slice(jobId.indexOf('_'))}`
+
+const toJobs = (
+  jobId: string,
+  type: JobType,
+  envelope: JobEnvelope,
+  options: ResolvedOptions,
+  now: number,
+  children: readonly unknown[] | null,
+  sensitive: ReadonlyMap<string, SensitiveData>,
+): Acceptance['jobs'] => {
+  const seal = sensitive.get(type.name)?.seal ?? ((data: unknown) => data)
+  const plainKind = options.runAt === undefined ? 'prioritized' : 'delayed'
+  const stored = toStoredOptions(options, now)
+  const toJob = (id: string, kind: NewJob['kind'], content: JobEnvelope): NewJob => ({
+    id,
+    kind,
+    name: type.name,
+    timestamp: now,
+    data: JSON.stringify({ ...content, data: seal(content.data) } satisfies JobEnvelope),
+    options: stored,
+  })
+  if (!children) return [toJob(jobId, plainKind, envelope)]
+  const { idempotencyKey: _own, ...shared } = envelope
+  // The parent only gathers: it is due as soon as its children are finished.
+  const { runAt: _due, ...atOnce } = options
+  const parent = { ...toJob(jobId, 'parent', { ...envelope, fanOut: true }), options: toStoredOptions(atOnce, now) }
+  return [parent, ...children.map((data, index) => toJob(childJobId(jobId, index), plainKind, { ...shared, data }))]
+}

@@ -1,0 +1,24 @@
+// Remembers outside the attempt what was begun or done with a vendor that cannot de-duplicate.
+
+import type { AttemptMarker } from '../job-type.js'
+import type { RedisClient } from '../redis/connect.js'
+
+type Stored = { state: 'begun' } | { state: 'done'; result: unknown }
+
+/** `ttlMs` is at least as long as failed jobs can be retried. Every call rejects with the error of Redis. */
+export const createAttemptMarker = (redis: RedisClient, key: string, ttlMs: number): AttemptMarker => {
+  const write = async (value: Stored) => {
+    await redis.set(key, JSON.stringify(value), 'PX', ttlMs)
+  }
+  return {
+    async read() {
+      const text = await redis.get(key)
+      return text === null ? { state: 'none' } : (JSON.parse(text) as Stored)
+    },
+    begin: () => write({ state: 'begun' }),
+    done: (result) => write({ state: 'done', result }),
+    async clear() {
+      await redis.del(key)
+    },
+  }
+}

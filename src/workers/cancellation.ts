@@ -1,0 +1,91 @@
+// Ends running attempts: a client's cancellation from any instance, a time limit, a lost lock, a shutdown.
+
+import type { Logger } from 'pino'
+import type { QueueKeys } from '../queues/queue-keys.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+
+/** Why an attempt's signal fired. */
+export type StopReason = 'cancelled' | 'timed_out' | 'lock_lost' | 'shutdown'
+
+/** A running attempt. */
+interface Running {
+  readonly queue: QueueKeys
+  readonly controller: AbortController
+}
+
+/** The mark of a cancelled job is looked at this often, for messages that were lost. */
+const lookIntervalMs = 5000
+/** A cancellation may arrive before the worker has seen the job it is about: it is remembered this long. */
+const rememberMs = 60_000
+const rememberedMax = 10_000
+
+/** Listens for cancellations until closed. `subscriber` becomes a subscriber connection; `redis` reads the marks. */
+export const openCancellation = async ({
+  subscriber,
+  redis,
+  keys,
+  log,
+}: {
+  subscriber: RedisClient
+  redis: RedisClient
+  keys: Keys
+  log: Logger
+}) => {
+  const running = new Map<string, Running>()
+  const recent = new Map<string, number>()
+
+  const stop = (jobId: string, reason: StopReason) => running.get(jobId)?.controller.abort(reason)
+
+  const remember = (jobId: string) => {
+    const now = Date.now()
+    for (const [id, at] of recent) {
+      if (now - at < rememberMs && recent.size < rememberedMax) break
+      recent.delete(id)
+    }
+    recent.set(jobId, now)
+  }
+
+  subscriber.on('message', (_channel: string, jobId: string) => {
+    remember(jobId)
+    stop(jobId, 'cancelled')
+  })
+  subscriber.subscribe(keys.cancelled).catch((error: Error) => {
+    log.warn({ error: error.message }, 'not subscribed to cancellations; running jobs are looked at instead')
+  })
+
+  const look = async () => {
+    const all = [...running]
+    const marks = await Promise.all(all.map(([id, { queue }]) => redis.hexists(queue.job(id), 'defa')))
+    for (const [index, [id]] of all.entries()) if (marks[index]) stop(id, 'cancelled')
+  }
+  const timer = setInterval(() => {
+    if (running.size === 0) return
+    look().catch((error: Error) => log.warn({ error: error.message }, 'looking for cancelled jobs failed; the next look follows'))
+  }, lookIntervalMs)
+
+  return {
+    /** Registers an attempt; its signal fires at once when the job has just been cancelled. */
+    begin(jobId: string, queue: QueueKeys): AbortController {
+      const controller = new AbortController()
+      running.set(jobId, { queue, controller })
+      if (recent.has(jobId)) controller.abort('cancelled' satisfies StopReason)
+      return controller
+    },
+    end(jobId: string) {
+      running.delete(jobId)
+      recent.delete(jobId)
+    },
+    stop,
+    stopAll(reason: StopReason) {
+      for (const id of running.keys()) stop(id, reason)
+    },
+    running: () => running.size,
+    close() {
+      clearInterval(timer)
+      subscriber.disconnect()
+    },
+  }
+}
+
+export type Cancellation = Awaited<ReturnType<typeof openCancellation>>

@@ -1,0 +1,28 @@
+// Tells every instance that this worker lives and which job types it can serve.
+
+import type { Logger } from 'pino'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+import { heartbeatTtlMs, type WorkerInstance } from '../queues/worker-instances.js'
+
+const intervalMs = heartbeatTtlMs / 3
+
+/** Writes at once and then at intervals until closed; closing takes the entry away. */
+export const openHeartbeat = ({ redis, keys, log, instance }: { redis: RedisClient; keys: Keys; log: Logger; instance: WorkerInstance }) => {
+  const value = JSON.stringify(instance)
+  const beat = async () => {
+    await redis.multi().set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs).zadd(keys.workers, Date.now(), instance.id).exec()
+  }
+  const beatSafely = () => {
+    beat().catch((error: Error) => log.warn({ error: error.message }, 'heartbeat was not written; the next one follows'))
+  }
+  beatSafely()
+  const timer = setInterval(beatSafely, intervalMs)
+  return {
+    async close() {
+      clearInterval(timer)
+      if (redis.status !== 'ready') return
+      await redis.multi().del(keys.worker(instance.id)).zrem(keys.workers, instance.id).exec()
+    },
+  }
+}

@@ -1,0 +1,191 @@
+// One attempt of one job: limits checked, handler run under a signal, its outcome translated for BullMQ.
+
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq'
+import type { Logger } from 'pino'
+import type { Catalog } from '../catalog.js'
+import type { Config } from '../config.js'
+import { type JobErrorCode, jobErrors } from '../errors.js'
+import { type IntegrationName, type Integrations, integrationVariables } from '../integrations/open-integrations.js'
+import { fail, type JobContext, type JobOutcome, type JobType, retry } from '../job-type.js'
+import type { JobEnvelope } from '../queues/job-envelope.js'
+import { encodeJobError } from '../queues/job-error.js'
+import type { QueueKeys } from '../queues/queue-keys.js'
+import type { SensitiveData } from '../queues/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+import { createAttemptMarker } from './attempt-marker.js'
+import type { Cancellation, StopReason } from './cancellation.js'
+import { gatherChildren } from './gather-children.js'
+
+/** A handler that was told to stop may take this long to end; then the attempt ends without it. */
+const obeyMs = 1000
+/** Longest line in a job's own log. */
+const logLineCharsMax = 2000
+/** A job that keeps asking to come back later is failed like any other after this many times. */
+const deferralsMax = 200
+/** A job may be handed out this often beyond its finished attempts, that is, after workers died or stalled with it. */
+const lostRunsMax = 4
+
+interface Deps {
+  readonly cancellation: Cancellation
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly integrations: Integrations
+  readonly keys: Keys
+  readonly log: Logger
+  readonly redis: RedisClient
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  /** Told about every attempt that ends. */
+  readonly onAttempt?: (attempt: { type: string; queue: string; outcome: string; code: string | null; durationMs: number }) => void
+}
+
+/**
+ * Makes BullMQ's processor for one queue.
+ * Resolves with the handler's result; throws UnrecoverableError for good, an Error to be retried,
+ * DelayedError and WaitingError for jobs that were handed back.
+ */
+export const createRunJob = (deps: Deps, queue: QueueKeys) => {
+  const { cancellation, config, log, redis } = deps
+
+  return async (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
+    const id = job.id as string
+    const envelope = job.data
+    const startedAt = Date.now()
+    const attempt = job.attemptsMade + 1
+    const line = log.child({
+      jobId: id,
+      type: job.name,
+      queue: queue.queue,
+      attempt,
+      correlationId: envelope.correlationId,
+      ...(envelope.traceparent ? { trace_id: envelope.traceparent.slice(3, 35) } : {}),
+    })
+    const controller = cancellation.begin(id, queue)
+    try {
+      const outcome = await attemptJob(job, controller, line)
+      const stopped = controller.signal.aborted ? (controller.signal.reason as StopReason) : null
+      const end = await settle(job, token as string, outcome, stopped)
+      const durationMs = Date.now() - startedAt
+      const code = end.kind === 'completed' ? null : end.code
+      line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
+      deps.onAttempt?.({ type: job.name, queue: queue.queue, outcome: end.kind, code, durationMs })
+      if (end.kind === 'completed') return end.result
+      throw end.error
+    } finally {
+      cancellation.end(id)
+    }
+  }
+
+  /** How an attempt ends for BullMQ. */
+  type End =
+    | { kind: 'completed'; result: unknown }
+    | { kind: 'failed' | 'retrying' | 'deferred' | 'handed-back'; code: string; error: Error }
+
+  async function settle(job: Job<JobEnvelope>, token: string, outcome: JobOutcome, stopped: StopReason | null): Promise<End> {
+    if (outcome.kind === 'done') return { kind: 'completed', result: outcome.result }
+    if (stopped === 'cancelled') return toFailed('cancelled', 'The job was cancelled by a client.')
+    if (stopped === 'shutdown') {
+      await job.moveToWait(token)
+      return { kind: 'handed-back', code: 'shutdown', error: new WaitingError() }
+    }
+    if (outcome.kind === 'fail') return toFailed(outcome.code, outcome.message)
+    if (outcome.kind === 'defer') {
+      const deferrals = await redis.hincrby(queue.job(job.id as string), 'jg:deferrals', 1)
+      if (deferrals <= deferralsMax) {
+        await job.moveToDelayed(Date.now() + Math.max(1, Math.round(outcome.afterMs)), token)
+        return { kind: 'deferred', code: outcome.code, error: new DelayedError() }
+      }
+    }
+    const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
+    return { kind: last ? 'failed' : 'retrying', code: outcome.code, error: withoutStack(new Error(encodeJobError(outcome.code, outcome.message))) }
+  }
+
+  async function attemptJob(job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
+    const type = deps.catalog.find(job.name)
+    if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
+    const refused = await refuseToStart(job)
+    if (refused) return refused
+    if (job.data.fanOut) return gatherChildren(job, type)
+    const missing = missingIntegration(type, deps.integrations)
+    if (missing) return fail('not_configured', `Set ${missing} where the workers run.`)
+    return runHandler(type, job, controller, line)
+  }
+
+  /** Limits that forbid an attempt; the usual case costs no round trip. */
+  async function refuseToStart(job: Job<JobEnvelope>): Promise<JobOutcome | null> {
+    const now = Date.now()
+    const { runAt, expiresAt, fanOut } = job.data
+    const key = queue.job(job.id as string)
+    if (job.attemptsStarted - job.attemptsMade > 1) {
+      const deferrals = Number((await redis.hget(key, 'jg:deferrals')) ?? 0)
+      if (job.attemptsStarted - job.attemptsMade - deferrals > lostRunsMax + 1) return fail('worker_lost', jobErrors.worker_lost.meaning)
+    }
+    if (job.attemptsMade > 0 || fanOut) return null
+    const isExpired = expiresAt !== undefined && now > expiresAt
+    const isTooOld = now - Math.max(job.timestamp, runAt ?? 0) > config.queues.maxJobAgeMs
+    if (!isExpired && !isTooOld) return null
+    // A client that retries a job by hand wants it now, however old it is.
+    if (await redis.hexists(key, 'jg:retriedOn')) return null
+    return isExpired ? fail('expired', jobErrors.expired.meaning) : fail('too_old', jobErrors.too_old.meaning)
+  }
+
+  async function runHandler(type: JobType, job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
+    const logged: Promise<unknown>[] = []
+    const ctx: JobContext<IntegrationName> = {
+      jobId: job.id as string,
+      createdAt: job.timestamp,
+      attempt: job.attemptsMade + 1,
+      maxAttempts: job.opts.attempts ?? 1,
+      signal: controller.signal,
+      log: (text) => {
+        logged.push(
+          job.log(text.slice(0, logLineCharsMax)).catch((error: Error) => line.warn({ error: error.message }, 'a line of the job log was lost')),
+        )
+      },
+      progress: (value) => job.updateProgress(value),
+      marker: createAttemptMarker(redis, deps.keys.marker(job.id as string), config.queues.retentionFailedMs),
+      integrations: deps.integrations as JobContext<IntegrationName>['integrations'],
+    }
+    const timer = setTimeout(() => controller.abort('timed_out' satisfies StopReason), job.data.timeoutMs)
+    try {
+      const data = deps.sensitive.get(type.name)?.open(job.data.data)
+      const outcome = await Promise.race([type.run(data, ctx), disobedience(controller.signal)])
+      await Promise.all(logged)
+      return outcome
+    } catch (error) {
+      if (controller.signal.aborted) return stoppedOutcome(controller.signal.reason as StopReason)
+      line.error({ err: error }, 'the handler failed unexpectedly')
+      return retry('handler_error', jobErrors.handler_error.meaning)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+const stoppedOutcome = (reason: StopReason): JobOutcome =>
+  reason === 'timed_out' ? retry('timed_out', jobErrors.timed_out.meaning) : retry('handler_error', `The attempt was stopped: ${reason}.`)
+
+/** Settles a while after the signal fired, for handlers that do not obey it. */
+const disobedience = (signal: AbortSignal): Promise<JobOutcome> =>
+  new Promise((resolve) => {
+    const give = () => setTimeout(() => resolve(stoppedOutcome(signal.reason as StopReason)), obeyMs).unref()
+    if (signal.aborted) give()
+    else signal.addEventListener('abort', give, { once: true })
+  })
+
+const toFailed = (code: JobErrorCode, message: string) => ({
+  kind: 'failed' as const,
+  code,
+  error: withoutStack(new UnrecoverableError(encodeJobError(code, message))),
+})
+
+/** Expected outcomes have no stack worth keeping; BullMQ would store this file's own. */
+const withoutStack = <E extends Error>(error: E): E => {
+  error.stack = ''
+  return error
+}
+
+const missingIntegration = (type: JobType, integrations: Integrations): string | undefined => {
+  const missing = (type.requires as readonly IntegrationName[]).find((name) => !integrations[name])
+  return missing && integrationVariables[missing]
+}

@@ -1,0 +1,120 @@
+// BullMQ workers for every queue, started and drained together; each process tells the others what it can do.
+
+import { hostname } from 'node:os'
+import { Worker } from 'bullmq'
+import type { Logger } from 'pino'
+import type { Catalog } from '../catalog.js'
+import type { Config } from '../config.js'
+import type { IntegrationName, Integrations } from '../integrations/open-integrations.js'
+import type { JobEnvelope } from '../queues/job-envelope.js'
+import type { QueueKeys } from '../queues/queue-keys.js'
+import type { SensitiveData } from '../queues/sensitive-data.js'
+import type { RedisConnections } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+import { type QueueName, queueNames } from '../schemas/job.js'
+import { openCancellation } from './cancellation.js'
+import { createRunJob } from './run-job.js'
+import { openHeartbeat } from './heartbeat.js'
+
+/** A job whose worker died is handed out again this often before it counts as poison. */
+const stalledCountMax = 4
+/** Finished jobs that one finishing job removes at most. */
+const removedAtOnceMax = 1000
+/** At most one line in this time about errors of one worker: a lost Redis raises thousands. */
+const errorLogIntervalMs = 5000
+
+interface Deps {
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly integrations: Integrations
+  readonly keys: Keys
+  readonly log: Logger
+  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly redis: RedisConnections
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+/**
+ * Starts working at once. `close` stops taking jobs, lets running ones finish for `graceMs`,
+ * then fires their signals and hands them back to the queue.
+ */
+export const openWorkerPool = async (deps: Deps) => {
+  const { catalog, config, integrations, keys, log, queueKeys, redis } = deps
+  const connection = redis.connect('worker')
+  const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
+  const { queues } = config
+
+  const workers = queueNames.map((name) => {
+    const worker = new Worker<JobEnvelope>(name, createRunJob({ ...deps, cancellation, redis: connection }, queueKeys[name]), {
+      connection,
+      prefix: config.redis.prefix,
+      name: config.instanceId,
+      concurrency: queues.concurrency[name],
+      lockDuration: queues.lockMs,
+      stalledInterval: queues.stalledIntervalMs,
+      maxStalledCount: stalledCountMax,
+      skipVersionCheck: true,
+      removeOnComplete: toKeep(queues.retentionCompletedMs, queues.removeOnComplete),
+      removeOnFail: toKeep(queues.retentionFailedMs, queues.removeOnFail),
+    })
+    logErrors(worker, name, log)
+    worker.on('lockRenewalFailed', (jobIds) => {
+      for (const id of jobIds) cancellation.stop(id, 'lock_lost')
+    })
+    return worker
+  })
+
+  const heartbeat = openHeartbeat({
+    redis: connection,
+    keys,
+    log,
+    instance: {
+      id: config.instanceId,
+      host: hostname(),
+      pid: process.pid,
+      types: catalog.all.filter((type) => (type.requires as readonly IntegrationName[]).every((each) => integrations[each])).map(({ name }) => name),
+    },
+  })
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()))
+  log.info({ concurrency: queues.concurrency }, 'workers started')
+
+  let closing: Promise<void> | undefined
+  const close = async (graceMs: number) => {
+    const handBack = setTimeout(() => cancellation.stopAll('shutdown'), graceMs)
+    await Promise.all(workers.map((worker) => worker.close()))
+    clearTimeout(handBack)
+    cancellation.close()
+    await heartbeat.close()
+  }
+  return {
+    running: cancellation.running,
+    close: (graceMs: number): Promise<void> => {
+      closing ??= close(graceMs)
+      return closing
+    },
+  }
+}
+
+export type WorkerPool = Awaited<ReturnType<typeof openWorkerPool>>
+
+/** BullMQ counts ages in seconds. */
+const toKeep = (ageMs: number, count: number | undefined) => ({
+  age: Math.ceil(ageMs / 1000),
+  limit: removedAtOnceMax,
+  ...(count === undefined ? {} : { count }),
+})
+
+const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
+  let quietUntil = 0
+  let unlogged = 0
+  worker.on('error', (error) => {
+    const now = Date.now()
+    if (now < quietUntil) {
+      unlogged++
+      return
+    }
+    log.warn({ queue, error: error.message, unlogged }, 'worker error')
+    quietUntil = now + errorLogIntervalMs
+    unlogged = 0
+  })
+}
