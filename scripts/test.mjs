@@ -1,8 +1,9 @@
 // `npm test`: installs what a bare checkout lacks, runs tap, and closes with the line of counts.
 // `npm test -- test/submission/fingerprint.test.ts` runs single files or folders, without the coverage thresholds.
 
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { printCounts } from './test-counts.mjs'
@@ -38,16 +39,21 @@ if (installed !== 0) {
 mkdirSync('.tap', { recursive: true })
 // A run that dies before its first test must not be counted by the file of the run before.
 rmSync(values.output, { force: true })
+
+/** On a terminal tap paints; elsewhere only its `tap` reporter prints plain lines, but doubles them beside `--output-file`. */
+const runTap = async (args) => {
+  const tap = ['node_modules/tap/dist/esm/run.mjs', 'run']
+  if (process.stdout.isTTY) return run(tap[0], [tap[1], '--reporter=base', `--output-file=${values.output}`, ...args])
+  const child = spawn(process.execPath, [...tap, '--reporter=tap', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const raw = createWriteStream(values.output)
+  child.stdout.pipe(raw)
+  child.stdout.pipe(process.stdout, { end: false })
+  const [[status]] = await Promise.all([once(child, 'close'), once(raw, 'close')])
+  return status ?? 1
+}
+
 const part = positionals.length > 0 ? ['--disable-coverage', '--allow-empty-coverage', '--allow-incomplete-coverage'] : []
-// Only `tap` as reporter prints plain lines when piped; the others redraw and repeat themselves.
-const reporter = process.stdout.isTTY ? 'base' : 'tap'
-const tap = run('node_modules/tap/dist/esm/run.mjs', [
-  'run',
-  `--reporter=${reporter}`,
-  `--output-file=${values.output}`,
-  ...part,
-  ...positionals.map(toFiles),
-])
+const tap = await runTap([...part, ...positionals.map(toFiles)])
 const counts = values['no-counts'] ? 0 : printCounts([values.output])
 // tap's own code comes first: coverage below a threshold is in no count.
 process.exitCode = tap || counts
