@@ -37,7 +37,9 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     if (!hasBody(request)) return payload
     const encoding = request.headers['content-encoding']
     if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
-      throw problem('unsupported-media-type', 'Bodies are read without Content-Encoding only.', { headers: { 'accept-encoding': 'identity' } })
+      throw problem('unsupported-media-type', 'Bodies are read without Content-Encoding only.', {
+        headers: { 'accept-encoding': 'identity' },
+      })
     }
     const mediaType = readMediaType(request.headers['content-type'])
     if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type cannot be read, or names a charset other than UTF-8.')

@@ -1,17 +1,12 @@
 // Writes every failure as an RFC 9457 document, whatever part of the trip it comes from.
 
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ProblemDetails, type ProblemKind, type ProblemName, problems } from '../errors.js'
 import { classifyRedisError } from '../redis/failures.js'
 import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
 import type { Problem } from '../schemas/problem.js'
 import { createRouteTable } from './route-table.js'
-
-export interface ProblemJsonOptions {
-  /** Runs before a 404 or 405 is answered: unknown routes count for the rate limit. */
-  readonly notFoundPreHandler?: preHandlerHookHandler
-}
 
 const problemType = 'application/problem+json'
 /** A lost Redis fails thousands of requests: its errors are logged at most once in this time. */
@@ -52,7 +47,12 @@ export const toProblemDetails = (error: unknown, method = 'POST'): ProblemDetail
   if (own) return own
   const redis = classifyRedisError(error)
   if (redis) return { problem: 'redis-unavailable', detail: toRedisDetail(redis, method) }
-  return fromFastifyError(error as FastifyError) ?? { problem: 'internal-error', detail: 'Something unexpected happened. The requestId leads to it in the logs.' }
+  return (
+    fromFastifyError(error as FastifyError) ?? {
+      problem: 'internal-error',
+      detail: 'Something unexpected happened. The requestId leads to it in the logs.',
+    }
+  )
 }
 
 const toRedisDetail = (outcome: 'refused' | 'unknown', method: string): string => {
@@ -68,7 +68,10 @@ const frameworkProblems: Readonly<Record<string, ProblemDetails>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { problem: 'unsupported-media-type', detail: 'This route does not read the media type of Content-Type.' },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: { problem: 'malformed-body', detail: 'The body is not as long as Content-Length says.' },
   FST_ERR_CTP_EMPTY_JSON_BODY: { problem: 'malformed-body', detail: 'The body is empty although Content-Type announces JSON.' },
-  FST_ERR_CTP_INVALID_JSON_BODY: { problem: 'malformed-body', detail: 'The body is not JSON, or holds a `__proto__` or `constructor` member.' },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    problem: 'malformed-body',
+    detail: 'The body is not JSON, or holds a `__proto__` or `constructor` member.',
+  },
   FST_ERR_BAD_URL: { problem: 'bad-request', detail: 'The address holds an invalid percent-encoding.' },
   FST_ERR_MAX_PARAM_LENGTH: { problem: 'bad-request', detail: 'A part of the address is too long.' },
   FST_UNDER_PRESSURE: { problem: 'overloaded', detail: 'This instance has more work than it can answer in time. Nothing was stored.' },
@@ -101,7 +104,14 @@ const byStatus: Readonly<Record<number, ProblemDetails>> = {
 }
 
 const toValidationDetail = (count: number, part: string | undefined): string => {
-  const place = part === undefined || part === 'body' ? 'The body' : part === 'querystring' ? 'The query' : part === 'params' ? 'The address' : 'A header'
+  const place =
+    part === undefined || part === 'body'
+      ? 'The body'
+      : part === 'querystring'
+        ? 'The query'
+        : part === 'params'
+          ? 'The address'
+          : 'A header'
   return count === 1 ? `${place} has one fault; \`errors\` names it.` : `${place} has ${count} faults; \`errors\` names them.`
 }
 
@@ -120,7 +130,11 @@ export const sendProblem = (request: FastifyRequest, reply: FastifyReply, detail
   if (retryAfter !== undefined) reply.header('retry-after', String(Math.max(0, Math.ceil(retryAfter))))
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   // As bytes: Fastify would add a charset, which this media type does not have.
-  return reply.code(status).header('x-request-id', request.id).header('content-type', problemType).send(Buffer.from(JSON.stringify(document)))
+  return reply
+    .code(status)
+    .header('x-request-id', request.id)
+    .header('content-type', problemType)
+    .send(Buffer.from(JSON.stringify(document)))
 }
 
 const createErrorLog = () => {
@@ -147,7 +161,7 @@ const createErrorLog = () => {
   }
 }
 
-const problemJson = async (app: FastifyInstance, options: ProblemJsonOptions) => {
+const problemJson = async (app: FastifyInstance) => {
   const table = createRouteTable()
   const logError = createErrorLog()
 
@@ -167,8 +181,7 @@ const problemJson = async (app: FastifyInstance, options: ProblemJsonOptions) =>
     return sendProblem(request, reply, details)
   })
 
-  const preHandler = options.notFoundPreHandler
-  app.setNotFoundHandler(preHandler ? { preHandler } : {}, (request, reply) => {
+  app.setNotFoundHandler((request, reply) => {
     const methods = table.methodsAt(request.url.split('?', 1)[0] as string)
     if (methods.length === 0) return sendProblem(request, reply, byStatus[404] as ProblemDetails)
     const allow = methods.join(', ')

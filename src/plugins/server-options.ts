@@ -3,7 +3,14 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { type FastifyBaseLogger, type FastifyHttpOptions, type FastifyReply, type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
+import {
+  type FastifyBaseLogger,
+  type FastifyHttpOptions,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
 import { type ProblemDetails, problems } from '../errors.js'
 import { validatorCompilers } from '../schemas/validator.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'

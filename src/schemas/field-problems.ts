@@ -90,7 +90,13 @@ const toDetail = ({ keyword, params = {}, message }: SchemaError): string => {
   }
 }
 
-const toList = (values: unknown): string => (Array.isArray(values) ? values.slice(0, 30).map((value) => JSON.stringify(value)).join(', ') : 'the listed values')
+const toList = (values: unknown): string =>
+  Array.isArray(values)
+    ? values
+        .slice(0, 30)
+        .map((value) => JSON.stringify(value))
+        .join(', ')
+    : 'the listed values'
 
 /**
  * Replaces the findings of all branches of an `anyOf` or `oneOf` by those of the one branch that was meant,
@@ -119,7 +125,8 @@ const isInBranch = (candidate: SchemaError, parent: SchemaError): boolean => {
   return isBelow && (candidate.schemaPath.startsWith(`${parent.schemaPath}/`) || !sharesDocument(candidate, parent))
 }
 
-const sharesDocument = (one: SchemaError, other: SchemaError): boolean => toDocument(one) === toDocument(other) && !one.schemaPath.startsWith('#/definitions/')
+const sharesDocument = (one: SchemaError, other: SchemaError): boolean =>
+  toDocument(one) === toDocument(other) && !one.schemaPath.startsWith('#/definitions/')
 
 const toDocument = ({ schemaPath }: SchemaError): string => schemaPath.slice(0, schemaPath.indexOf('#'))
 

@@ -7,7 +7,9 @@ const FieldProblem = Type.Object(
   {
     pointer: Type.String({ description: 'JSON Pointer, as a URI fragment, to the member at fault.', examples: ['#/data/to'] }),
     detail: Type.String({ description: 'What is wrong with it. Never repeats the value.' }),
-    in: Type.Optional(Type.Unsafe<'query' | 'path' | 'header'>({ type: 'string', enum: ['query', 'path', 'header'], description: 'Absent for the body.' })),
+    in: Type.Optional(
+      Type.Unsafe<'query' | 'path' | 'header'>({ type: 'string', enum: ['query', 'path', 'header'], description: 'Absent for the body.' }),
+    ),
     parameter: Type.Optional(Type.String({ description: 'Name of the parameter at fault, outside the body.' })),
   },
   { additionalProperties: false },
@@ -16,7 +18,10 @@ const FieldProblem = Type.Object(
 /** Open, since kinds add members of their own and a closed schema would drop them when it serialises. */
 export const Problem = Type.Object(
   {
-    type: Type.String({ description: 'Identifies the kind of problem; the address explains it.', examples: ['/problems/validation-failed'] }),
+    type: Type.String({
+      description: 'Identifies the kind of problem; the address explains it.',
+      examples: ['/problems/validation-failed'],
+    }),
     title: Type.String({ description: 'The kind in words; constant for a type.' }),
     status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
     detail: Type.String({ description: 'What happened this time, and what to do.' }),
@@ -45,5 +50,8 @@ export const problemResponse = (description: string, headers?: Record<string, un
 /** The failures that every route shares. */
 export const problemResponses = {
   '4xx': problemResponse('The request was refused; `type` and `detail` say why.', retryAfter),
-  '5xx': problemResponse('Jobgate failed or cannot answer now; the same request with the same Idempotency-Key is safe to send again.', retryAfter),
+  '5xx': problemResponse(
+    'Jobgate failed or cannot answer now; the same request with the same Idempotency-Key is safe to send again.',
+    retryAfter,
+  ),
 }

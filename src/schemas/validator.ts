@@ -114,7 +114,9 @@ const toLowerCaseNames = (schema: unknown): unknown => {
   const { properties, required, ...rest } = schema as { properties?: Record<string, unknown>; required?: string[] }
   return {
     ...rest,
-    ...(properties ? { properties: Object.fromEntries(Object.entries(properties).map(([name, value]) => [name.toLowerCase(), value])) } : {}),
+    ...(properties
+      ? { properties: Object.fromEntries(Object.entries(properties).map(([name, value]) => [name.toLowerCase(), value])) }
+      : {}),
     ...(required ? { required: required.map((name) => name.toLowerCase()) } : {}),
   }
 }

@@ -13,7 +13,11 @@ export type LogLine = Record<string, unknown> & { msg: string; level: string }
 /** An app with problem documents and JSON bodies; `lines` collects what it logs. Closed when the test ends. */
 export const smallApp = async (
   t: Test,
-  { settings = {}, bodyTimeoutMs = 5000, options = {} }: { settings?: ServerSettings; bodyTimeoutMs?: number; options?: Partial<FastifyServerOptions> } = {},
+  {
+    settings = {},
+    bodyTimeoutMs = 5000,
+    options = {},
+  }: { settings?: ServerSettings; bodyTimeoutMs?: number; options?: Partial<FastifyServerOptions> } = {},
 ) => {
   const lines: LogLine[] = []
   const loggerInstance = pino(toLoggerOptions({ level: 'debug' }), { write: (line: string) => lines.push(JSON.parse(line) as LogLine) })

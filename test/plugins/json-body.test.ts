@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { readMediaType } from '../../src/plugins/json-body.js'
-import { readAnswer, rawConnection } from '../helpers/raw-http.js'
+import { rawConnection, readAnswer } from '../helpers/raw-http.js'
 import { listen, smallApp } from '../helpers/small-app.js'
 
 const addRoute = (app: FastifyInstance): void => {
@@ -39,15 +39,36 @@ t.test('PRB-1 bodies that cannot be read are 400 malformed-body', async (t) => {
 t.test('PRB-1 other media types, charsets and encodings are 415', async (t) => {
   const { app } = await smallApp(t)
   addRoute(app)
-  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/vnd.api+json', 'application/json; charset=utf-16', 'application/json; charset="latin1"', 'application/json garbage', 'application/json; charset=utf-8; charset=utf-16', 'json', 'application/json;charset']) {
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/vnd.api+json',
+    'application/json; charset=utf-16',
+    'application/json; charset="latin1"',
+    'application/json garbage',
+    'application/json; charset=utf-8; charset=utf-16',
+    'json',
+    'application/json;charset',
+  ]) {
     const answer = await send(app, '{}', type)
     t.equal(answer.statusCode, 415, type)
     t.match(answer.json(), { type: '/problems/unsupported-media-type' }, type)
   }
-  for (const type of ['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"', 'application/json; profile=x;']) {
+  for (const type of [
+    'application/json',
+    'Application/JSON; charset=UTF-8',
+    'application/json;charset="utf-8"',
+    'application/json; profile=x;',
+  ]) {
     t.equal((await send(app, '{}', type)).statusCode, 200, type)
   }
-  const packed = await app.inject({ method: 'POST', url: '/echo', payload: '{}', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } })
+  const packed = await app.inject({
+    method: 'POST',
+    url: '/echo',
+    payload: '{}',
+    headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+  })
   t.equal(packed.statusCode, 415)
   const untyped = await app.inject({ method: 'POST', url: '/echo', payload: Buffer.from('{}') })
   t.equal(untyped.statusCode, 415, 'no Content-Type')

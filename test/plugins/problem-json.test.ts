@@ -4,7 +4,7 @@ import t from 'tap'
 import { problems } from '../../src/errors.js'
 import { problem, toProblemDetails, toProblemDocument } from '../../src/plugins/problem-json.js'
 import { Problem, problemResponses } from '../../src/schemas/problem.js'
-import { readAnswer, rawConnection } from '../helpers/raw-http.js'
+import { rawConnection, readAnswer } from '../helpers/raw-http.js'
 import { listen, smallApp } from '../helpers/small-app.js'
 
 const addRoutes = (app: FastifyInstance): void => {
@@ -25,19 +25,32 @@ const addRoutes = (app: FastifyInstance): void => {
   app.addSchema(Dog)
   const body = { type: 'object', required: ['type'], discriminator: { propertyName: 'type' }, oneOf: [{ $ref: 'Cat#' }, { $ref: 'Dog#' }] }
   app.post('/pets', { schema: { body, response: { 200: Type.Object({}), ...problemResponses } } }, async () => ({}))
-  app.get('/pets/:id', { schema: { params: Type.Object({ id: Type.Integer() }), querystring: Type.Object({ limit: Type.Integer({ minimum: 1 }) }, { additionalProperties: false }), response: { ...problemResponses } } }, async () => ({}))
+  app.get(
+    '/pets/:id',
+    {
+      schema: {
+        params: Type.Object({ id: Type.Integer() }),
+        querystring: Type.Object({ limit: Type.Integer({ minimum: 1 }) }, { additionalProperties: false }),
+        response: { ...problemResponses },
+      },
+    },
+    async () => ({}),
+  )
   app.delete('/pets/:id', async () => ({}))
   app.put('/pets/all', async () => ({}))
   app.get('/fails', { schema: { response: { ...problemResponses } } }, async (request) => {
     const { how } = request.query as { how: string }
-    if (how === 'problem') throw problem('queue-full', 'Try later.', { retryAfterSeconds: 1.2, headers: { 'x-extra': '1' }, extensions: { depth: 7 } })
+    if (how === 'problem')
+      throw problem('queue-full', 'Try later.', { retryAfterSeconds: 1.2, headers: { 'x-extra': '1' }, extensions: { depth: 7 } })
     if (how === 'stranger') throw Object.assign(new Error('canary-message'), { command: { args: ['canary-argument'] } })
     if (how === 'redis') throw new Error('Command timed out')
     if (how === 'status') throw Object.assign(new Error('canary-message'), { statusCode: 418 })
     throw 'canary-string'
   })
   app.post('/fails', async () => {
-    throw Object.assign(new Error('OOM command not allowed when used memory > maxmemory. canary'), { command: { args: ['canary-argument'] } })
+    throw Object.assign(new Error('OOM command not allowed when used memory > maxmemory. canary'), {
+      command: { args: ['canary-argument'] },
+    })
   })
 }
 
@@ -80,7 +93,11 @@ t.test('PRB-1 unknown routes are 404, known ones with another method 405 with Al
   t.equal(wrong.statusCode, 405)
   t.equal(wrong.headers.allow, 'DELETE, GET, HEAD')
   t.match(wrong.json(), { type: '/problems/method-not-allowed' })
-  t.equal((await app.inject({ method: 'PATCH', url: '/pets/all' })).headers.allow, 'DELETE, GET, HEAD, PUT', 'every pattern that fits counts')
+  t.equal(
+    (await app.inject({ method: 'PATCH', url: '/pets/all' })).headers.allow,
+    'DELETE, GET, HEAD, PUT',
+    'every pattern that fits counts',
+  )
   t.equal((await app.inject({ method: 'GET', url: '/pets' })).headers.allow, 'POST')
   t.equal((await app.inject({ method: 'GET', url: '/pets/1/2' })).statusCode, 404)
   t.equal((await app.inject({ method: 'OPTIONS', url: '/pets' })).statusCode, 405)
@@ -106,8 +123,12 @@ t.test('PRB-3 of several forms the one that was meant is reported', async (t) =>
   t.match((await post(app, { type: 'dog', name: 'Rex', at: 'yesterday' })).errors, [{ pointer: '#/at', detail: /date-time/ }])
   t.match((await post(app, { type: 'dog', name: 'Rex', at: 5 })).errors, [{ pointer: '#/at', detail: 'must be string or null' }])
   t.match((await post(app, { type: 'dog', name: 'Rex', tag: 'long' })).errors, [{ pointer: '#/tag', detail: /3 characters/ }])
-  t.match((await post(app, { type: 'dog', name: 'Rex', tag: [] })).errors, [{ pointer: '#/tag', detail: 'must be string or number or null' }])
-  t.match((await post(app, { type: 'dog', name: 'Rex', home: { street: 'x' } })).errors, [{ pointer: '#/home/number', detail: 'is missing' }])
+  t.match((await post(app, { type: 'dog', name: 'Rex', tag: [] })).errors, [
+    { pointer: '#/tag', detail: 'must be string or number or null' },
+  ])
+  t.match((await post(app, { type: 'dog', name: 'Rex', home: { street: 'x' } })).errors, [
+    { pointer: '#/home/number', detail: 'is missing' },
+  ])
   t.match((await post(app, { type: 'dog', name: 'Rex', home: { street: 1, number: 1 } })).errors, [{ pointer: '#/home/street' }])
 })
 
@@ -167,7 +188,10 @@ t.test('IDK-13 Redis failing is 503 with Retry-After and says that the key is sa
   t.match(write.json(), { status: 503, detail: /not stored.*safe to send again/ })
   t.notMatch(write.body, /OOM|canary/)
   t.notMatch(JSON.stringify(lines), /canary-argument/)
-  t.match(toProblemDetails(new Error('Command timed out')), { problem: 'redis-unavailable', detail: /outcome is unknown.*safe to send again/ })
+  t.match(toProblemDetails(new Error('Command timed out')), {
+    problem: 'redis-unavailable',
+    detail: /outcome is unknown.*safe to send again/,
+  })
   t.equal(lines.filter(({ msg }) => msg === 'redis failed a request').length, 1, 'one line a second, however many fail')
 })
 
@@ -203,7 +227,11 @@ t.test('PRB-1 what Node itself refuses is a problem document too', async (t) => 
     { text: `GET / HTTP/1.1\r\nHost: a\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`, status: 431, type: '/problems/headers-too-large' },
     { text: 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', status: 400, type: '/problems/bad-request' },
     { text: 'PROPFIND / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', status: 405, type: '/problems/method-not-allowed' },
-    { text: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', status: 400, type: '/problems/bad-request' },
+    {
+      text: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      status: 400,
+      type: '/problems/bad-request',
+    },
   ]
   for (const { text, status, type } of cases) {
     const { socket, answer } = rawConnection(port)

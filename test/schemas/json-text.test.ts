@@ -14,12 +14,22 @@ t.test('depth is bounded at 64 levels', async (t) => {
 t.test('brackets within strings do not count', async (t) => {
   const text = JSON.stringify({ a: `${'['.repeat(200)}"${'{'.repeat(200)}\\`, b: '\\\\"' })
   t.match(parseJson(text), { kind: 'value' })
-  t.match(parseJson(`["\\\\",${nested(depthMax)}]`), { kind: 'malformed', detail: /64 levels/ }, 'an escaped backslash ends before the quote')
+  t.match(
+    parseJson(`["\\\\",${nested(depthMax)}]`),
+    { kind: 'malformed', detail: /64 levels/ },
+    'an escaped backslash ends before the quote',
+  )
   t.match(parseJson(`["${'['.repeat(200)}`), { kind: 'malformed', detail: /complete/ }, 'an open string')
 })
 
 t.test('members that reach prototypes are refused', async (t) => {
-  for (const text of ['{"__proto__":{}}', '{"a":[{"__proto__":1}]}', '{"\\u005f_proto__":1}', '{"constructor":{"prototype":{}}}', '{"a":{"\\u0063onstructor":{"prototype":1}}}']) {
+  for (const text of [
+    '{"__proto__":{}}',
+    '{"a":[{"__proto__":1}]}',
+    '{"\\u005f_proto__":1}',
+    '{"constructor":{"prototype":{}}}',
+    '{"a":{"\\u0063onstructor":{"prototype":1}}}',
+  ]) {
     t.match(parseJson(text), { kind: 'malformed', detail: /__proto__/ }, text)
   }
   t.same(parseJson('{"text":"__proto__"}'), { kind: 'value', value: { text: '__proto__' } })

@@ -1,0 +1,47 @@
+// Stops without breaking a request: readiness first, then long polls and streams, then the connections.
+
+import { setMaxListeners } from 'node:events'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { problem } from './problem-json.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** True from `startStopping` or `close` on: /readyz turns 503 and answers close their connection. */
+    isStopping(): boolean
+    /** Call on SIGTERM, before SHUTDOWN_DRAIN_MS: new connections still work, but no client keeps one. */
+    startStopping(): void
+    /** Aborted when the server closes: long polls and streams end then. */
+    readonly stopSignal: AbortSignal
+  }
+}
+
+const gracefulClose = async (app: FastifyInstance) => {
+  let isStopping = false
+  const stop = new AbortController()
+  // One listener for every open stream and long poll.
+  setMaxListeners(0, stop.signal)
+
+  app.decorate('isStopping', () => isStopping)
+  app.decorate('startStopping', () => {
+    isStopping = true
+  })
+  app.decorate('stopSignal', stop.signal)
+
+  app.addHook('onRequest', async () => {
+    if (stop.signal.aborted) throw problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.')
+  })
+
+  app.addHook('onSend', async (_request, reply, payload) => {
+    // Otherwise a keep-alive client holds the server open until its timeout.
+    if (isStopping) reply.header('connection', 'close')
+    return payload
+  })
+
+  app.addHook('preClose', async () => {
+    isStopping = true
+    stop.abort()
+  })
+}
+
+export default fp(gracefulClose, { name: 'graceful-close', dependencies: ['problem-json'] })

@@ -1,0 +1,144 @@
+// Server-Sent Events: sends a job's changes as they happen, and ends with the job, the client or the server.
+
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { qualityOf } from './accept.js'
+import { problem } from './problem-json.js'
+
+/** One event. `data` is sent as one JSON value. */
+export interface SseEvent {
+  readonly id?: string
+  readonly event: string
+  readonly data: unknown
+}
+
+export interface SseOptions {
+  /** Silence after which a comment is sent, so that proxies keep the connection; 15 s unless a test needs it shorter. */
+  readonly heartbeatMs?: number
+}
+
+/** A source may be given the signal that fires when the client leaves, the server stops or the caller's signal does. */
+export type SseSource = AsyncIterable<SseEvent> | ((signal: AbortSignal) => AsyncIterable<SseEvent>)
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /**
+     * Answers 200 with a stream of the source's events. It ends when the source does or `signal` fires; the source is
+     * asked for more only while the client reads, and ended when the client leaves or the server stops.
+     */
+    sse(source: SseSource, options?: { readonly signal?: AbortSignal }): FastifyReply
+  }
+}
+
+const mediaType = 'text/event-stream'
+const heartbeatMsDefault = 15_000
+/** How long an EventSource waits before it reconnects. */
+const opening = 'retry: 3000\n\n'
+const heartbeat = ':\n\n'
+/** What may wait for a slow client; the source waits beyond that. */
+const bufferBytesMax = 16_384
+/** A client that has read nothing through this many heartbeats is gone. */
+const missedHeartbeatsMax = 4
+
+/** A preHandler: 406 when Accept excludes event streams. */
+export const requireEventStream = async (request: FastifyRequest): Promise<void> => {
+  if (qualityOf(request.headers.accept, mediaType) === 0) throw problem('not-acceptable', `This address answers ${mediaType} only.`)
+}
+
+/** An event in the notation of the WHATWG standard. */
+export const formatEvent = ({ id, event, data }: SseEvent): string => {
+  const lines = id === undefined ? '' : `id: ${toOneLine(id)}\n`
+  return `${lines}event: ${toOneLine(event)}\ndata: ${JSON.stringify(data ?? null)}\n\n`
+}
+
+/** A line break would begin a field of its own. */
+const toOneLine = (text: string): string => text.replace(/[\r\n\0]/g, '')
+
+interface OpenStream {
+  readonly stream: Readable
+  missed: number
+}
+
+const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: SseOptions) => {
+  const open = new Set<OpenStream>()
+  // One timer for all: a timer for each of thousands of streams costs more than the streams.
+  const beat = setInterval(() => {
+    for (const each of open) sendHeartbeat(each)
+  }, heartbeatMs)
+  app.addHook('onClose', async () => clearInterval(beat))
+
+  app.decorateReply('sse', function (this: FastifyReply, source: SseSource, options: { readonly signal?: AbortSignal } = {}) {
+    this.header('content-type', mediaType).header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
+    if (this.request.method === 'HEAD') return this.send('')
+    const signals = options.signal ? [app.stopSignal, options.signal] : [app.stopSignal]
+    const entry = { stream: toEventStream(source, signals, () => open.delete(entry)), missed: 0 }
+    open.add(entry)
+    return this.send(entry.stream)
+  })
+}
+
+const sendHeartbeat = (entry: OpenStream): void => {
+  const { stream } = entry
+  if (stream.readableLength === 0) {
+    entry.missed = 0
+    stream.push(heartbeat)
+  } else if (++entry.missed >= missedHeartbeatsMax) {
+    stream.destroy()
+  }
+}
+
+const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd: () => void): Readable => {
+  const client = new AbortController()
+  const iterator = (typeof source === 'function' ? source(client.signal) : source)[Symbol.asyncIterator]()
+  let isPumping = false
+  let isEnded = false
+
+  /** Ends the answer in good order: what was sent arrives. */
+  const finish = (): void => {
+    if (isEnded) return
+    release()
+    stream.push(null)
+  }
+
+  const release = (): void => {
+    isEnded = true
+    for (const signal of signals) signal.removeEventListener('abort', finish)
+    onEnd()
+    client.abort()
+    Promise.resolve(iterator.return?.()).catch(() => {})
+  }
+
+  const pump = async (): Promise<void> => {
+    isPumping = true
+    try {
+      for (;;) {
+        const { done, value } = await iterator.next()
+        if (isEnded) return
+        if (done) return finish()
+        if (!stream.push(formatEvent(value))) return
+      }
+    } catch (error) {
+      if (!isEnded) stream.destroy(error as Error)
+    } finally {
+      isPumping = false
+    }
+  }
+
+  const stream: Readable = new Readable({
+    highWaterMark: bufferBytesMax,
+    read() {
+      if (!isPumping && !isEnded) void pump()
+    },
+    destroy(error, done) {
+      if (!isEnded) release()
+      done(error)
+    },
+  })
+  for (const signal of signals) signal.addEventListener('abort', finish, { once: true })
+  stream.push(opening)
+  if (signals.some((signal) => signal.aborted)) finish()
+  return stream
+}
+
+export default fp(sse, { name: 'sse', dependencies: ['problem-json', 'graceful-close'] })
