@@ -20,7 +20,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const colours = process.stdout.isTTY && !process.env.NO_COLOR
 const paint = (code) => (text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text)
-const [bold, dim, green, red] = ['1', '2', '32', '31'].map(paint)
+const [bold, green, red] = ['1', '32', '31'].map(paint)
 const say = (text = '') => console.log(text)
 const step = (text) => say(`${green('•')} ${text}`)
 const indent = (text, by) => text.replace(/^/gm, ' '.repeat(by))
@@ -167,11 +167,6 @@ const stopGateway = async ({ child }) => {
   clearTimeout(timer)
 }
 
-const showMail = (mail) => {
-  say(`\n  ${dim('┌')} ${bold('Mail')} to ${mail.to}: ${mail.subject}`)
-  say(`${indent(mail.text.trim(), 2).replace(/^ {2}/gm, `  ${dim('│')} `)}\n`)
-}
-
 const main = async (stopping) => {
   say(bold('Jobgate quick start'))
   step('Installing what is missing (nothing, after the first time)')
@@ -184,7 +179,7 @@ const main = async (stopping) => {
   const url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
 
   // Imported only now: on a bare checkout its packages have just been installed.
-  const { startMailbox } = await import('./mailbox.mjs')
+  const { startMailbox, toLines } = await import('./mailbox.mjs')
   let firstMail
   const mailArrived = new Promise((arrived) => {
     firstMail = arrived
@@ -192,7 +187,7 @@ const main = async (stopping) => {
   const mailbox = await startMailbox({
     port: 0,
     onMail(mail) {
-      showMail(mail)
+      say(toLines(mail))
       firstMail()
     },
   })
