@@ -131,6 +131,35 @@ export const Environment = Type.Object({
   UPLOAD_CONCURRENCY: count(1, 1, 1000, 'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.'),
   UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'The source of a recording may stay silent this long.'),
 
+  LARK_BASE_URL: textOr('https://open.feishu.cn', 'Address of the Lark API; https://open.larksuite.com outside of China.'),
+  LARK_APP_ID: text('App id at Lark. Set LARK_APP_ID and LARK_APP_SECRET, or neither.'),
+  LARK_APP_SECRET: text('App secret at Lark.'),
+  LARK_ENCRYPT_KEY: text('Encrypt key of the events that Lark sends. Set LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN, or neither.'),
+  LARK_VERIFICATION_TOKEN: text('Verification token of the events that Lark sends.'),
+  LARK_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Lark may take this long.'),
+  LARK_MEETING_APP_TOKEN: text('Token of the Base that meetings are synced to when a job names none; LARK_MEETING_TABLE_ID goes with it.'),
+  LARK_MEETING_TABLE_ID: text('Table that meetings are synced to when a job names none.'),
+  LARK_MEETING_KEY_FIELD: textOr('meetingId', 'Column that holds the meeting id when a job names none.'),
+
+  TENCENT_MEETING_BASE_URL: textOr('https://api.meeting.qq.com', 'Address of the Tencent Meeting API.'),
+  TENCENT_MEETING_SECRET_ID: text('Secret id at Tencent Meeting. Set SECRET_ID, SECRET_KEY and APP_ID, or none of them.'),
+  TENCENT_MEETING_SECRET_KEY: text('Secret key at Tencent Meeting.'),
+  TENCENT_MEETING_APP_ID: text('App id (enterprise id) at Tencent Meeting.'),
+  TENCENT_MEETING_SDK_ID: text('SDK id at Tencent Meeting, for apps that have one.'),
+  TENCENT_MEETING_USER_ID: text('User on whose behalf meetings are managed when a job names nobody.'),
+  TENCENT_MEETING_INSTANCE_ID: count(1, 0, 100, 'Kind of device that calls are made for; 1 is a PC.'),
+  TENCENT_MEETING_WEBHOOK_TOKEN: text('Token of the events that Tencent Meeting sends.'),
+  TENCENT_MEETING_ENCODING_AES_KEY: text('EncodingAESKey of those events, 43 characters; unset: they come unencrypted.'),
+  TENCENT_MEETING_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Tencent Meeting may take this long.'),
+
+  ALIYUN_SMS_ENDPOINT: textOr('https://dysmsapi.aliyuncs.com', 'Address of the Aliyun SMS API.'),
+  ALIYUN_SMS_ACCESS_KEY_ID: text('Access key id for Aliyun SMS. Set ACCESS_KEY_ID, ACCESS_KEY_SECRET and TEMPLATES, or none of them.'),
+  ALIYUN_SMS_ACCESS_KEY_SECRET: text('Access key secret for Aliyun SMS.'),
+  ALIYUN_SMS_SIGN_NAME: text('Sign name of text messages whose job names none.'),
+  ALIYUN_SMS_TEMPLATES: list('Template codes that jobs may use.'),
+  ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'One call to Aliyun SMS may take this long.'),
+  ALIYUN_SMS_PER_NUMBER_LIMITS: listOr('1/60,5/3600,10/86400', 'Text messages one phone number may get: count/seconds, all of them hold.'),
+
   OUTBOUND_ALLOW_HOSTS: list('Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.'),
   OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
   OUTBOUND_ALLOW_PRIVATE_HOSTS: list('host:port list that may be reached although private, by plain http too. For tests and demonstrations only.'),
@@ -300,6 +329,18 @@ const toConfig = (env: Environment) => ({
     concurrency: env.UPLOAD_CONCURRENCY,
     idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
   },
+  lark: toLarkSettings(env),
+  /** What events of Lark are checked with. */
+  larkCallback: areTogether('LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN', {
+    LARK_ENCRYPT_KEY: env.LARK_ENCRYPT_KEY,
+    LARK_VERIFICATION_TOKEN: env.LARK_VERIFICATION_TOKEN,
+  })
+    ? { encryptKey: env.LARK_ENCRYPT_KEY as string, verificationToken: env.LARK_VERIFICATION_TOKEN as string }
+    : undefined,
+  tencentMeeting: toTencentMeetingSettings(env),
+  /** What events of Tencent Meeting are checked with. */
+  tencentMeetingCallback: toTencentCallbackSettings(env),
+  aliyunSms: toAliyunSmsSettings(env),
   outbound: {
     /** Lower case; an entry that starts with a dot stands for a whole domain. */
     allowHosts: env.OUTBOUND_ALLOW_HOSTS.map((entry) => entry.trim().toLowerCase()),
@@ -388,6 +429,82 @@ const requirePort = (name: string, entry: string): number => {
   const port = /^\s*\d{1,5}\s*$/.test(entry) ? Number(entry) : 0
   if (port < 1 || port > 65_535) throw new Error(`Configuration: ${name} is a comma-separated list of ports, "${entry}" is not one`)
   return port
+}
+
+/** True when all are set, false when none is. Throws about those that others make necessary. */
+const areTogether = (what: string, settings: Readonly<Record<string, unknown>>): boolean => {
+  const missing = Object.keys(settings).filter((name) => settings[name] === undefined)
+  if (missing.length === 0) return true
+  if (missing.length === Object.keys(settings).length) return false
+  throw new Error(`Configuration: ${what} is half set, it lacks ${missing.join(', ')}`)
+}
+
+const toLarkSettings = (env: Environment) => {
+  requireUrl('LARK_BASE_URL', env.LARK_BASE_URL, ['http:', 'https:'])
+  const { LARK_APP_ID, LARK_APP_SECRET, LARK_MEETING_APP_TOKEN, LARK_MEETING_TABLE_ID } = env
+  areTogether('LARK_MEETING_', { LARK_MEETING_APP_TOKEN, LARK_MEETING_TABLE_ID })
+  if (!areTogether('LARK_', { LARK_APP_ID, LARK_APP_SECRET })) return undefined
+  return {
+    baseUrl: env.LARK_BASE_URL,
+    appId: LARK_APP_ID as string,
+    appSecret: LARK_APP_SECRET as string,
+    timeoutMs: env.LARK_TIMEOUT_MS,
+    meetings: { appToken: LARK_MEETING_APP_TOKEN, tableId: LARK_MEETING_TABLE_ID, keyField: env.LARK_MEETING_KEY_FIELD },
+  }
+}
+
+const toTencentMeetingSettings = (env: Environment) => {
+  requireUrl('TENCENT_MEETING_BASE_URL', env.TENCENT_MEETING_BASE_URL, ['http:', 'https:'])
+  const { TENCENT_MEETING_SECRET_ID, TENCENT_MEETING_SECRET_KEY, TENCENT_MEETING_APP_ID } = env
+  if (!areTogether('TENCENT_MEETING_', { TENCENT_MEETING_SECRET_ID, TENCENT_MEETING_SECRET_KEY, TENCENT_MEETING_APP_ID })) return undefined
+  return {
+    baseUrl: env.TENCENT_MEETING_BASE_URL,
+    secretId: TENCENT_MEETING_SECRET_ID as string,
+    secretKey: TENCENT_MEETING_SECRET_KEY as string,
+    appId: TENCENT_MEETING_APP_ID as string,
+    sdkId: env.TENCENT_MEETING_SDK_ID,
+    userId: env.TENCENT_MEETING_USER_ID,
+    instanceId: env.TENCENT_MEETING_INSTANCE_ID,
+    timeoutMs: env.TENCENT_MEETING_TIMEOUT_MS,
+  }
+}
+
+const toTencentCallbackSettings = (env: Environment) => {
+  const { TENCENT_MEETING_WEBHOOK_TOKEN, TENCENT_MEETING_ENCODING_AES_KEY } = env
+  if (TENCENT_MEETING_ENCODING_AES_KEY !== undefined) {
+    areTogether('The webhook of TENCENT_MEETING_', { TENCENT_MEETING_WEBHOOK_TOKEN, TENCENT_MEETING_ENCODING_AES_KEY })
+    if (!/^[A-Za-z0-9+/]{43}$/.test(TENCENT_MEETING_ENCODING_AES_KEY)) {
+      throw new Error('Configuration: TENCENT_MEETING_ENCODING_AES_KEY has 43 characters: letters, digits, + and /')
+    }
+  }
+  return TENCENT_MEETING_WEBHOOK_TOKEN === undefined
+    ? undefined
+    : { token: TENCENT_MEETING_WEBHOOK_TOKEN, encodingAesKey: TENCENT_MEETING_ENCODING_AES_KEY }
+}
+
+const toAliyunSmsSettings = (env: Environment) => {
+  requireUrl('ALIYUN_SMS_ENDPOINT', env.ALIYUN_SMS_ENDPOINT, ['http:', 'https:'])
+  const { ALIYUN_SMS_ACCESS_KEY_ID, ALIYUN_SMS_ACCESS_KEY_SECRET } = env
+  const templates = env.ALIYUN_SMS_TEMPLATES.map((entry) => entry.trim())
+  const settings = { ALIYUN_SMS_ACCESS_KEY_ID, ALIYUN_SMS_ACCESS_KEY_SECRET, ALIYUN_SMS_TEMPLATES: templates.length > 0 ? templates : undefined }
+  const perNumberLimits = env.ALIYUN_SMS_PER_NUMBER_LIMITS.map(toNumberLimit)
+  if (!areTogether('ALIYUN_SMS_', settings)) return undefined
+  return {
+    endpoint: env.ALIYUN_SMS_ENDPOINT,
+    accessKeyId: ALIYUN_SMS_ACCESS_KEY_ID as string,
+    accessKeySecret: ALIYUN_SMS_ACCESS_KEY_SECRET as string,
+    signName: env.ALIYUN_SMS_SIGN_NAME,
+    templates,
+    timeoutMs: env.ALIYUN_SMS_TIMEOUT_MS,
+    perNumberLimits,
+    rememberMs: env.JOB_RETENTION_FAILED_MS,
+  }
+}
+
+const toNumberLimit = (entry: string) => {
+  const [, messages, seconds] = /^\s*([1-9]\d{0,4})\/([1-9]\d{0,6})\s*$/.exec(entry) ?? []
+  if (messages === undefined) throw new Error(`Configuration: ALIYUN_SMS_PER_NUMBER_LIMITS is a list of count/seconds, "${entry}" is not`)
+  return { count: Number(messages), windowMs: Number(seconds) * 1000 }
 }
 
 const requireUrl = (name: string, value: string, protocols: string[]): string => {

@@ -21,6 +21,8 @@ export interface AliyunSmsSettings {
   readonly timeoutMs: number
   /** Our own limits per phone number, so that Aliyun need not apply its. */
   readonly perNumberLimits: readonly NumberLimit[]
+  /** How long failed jobs are kept: a late manual retry still finds the day to look up. */
+  readonly rememberMs: number
 }
 
 export interface TextMessage {
@@ -39,7 +41,7 @@ export interface SmsCall {
   readonly signal: AbortSignal
 }
 
-/** The kind `config` names the variable that the message would need. */
+/** The kind `not-configured` names the variable that the message would need. */
 export type SmsOutcome =
   | { readonly kind: 'accepted'; readonly bizId: string | null; readonly vendorRequestId: string | null }
   | { readonly kind: 'not-configured'; readonly variable: string }
@@ -62,8 +64,6 @@ export const settleMs = 30_000
 const pageSize = 50
 /** One number cannot have had more messages a day than this many pages hold. */
 const pagesMax = 20
-/** Longer than failed jobs can be kept, so that a late manual retry still finds the day to look up. */
-const handedOverMemoryMs = 366 * 24 * 3_600_000
 const rateLimitWaitMs = 2000
 /** Around midnight the day of the records may differ from ours by clock skew. */
 const midnightMarginMs = 5 * 60_000
@@ -162,7 +162,7 @@ export const openAliyunSms = ({
       const digest = toDigest(message.phoneNumber)
       const waitMs = await limiter.take(digest, reference)
       if (waitMs > 0) return forPurpose(toFailure({ kind: 'wait', code: 'sms.number_limited' }, undefined, waitMs), message.purpose)
-      await redis.set(keys.smsHandedOver(reference), String(now()), 'PX', handedOverMemoryMs)
+      await redis.set(keys.smsHandedOver(reference), String(now()), 'PX', settings.rememberMs)
       await call_.begin()
       const reply = await call(
         'SendSms',
@@ -188,7 +188,7 @@ export const openAliyunSms = ({
     async reconcile(message: Pick<TextMessage, 'phoneNumber'>, call_: SmsCall): Promise<SmsFinding> {
       const handedOver = keys.smsHandedOver(call_.reference)
       // Unknown only if Redis lost it: then the waiting starts now.
-      await redis.set(handedOver, String(now()), 'PX', handedOverMemoryMs, 'NX')
+      await redis.set(handedOver, String(now()), 'PX', settings.rememberMs, 'NX')
       const at = Number(await redis.get(handedOver))
       const days = new Set([at - midnightMarginMs, at + midnightMarginMs].map(toChinaDay))
       for (const day of days) {
