@@ -2,12 +2,21 @@
 
 import type { BaseLogger } from 'pino'
 import type { Config } from '../config.js'
+import type { AliyunSms } from './aliyun-sms.js'
+import type { Lark } from './lark.js'
 import { requireMailTemplates } from './mail-templates.js'
+import type { ObjectStorage } from './object-storage.js'
+import { openVendors, type SharedStore, type VendorConfig } from './open-vendors.js'
 import { openSmtp, type Smtp } from './smtp.js'
+import type { TencentMeeting } from './tencent-meeting.js'
 
 /** What is configured in this process. A member is absent when its settings are. */
 export interface Integrations {
   readonly smtp?: Smtp
+  readonly lark?: Lark
+  readonly tencentMeeting?: TencentMeeting
+  readonly aliyunSms?: AliyunSms
+  readonly objectStorage?: ObjectStorage
 }
 
 export type IntegrationName = keyof Integrations
@@ -15,6 +24,10 @@ export type IntegrationName = keyof Integrations
 /** The variable an operator has to set for each integration: named by the error `not_configured`. */
 export const integrationVariables: Readonly<Record<IntegrationName, string>> = {
   smtp: 'SMTP_URL',
+  lark: 'LARK_APP_ID',
+  tencentMeeting: 'TENCENT_MEETING_SECRET_ID',
+  aliyunSms: 'ALIYUN_SMS_ACCESS_KEY_ID',
+  objectStorage: 'STORAGE_AWS_BUCKET, STORAGE_ALIYUN_BUCKET or STORAGE_TENCENT_BUCKET',
 }
 
 /**
@@ -24,17 +37,37 @@ export const integrationVariables: Readonly<Record<IntegrationName, string>> = {
 export const openIntegrations = async ({
   config,
   log,
+  store,
 }: {
-  config: Pick<Config, 'smtp' | 'email'>
+  config: Pick<Config, 'smtp' | 'email'> & VendorConfig
+  /** What workers share; vendors whose limits span all workers are opened only with it. */
+  store?: SharedStore
   log: Pick<BaseLogger, 'warn' | 'error'>
 }): Promise<Integrations & { close(): Promise<void> }> => {
   // Read even without a mail server: submissions are checked against the templates here.
   const templates = requireMailTemplates(config.email)
   const smtp = config.smtp && openSmtp({ smtp: config.smtp, email: config.email, templates, log })
+  const vendors = store ? openVendors(config, store) : {}
+  const objectStorage = await openStorage(config, log)
   return {
     ...(smtp ? { smtp } : {}),
+    ...vendors,
+    ...(objectStorage ? { objectStorage } : {}),
     async close() {
       await smtp?.close()
+      await objectStorage?.close()
+      await Promise.all(Object.values(vendors).map((vendor) => vendor.close()))
     },
   }
+}
+
+const openStorage = async (config: Partial<Config>, log: Pick<BaseLogger, 'warn'>): Promise<ObjectStorage | undefined> => {
+  const { storage, upload, outbound, queues } = config
+  if (!storage || !upload || !outbound || !queues || !Object.values(storage).some((settings) => settings !== undefined)) return undefined
+  if (outbound.allowPrivateHosts.length > 0) {
+    log.warn('OUTBOUND_ALLOW_PRIVATE_HOSTS is set: job data can make this worker fetch from private hosts. Unset it in production.')
+  }
+  // Half a second and 25 MB that only workers with a bucket pay.
+  const { openObjectStorage } = await import('./object-storage.js')
+  return openObjectStorage({ config: { storage, upload, outbound, queues } })
 }
