@@ -50,25 +50,29 @@ const createReader = (note: (name: string, isRequired: boolean) => void, isHtml:
       case 'PathExpression': {
         const name = toTopLevelName(node as Path, scope)
         if (name !== null) note(name, !scope.tested.has(name))
-        return
+        break
       }
       case 'BlockStatement':
-        return readBlock(node, scope)
+        readBlock(node, scope)
+        break
       case 'Decorator':
       case 'DecoratorBlock':
         throw new Error('inline partials and decorators are not allowed')
       case 'PartialStatement':
       case 'PartialBlockStatement':
         requirePartial(node['name'] as Node)
-        return readMembers(node, ['params', 'hash', 'program'], scope)
+        readMembers(node, ['params', 'hash', 'program'], scope)
+        break
       case 'MustacheStatement':
         if (isHtml && node['escaped'] === false) throw new Error('{{{…}}} and {{&…}} are not allowed, all HTML output is escaped')
         // With parameters, the path is the name of a helper.
-        return readMembers(node, (node['params'] as Node[]).length > 0 ? ['params', 'hash'] : ['path', 'params', 'hash'], scope)
+        readMembers(node, (node['params'] as Node[]).length > 0 ? ['params', 'hash'] : ['path', 'params', 'hash'], scope)
+        break
       case 'SubExpression':
-        return readMembers(node, ['params', 'hash'], scope)
+        readMembers(node, ['params', 'hash'], scope)
+        break
       default:
-        return readMembers(node, ['body', 'pairs', 'value'], scope)
+        readMembers(node, ['body', 'pairs', 'value'], scope)
     }
   }
 

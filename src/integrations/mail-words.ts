@@ -4,8 +4,9 @@ import type { Locale } from '../schemas/email.js'
 
 const tags: Readonly<Record<Locale, string>> = { en: 'en-GB', zh: 'zh-CN' }
 
-/** A day, a time on the 24-hour clock, its offset and, unless it is UTC, the zone. `at` in milliseconds since 1970. */
+/** A day, a time on the 24-hour clock and its zone, with the offset unless that is UTC. `at` in milliseconds since 1970. */
 export const toWhen = (at: number, timeZone: string, locale: Locale): string => {
+  const isUtc = timeZone === 'UTC'
   const text = new Intl.DateTimeFormat(tags[locale], {
     weekday: 'long',
     year: 'numeric',
@@ -14,10 +15,10 @@ export const toWhen = (at: number, timeZone: string, locale: Locale): string => 
     hour: '2-digit',
     minute: '2-digit',
     hourCycle: 'h23',
-    timeZoneName: 'shortOffset',
     timeZone,
+    ...(isUtc ? {} : { timeZoneName: 'shortOffset' }),
   }).format(at)
-  if (timeZone === 'UTC') return text
+  if (isUtc) return `${text} UTC`
   return locale === 'zh' ? `${text}（${timeZone}）` : `${text} (${timeZone})`
 }
 

@@ -60,7 +60,10 @@ export const startSmtpReceiver = async (script: Script = {}) => {
     hideENHANCEDSTATUSCODES: true,
     disableReverseLookup: true,
     closeTimeout: 200,
-    onConnect: (session, callback) => answer(script.greeting?.(++connections), session, callback),
+    onConnect(session, callback) {
+      connections += 1
+      answer(script.greeting?.(connections), session, callback)
+    },
     onAuth(auth, _session, callback) {
       const { user, pass, fault = { code: 535 } } = script.login ?? { user: auth.username, pass: auth.password }
       if (auth.username === user && auth.password === pass) callback(null, { user })
@@ -73,9 +76,9 @@ export const startSmtpReceiver = async (script: Script = {}) => {
       answer(script.recipient?.(address, count), session, callback)
     },
     async onData(stream, session, callback) {
-      const chunks: Buffer[] = []
-      for await (const chunk of stream) chunks.push(chunk as Buffer)
-      const raw = Buffer.concat(chunks)
+      const raw = await readAll(stream).catch(() => null)
+      // The client went away in the middle of the message.
+      if (raw === null) return
       const { mailFrom, rcptTo } = session.envelope
       received.push({
         from: mailFrom ? mailFrom.address : '',
@@ -84,7 +87,7 @@ export const startSmtpReceiver = async (script: Script = {}) => {
         mail: await simpleParser(raw),
       })
       messages += 1
-      answer(script.message?.(messages), session, callback)
+      answer(stream.sizeExceeded ? { code: 552, text: '5.3.4 too big' } : script.message?.(messages), session, callback)
     },
   })
   // Clients that go away are part of the tests.
@@ -106,6 +109,12 @@ export const startSmtpReceiver = async (script: Script = {}) => {
     },
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
+}
+
+const readAll = async (stream: AsyncIterable<unknown>): Promise<Buffer> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
 }
 
 const toReply = ({ code, text }: { code: number; text?: string }): Error => Object.assign(new Error(text ?? 'no'), { responseCode: code })
