@@ -36,7 +36,14 @@ const ndjson = async (app: FastifyInstance, limits: NdjsonOptions) => {
   app.addContentTypeParser(mediaType, async (_request: FastifyRequest, payload: Readable) => toBody(payload, limits))
 
   app.decorateReply('ndjson', function (this: FastifyReply, source: AsyncIterable<unknown>) {
-    return this.header('content-type', mediaType).header('x-accel-buffering', 'no').send(toLineStream(source))
+    return this.header('content-type', mediaType)
+      .header('x-accel-buffering', 'no')
+      .send(
+        toLineStream(source, (error) => {
+          // Before the headers have left, the error handler answers and logs.
+          if (this.raw.headersSent) this.log.warn({ err: error }, 'NDJSON answer broke off')
+        }),
+      )
   })
 
   app.addHook('onSend', async (request, reply, payload) => {
@@ -59,7 +66,7 @@ const toBody = (payload: Readable, limits: LineLimits): NdjsonBody => {
 }
 
 /** Joins what is ready at once into chunks, and holds nothing back while waiting for more. */
-export const toLineStream = (source: AsyncIterable<unknown>): Readable => {
+const toLineStream = (source: AsyncIterable<unknown>, onError: (error: unknown) => void): Readable => {
   const iterator = source[Symbol.asyncIterator]()
   let pending = ''
   let isPumping = false
@@ -93,6 +100,7 @@ export const toLineStream = (source: AsyncIterable<unknown>): Readable => {
         }
       }
     } catch (error) {
+      onError(error)
       flush()
       stream.destroy(error as Error)
     } finally {

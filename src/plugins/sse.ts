@@ -72,7 +72,11 @@ const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: S
     this.header('content-type', mediaType).header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
     if (this.request.method === 'HEAD') return this.send('')
     const signals = options.signal ? [app.stopSignal, options.signal] : [app.stopSignal]
-    const entry = { stream: toEventStream(source, signals, () => open.delete(entry)), missed: 0 }
+    const onEnd = (error: unknown) => {
+      open.delete(entry)
+      if (error) this.log.warn({ err: error }, 'event stream failed')
+    }
+    const entry: OpenStream = { stream: toEventStream(source, signals, onEnd), missed: 0 }
     open.add(entry)
     return this.send(entry.stream)
   })
@@ -88,7 +92,7 @@ const sendHeartbeat = (entry: OpenStream): void => {
   }
 }
 
-const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd: () => void): Readable => {
+const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd: (error: unknown) => void): Readable => {
   const client = new AbortController()
   const iterator = (typeof source === 'function' ? source(client.signal) : source)[Symbol.asyncIterator]()
   let isPumping = false
@@ -101,10 +105,10 @@ const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd
     stream.push(null)
   }
 
-  const release = (): void => {
+  const release = (error?: unknown): void => {
     isEnded = true
     for (const signal of signals) signal.removeEventListener('abort', finish)
-    onEnd()
+    onEnd(error)
     client.abort()
     Promise.resolve(iterator.return?.()).catch(() => {})
   }
@@ -119,7 +123,9 @@ const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd
         if (!stream.push(formatEvent(value))) return
       }
     } catch (error) {
-      if (!isEnded) stream.destroy(error as Error)
+      if (isEnded) return
+      release(error)
+      stream.destroy(error as Error)
     } finally {
       isPumping = false
     }
