@@ -1,13 +1,18 @@
 // The gateway's own order of jobs: BullMQ pages by offset and drifts while jobs move, this does not.
 
-import type { Keys } from '../redis/keys.js'
+import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/keys.js'
+import type { QueueName } from '../schemas/job.js'
+import { queueOfJobId } from './job-id.js'
+import type { QueueKeys } from './queue-keys.js'
 
 /** Base 36 digits of a creation time in milliseconds: fixed width, so that text order is time order until the year 5188. */
 const timeDigits = 9
 
-/** Entries that one round of sweeping looks at. */
+/** Entries that one step of sweeping looks at, and the pause between rounds. */
 const sweepChunk = 500
+const sweepIntervalMs = 60_000
 
 /** The index entry of a job: `createdAt` in milliseconds since 1970. */
 export const toIndexMember = (createdAt: number, jobId: string): string => createdAt.toString(36).padStart(timeDigits, '0') + jobId
@@ -49,3 +54,53 @@ export const createJobIndex = ({ redis, keys }: { redis: RedisClient; keys: Keys
 })
 
 export type JobIndex = ReturnType<typeof createJobIndex>
+
+/**
+ * Forgets, at intervals, entries whose jobs are gone: BullMQ removes finished jobs without telling.
+ * One round walks each tenant's index from its oldest entry, as far as jobs are missing.
+ */
+export const openIndexSweep = ({
+  index,
+  redis,
+  queueKeys,
+  log,
+}: {
+  index: JobIndex
+  redis: RedisClient
+  queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  log: Logger
+}) => {
+  const isGone = async (member: string): Promise<boolean> => {
+    const id = idOfIndexMember(member)
+    const queue = queueOfJobId(id)
+    return queue === undefined || (await redis.exists(queueKeys[queue].job(id))) === 0
+  }
+
+  const sweepTenant = async (tenant: string): Promise<number> => {
+    let after: string | undefined
+    let removed = 0
+    for (;;) {
+      const { members, next } = await index.oldest(tenant, after)
+      const gone = await Promise.all(members.map(isGone))
+      const stale = members.filter((_member, at) => gone[at])
+      await index.remove(tenant, stale)
+      removed += stale.length
+      // Old jobs that are still there, such as delayed ones, end the walk where they are the rule.
+      if (next === undefined || stale.length < members.length / 10) return removed
+      after = next
+    }
+  }
+
+  const sweep = async () => {
+    for (const tenant of await index.tenants()) {
+      const removed = await sweepTenant(tenant)
+      if (removed > 0) log.debug({ tenant, removed }, 'index entries of removed jobs forgotten')
+    }
+  }
+
+  const timer = setInterval(() => {
+    sweep().catch((error: Error) => log.warn({ error: error.message }, 'sweeping the job index failed; the next round follows'))
+  }, sweepIntervalMs)
+  timer.unref()
+  return { sweep, close: () => clearInterval(timer) }
+}

@@ -59,7 +59,6 @@ interface RequestLike {
 
 const serializers = {
   err: (error: unknown) => toLoggedError(error),
-  error: (error: unknown) => toLoggedError(error),
   req: (request: RequestLike) => ({ method: request.method, route: request.routeOptions?.url ?? null }),
   res: (reply: { statusCode?: number }) => ({ statusCode: reply.statusCode }),
 }

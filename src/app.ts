@@ -1,0 +1,68 @@
+// The HTTP application: plugins and routes in order, as a table of contents. It never listens.
+
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify from 'fastify'
+import authenticate from './plugins/authenticate.js'
+import gracefulClose from './plugins/graceful-close.js'
+import jsonBody from './plugins/json-body.js'
+import longPoll from './plugins/long-poll.js'
+import ndjson from './plugins/ndjson.js'
+import prefer from './plugins/prefer.js'
+import problemJson from './plugins/problem-json.js'
+import rateLimit from './plugins/rate-limit.js'
+import { limitConnections, toServerOptions } from './plugins/server-options.js'
+import sse from './plugins/sse.js'
+import adminApiKeys from './routes/admin-api-keys.js'
+import batch from './routes/batch.js'
+import jobEvents from './routes/job-events.js'
+import jobTypes from './routes/job-types.js'
+import jobs from './routes/jobs.js'
+import submit from './routes/submit.js'
+import { JobError, JobOptions, JobState, JobView, Metadata } from './schemas/job.js'
+import { Problem } from './schemas/problem.js'
+import type { Services } from './services.js'
+import { createSubmissionSchemas } from './submission/submission-schema.js'
+
+/** Builds the application over opened services; closing it leaves them open. */
+export const buildApp = async (services: Services) => {
+  const { config, log } = services
+  const app = Fastify({
+    ...toServerOptions({
+      loggerInstance: log,
+      trustProxy: config.http.trustProxy,
+      bodyLimitBytes: config.http.bodyLimitBytes,
+    }),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  limitConnections(app.server)
+
+  const { shared, submission, batchItem } = createSubmissionSchemas(services.catalog.all)
+  for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, ...shared]) app.addSchema(schema)
+
+  await app.register(problemJson)
+  await app.register(gracefulClose)
+  await app.register(rateLimit, {
+    redis: services.redis.connect('limiter'),
+    keys: services.keys,
+    max: config.http.rateLimitMax,
+    windowMs: config.http.rateLimitWindowMs,
+  })
+  await app.register(prefer)
+  await app.register(jsonBody, { bodyTimeoutMs: config.http.bodyTimeoutMs })
+  await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
+  await app.register(sse, {})
+
+  await app.register(async (scope) => {
+    await scope.register(authenticate, { apiKeys: services.apiKeys })
+    await scope.register(longPoll, { maxWaitMs: config.http.maxWaitMs, maxWaiters: config.http.maxWaiters })
+
+    await scope.register(submit, { services, submission })
+    await scope.register(batch, { services, batchItem })
+    await scope.register(jobs, { services })
+    await scope.register(jobEvents, { services })
+    await scope.register(jobTypes, { services })
+    await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
+  })
+  return app
+}
+
+export type App = Awaited<ReturnType<typeof buildApp>>

@@ -1,0 +1,40 @@
+// The gateway: configuration, services, application, and a stop that loses nothing.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import { buildApp } from '../app.js'
+import { createCatalog } from '../catalog.js'
+import { loadConfig } from '../config.js'
+import { openServices } from '../services.js'
+import { createLogger } from '../telemetry/logger.js'
+
+/** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
+const stopMarginMs = 15_000
+
+/** Runs until a signal comes. Exit code 0 after a clean stop. */
+export const serve = async (): Promise<void> => {
+  const config = loadConfig()
+  const log = createLogger({ level: config.logLevel })
+  const services = await openServices({ config, catalog: createCatalog(), log })
+  const app = await buildApp(services)
+
+  closeWithGrace({ delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {
+    if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+    else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
+    app.startStopping()
+    if (!err) await pause(config.http.shutdownDrainMs)
+    await app.close()
+    await services.close()
+    log.info('stopped')
+  })
+  services.redis.died.then((error) => {
+    log.fatal({ err: error }, 'the embedded Redis ended')
+    process.exitCode = 1
+    process.kill(process.pid, 'SIGTERM')
+  })
+
+  const address = await app.listen({ host: config.host, port: config.port })
+  const { firstKey } = services
+  if (firstKey.minted) process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
+  log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
+}

@@ -1,0 +1,55 @@
+// What answers about jobs have in common: guards, headers, problems.
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import { queueOfJobId } from '../queues/job-id.js'
+import type { ReadJobView } from '../queues/job-view.js'
+import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
+import type { SubmitOutcome } from '../submission/submit.js'
+import { problem } from './problem-json.js'
+
+/** Seconds after which looking at an unfinished job again makes sense. */
+const pollSeconds = 1
+
+/** The same answer for what does not exist, what has been removed, and what the caller may not see. */
+export const jobNotFound = () => problem('not-found', 'There is no job with this id, or its retention is over.')
+
+/** The queue of an id in the address; throws 404 when it cannot be an id. */
+export const requireQueue = (id: string): QueueName => {
+  const queue = queueOfJobId(id)
+  if (!queue) throw jobNotFound()
+  return queue
+}
+
+/** Throws 404 unless the job exists, belongs to the caller's tenant and is covered by its grants. */
+export const requireVisible = (request: FastifyRequest, found: ReadJobView | null): JobView => {
+  if (!found || found.tenant !== request.principal.tenant || !maySee(request.principal, found.view)) throw jobNotFound()
+  return found.view
+}
+
+/** Tells an unfinished job's follower when to look again. */
+export const setRetryAfter = (reply: FastifyReply, job: JobView): void => {
+  if (!finishedStates.has(job.state)) reply.header('retry-after', String(pollSeconds))
+}
+
+/** The problem of a submission that was not accepted. */
+export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepted' }>) => {
+  switch (outcome.kind) {
+    case 'reused':
+      return problem('idempotency-key-reused', 'This Idempotency-Key came with another payload before. Use a new key, or repeat the payload exactly.')
+    case 'full':
+      return problem('queue-full', 'The queue holds as many jobs as QUEUE_MAX_DEPTH allows. Nothing was stored; the same key can be sent again.', {
+        retryAfterSeconds: 5,
+      })
+    case 'invalid': {
+      const { errors } = outcome
+      const detail = errors.length === 1 ? 'The body has one fault; `errors` names it.' : `The body has ${errors.length} faults; \`errors\` names them.`
+      return problem('validation-failed', detail, { errors })
+    }
+  }
+}
+
+/** Throws 403 when the key may not submit this job type. */
+export const requireGrant = (request: FastifyRequest, job: { type: string; queue: string }): void => {
+  if (!maySee(request.principal, job)) throw problem('forbidden', `This API key has no grant for the job type \`${job.type}\`.`)
+}

@@ -1,0 +1,167 @@
+// POST /v1/jobs/batch: many submissions at once, as one JSON document or as NDJSON streamed both ways.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import type { ProblemDetails } from '../errors.js'
+import type { JobType } from '../job-type.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { requireGrant, toSubmitProblem } from '../plugins/job-responses.js'
+import type { NdjsonLine } from '../plugins/line-stream.js'
+import { isNdjson } from '../plugins/ndjson.js'
+import { problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
+import { closed } from '../schemas/common.js'
+import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
+import { JobId } from '../schemas/job.js'
+import { parseJson } from '../schemas/json-text.js'
+import { type Problem, problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+import { mapInOrder } from '../submission/in-order.js'
+import type { BatchItem } from '../submission/submission-schema.js'
+import type { SubmitContext } from '../submission/submit.js'
+import { requireIdempotencyKey } from './submit.js'
+
+export interface BatchOptions {
+  readonly services: Pick<Services, 'catalog' | 'config' | 'submit'>
+  /** The `oneOf` over all job types with their optional keys; registered by the app. */
+  readonly batchItem: TSchema
+}
+
+const itemsMax = 1000
+/** Submissions under way at once: enough to fill several scripts, few enough to keep memory flat. */
+const window = 512
+
+const BatchResult = Type.Object(
+  {
+    index: Type.Integer({ minimum: 0, description: 'Place of the item, from 0; blank NDJSON lines do not count.' }),
+    status: Type.Integer({ description: '202, or the status that the item alone would have had.' }),
+    id: Type.Optional(JobId),
+    location: Type.Optional(Type.String()),
+    replayed: Type.Optional(Type.Boolean({ description: 'True when an earlier request with this key made the job.' })),
+    error: Type.Optional(Type.Ref('Problem') as TSchema),
+  },
+  { $id: 'JobBatchResult', ...closed, description: 'What became of one item.' },
+)
+
+type Result =
+  | { index: number; status: 202; id: string; location: string; replayed?: true }
+  | { index: number; status: number; error: Problem }
+
+/** An item as it was read: not yet checked, or already refused. */
+type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
+
+const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
+  const { catalog, config, submit } = services
+  app.addSchema(BatchResult)
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/batch',
+    onRequest: requireScope('jobs:submit'),
+    schema: {
+      operationId: 'submitJobs',
+      summary: 'Submit many jobs',
+      description: [
+        `As JSON at most ${itemsMax} submissions; as NDJSON one submission a line and as many as you like, answered line by line while you send.`,
+        'Every item is judged alone: a bad one never spoils another. Items may bring an `idempotencyKey`;',
+        'for those without one, an Idempotency-Key header stands for the header and the place of the item, so a batch that is sent again replays item by item.',
+      ].join(' '),
+      tags: ['jobs'],
+      headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Covers every item without a key of its own.' })) }),
+      body: {
+        content: {
+          'application/json': {
+            schema: Type.Object(
+              { items: Type.Array(Type.Any({ description: 'One submission; checked item by item.' }), { minItems: 1, maxItems: itemsMax }) },
+              { ...closed, description: 'Up to 1,000 submissions.' },
+            ),
+          },
+          'application/x-ndjson': { schema: Type.Any({ description: 'One JobBatchItem a line.' }) },
+        },
+      },
+      response: {
+        207: {
+          description: 'What became of every item, in input order.',
+          content: {
+            'application/json': { schema: Type.Object({ items: Type.Array(Type.Ref(BatchResult.$id as string)) }, closed) },
+            'application/x-ndjson': { schema: Type.Any({ description: 'One JobBatchResult a line.' }) },
+          },
+        },
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
+      const work = (entry: Entry, index: number) => toResult(request, entry, index, key)
+      reply.code(207)
+      if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks()), window, work))
+      const { items } = request.body as { items: unknown[] }
+      const results: Result[] = []
+      for await (const result of mapInOrder(items.map((value) => ({ value })), window, work)) results.push(result)
+      return reply.send({ items: results })
+    },
+  })
+
+  async function toResult(request: FastifyRequest, entry: Entry, index: number, headerKey: string | null): Promise<Result> {
+    if ('refused' in entry) return toRefusal(index, entry.refused)
+    try {
+      return await submitItem(request, entry.value, index, headerKey)
+    } catch (error) {
+      const details = toProblemDetails(error)
+      if (details.problem === 'internal-error') request.log.error({ err: error, index }, 'batch item failed')
+      return toRefusal(index, details)
+    }
+  }
+
+  async function submitItem(request: FastifyRequest, value: unknown, index: number, headerKey: string | null): Promise<Result> {
+    const errors = findErrors(request, value)
+    if (errors) return toRefusal(index, { problem: 'validation-failed', detail: 'The item does not fit its schema; `errors` names the members.', errors })
+    const { idempotencyKey, ...submission } = value as BatchItem
+    const type = catalog.find(submission.type) as JobType
+    requireGrant(request, { type: type.name, queue: type.queue })
+    const key = toItemKey(idempotencyKey, headerKey, index)
+    if (!key && config.idempotency.required) {
+      return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch brings an idempotency key.' })
+    }
+    const outcome = await submit(submission, {
+      tenant: request.principal.tenant,
+      ...(key ? { key } : {}),
+    })
+    if (outcome.kind !== 'accepted') return toRefusal(index, problemDetailsOf(toSubmitProblem(outcome)) as ProblemDetails)
+    const { id } = outcome.view
+    return { index, status: 202, id, location: `/v1/jobs/${id}`, ...(outcome.replayed ? { replayed: true } : {}) }
+  }
+
+  function findErrors(request: FastifyRequest, value: unknown) {
+    const validate = request.getValidationFunction(batchItem) ?? request.compileValidationSchema(batchItem)
+    if (validate(value)) return null
+    return toFieldProblems((validate.errors ?? []) as unknown as SchemaError[], 'body')
+  }
+}
+
+const toItemKey = (own: string | undefined, header: string | null, index: number): SubmitContext['key'] => {
+  if (own !== undefined) return { key: own, space: 'key' }
+  return header === null ? undefined : { key: JSON.stringify([header, index]), space: 'batch' }
+}
+
+const toRefusal = (index: number, details: ProblemDetails): Result => {
+  const error = toProblemDocument(details)
+  return { index, status: error.status, error }
+}
+
+/** Lines to entries. A line that cannot be read is refused with its number; the others go on. */
+async function* readEntries(chunks: AsyncIterable<NdjsonLine[]>): AsyncGenerator<Entry> {
+  for await (const lines of chunks) for (const line of lines) yield toEntry(line)
+}
+
+const toEntry = (line: NdjsonLine): Entry => {
+  const at = { extensions: { line: line.number } }
+  if ('tooLong' in line) return { refused: { problem: 'payload-too-large', detail: `Line ${line.number} is too long.`, ...at } }
+  if ('notUtf8' in line) return { refused: { problem: 'malformed-body', detail: `Line ${line.number} is not UTF-8.`, ...at } }
+  const parsed = parseJson(line.text)
+  return parsed.kind === 'value'
+    ? { value: parsed.value }
+    : { refused: { problem: 'malformed-body', detail: `Line ${line.number}: ${parsed.detail}`, ...at } }
+}
+
+export default batch

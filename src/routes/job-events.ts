@@ -1,0 +1,76 @@
+// GET /v1/jobs/{id}/events: a job's changes as Server-Sent Events.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { requireScope } from '../plugins/authenticate.js'
+import { requireQueue, requireVisible } from '../plugins/job-responses.js'
+import { problem } from '../plugins/problem-json.js'
+import { requireEventStream } from '../plugins/sse.js'
+import { createTenantCap } from '../plugins/tenant-cap.js'
+import { closed } from '../schemas/common.js'
+import { finishedStates } from '../schemas/job.js'
+import { problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+
+export interface JobEventsOptions {
+  readonly services: Pick<Services, 'config' | 'feed' | 'queueKeys' | 'readJob' | 'views'>
+}
+
+const lastEventIdDescription = 'Resume after this event; sent by an EventSource when it reconnects.'
+
+const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
+  const { config, feed, queueKeys, readJob, views } = services
+  const streams = createTenantCap(config.http.maxStreams)
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/events',
+    onRequest: requireScope('jobs:read'),
+    preHandler: requireEventStream,
+    schema: {
+      operationId: 'followJob',
+      summary: "Follow a job's events",
+      description: [
+        'Server-Sent Events `waiting`, `active`, `progress`, `retrying`, and at the end `completed`, `failed` or `cancelled`, which carries the whole job and closes the stream.',
+        'The first event tells the present state. `Last-Event-ID` resumes; to a job that has finished and whose last event is known it answers 204.',
+      ].join(' '),
+      tags: ['jobs'],
+      params: Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the job.' }) }),
+      querystring: Type.Object({}, closed),
+      headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String({ maxLength: 64, description: lastEventIdDescription })) }),
+      response: {
+        200: {
+          description: 'The stream of events.',
+          content: { 'text/event-stream': { schema: Type.String({ description: 'Events in the notation of the WHATWG standard.' }) } },
+        },
+        204: Type.Null({ description: 'The job has finished and its last event is known.' }),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      const queue = requireQueue(id)
+      const stored = await readJob(queueKeys[queue], id)
+      const job = requireVisible(request, stored && views.ofStored(stored))
+      const lastEventId = request.headers['last-event-id'] as string | undefined
+      if (lastEventId !== undefined && finishedStates.has(job.state) && (await feed.isOver(queue, id, lastEventId))) {
+        return reply.code(204).send(null)
+      }
+      const leave = streams.enter(request.principal.tenant)
+      if (!leave) {
+        throw problem('overloaded', `This instance holds ${config.http.maxStreams} event streams of your tenant; poll, or try again later.`, {
+          retryAfterSeconds: 5,
+        })
+      }
+      return reply.sse(async function* (signal) {
+        try {
+          yield* feed.open(queue, id, lastEventId, signal)
+        } finally {
+          leave()
+        }
+      })
+    },
+  })
+}
+
+export default jobEvents

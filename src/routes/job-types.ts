@@ -1,0 +1,108 @@
+// GET /v1/job-types: the catalog as clients see it.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type Static, Type } from '@sinclair/typebox'
+import { maySee } from '../auth/grants.js'
+import type { JobType } from '../job-type.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { problem } from '../plugins/problem-json.js'
+import { closed, Nullable, StringEnum } from '../schemas/common.js'
+import { JobPriority, queueNames } from '../schemas/job.js'
+import { jsonResponse } from '../schemas/job-responses.js'
+import { problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+
+export interface JobTypesOptions {
+  readonly services: Pick<Services, 'catalog' | 'config' | 'workerInstances'>
+}
+
+const JobTypeView = Type.Object(
+  {
+    type: Type.String({ description: 'Name, as in a submission.' }),
+    queue: StringEnum(queueNames),
+    description: Type.String(),
+    available: Type.Boolean({ description: 'Whether a worker that is configured for it runs now. Submissions are accepted either way.' }),
+    requires: Type.Array(Type.String(), { description: 'Integrations that a worker needs.' }),
+    defaults: Type.Object(
+      {
+        attempts: Type.Integer(),
+        backoff: Type.Object({ type: StringEnum(['fixed', 'exponential']), delayMs: Type.Integer() }, closed),
+        priority: JobPriority,
+        timeoutMs: Type.Integer(),
+      },
+      { ...closed, description: 'What applies when a submission says nothing.' },
+    ),
+    dataSchema: Type.Any({ description: 'JSON Schema of `data`.' }),
+    resultSchema: Type.Any({ description: 'JSON Schema of `result`.' }),
+    example: Type.Any({ description: 'A body of POST /v1/jobs, ready to send.' }),
+  },
+  { $id: 'JobType', ...closed, description: 'One kind of work.' },
+)
+const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
+
+const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
+  const { catalog, config, workerInstances } = services
+  app.addSchema(JobTypeView)
+  app.addHook('onRequest', requireScope('jobs:read'))
+
+  const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))
+
+  const toView = (type: JobType, available: ReadonlySet<string>): Static<typeof JobTypeView> => ({
+    type: type.name,
+    queue: type.queue,
+    description: type.description,
+    available: available.has(type.name),
+    requires: [...type.requires],
+    defaults: {
+      attempts: type.defaults.attempts ?? config.queues.defaultAttempts,
+      backoff: type.defaults.backoff ?? { type: 'exponential', delayMs: config.queues.defaultBackoffMs },
+      priority: type.defaults.priority,
+      timeoutMs: type.defaults.timeoutMs,
+    },
+    dataSchema: type.data,
+    resultSchema: type.result,
+    example: { type: type.name, data: type.example },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/job-types',
+    schema: {
+      operationId: 'listJobTypes',
+      summary: 'List job types',
+      description: 'Every kind of work this gateway accepts, with schemas, defaults and an example.',
+      tags: ['catalog'],
+      response: {
+        200: jsonResponse(Type.Object({ items: Type.Array(JobTypeRef), next: Nullable(Type.String()) }, closed), 'All job types.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request) => {
+      const available = await readAvailable()
+      const visible = catalog.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue }))
+      return { items: visible.map((type) => toView(type, available)), next: null }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/job-types/:type',
+    schema: {
+      operationId: 'getJobType',
+      summary: 'Read a job type',
+      description: 'One kind of work: schemas, defaults, an example, and whether a worker can serve it now.',
+      tags: ['catalog'],
+      params: Type.Object({ type: Type.String({ maxLength: 64, description: 'Name of the job type.' }) }),
+      response: { 200: jsonResponse(JobTypeRef, 'The job type.'), ...problemResponses },
+    },
+    handler: async (request) => {
+      const type = catalog.find(request.params.type)
+      if (!type || !maySee(request.principal, { type: type.name, queue: type.queue })) {
+        throw problem('not-found', 'There is no job type of this name.')
+      }
+      return toView(type, await readAvailable())
+    },
+  })
+}
+
+export default jobTypes

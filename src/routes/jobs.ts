@@ -1,0 +1,319 @@
+// Reading and controlling jobs: one, many, their logs and children; cancel, retry, promote.
+
+import { hash } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { matchesEtag } from '../plugins/etag.js'
+import { jobNotFound, requireQueue, requireVisible, setRetryAfter } from '../plugins/job-responses.js'
+import { addVary, applyPreference } from '../plugins/prefer.js'
+import { problem } from '../plugins/problem-json.js'
+import type { ReadJobView } from '../queues/job-view.js'
+import { closed, Nullable, StringEnum } from '../schemas/common.js'
+import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../schemas/job.js'
+import { JobRef, jsonResponse } from '../schemas/job-responses.js'
+import { problemResponse, problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+import { fingerprint } from '../submission/fingerprint.js'
+import { digestIdempotencyKey } from '../submission/idempotency-key.js'
+import { requireIdempotencyKey } from './submit.js'
+
+export interface JobsOptions {
+  readonly services: Pick<Services, 'awaitFinish' | 'config' | 'control' | 'keys' | 'list' | 'queueKeys' | 'readJob' | 'views'>
+}
+
+const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the job.' }) })
+const waitDigitsMax = 9
+
+const ListQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Ref(JobState.$id as string) as typeof JobState),
+    type: Type.Optional(Type.String({ maxLength: 64, description: 'Name of a job type.' })),
+    queue: Type.Optional(StringEnum(queueNames, { description: 'Name of a queue.' })),
+    correlationId: Type.Optional(CorrelationId),
+    userId: Type.Optional(UserId),
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Jobs on one page.' }),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` of the page before.' })),
+  },
+  closed,
+)
+
+/** For lists that only grow at their end: the cursor is an offset. */
+const OffsetQuery = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Entries on one page.' }),
+    cursor: Type.Optional(Type.String({ pattern: '^\\d{1,6}$', maxLength: 6, description: '`next` of the page before.' })),
+  },
+  closed,
+)
+
+const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) => {
+  const { awaitFinish, config, control, keys, list, queueKeys, readJob, views } = services
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'listJobs',
+      summary: 'List jobs',
+      description:
+        "The caller's jobs, newest first, in an order that stays while jobs move. A page may be short and still have a next one: a rare filter is looked for step by step.",
+      tags: ['jobs'],
+      querystring: ListQuery,
+      response: {
+        200: jsonResponse(
+          Type.Object(
+            { items: Type.Array(JobRef), next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }) },
+            { ...closed, description: 'One page of jobs.' },
+          ),
+          'One page of jobs.',
+        ),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { limit, cursor, ...filters } = request.query
+      const page = await list(request.principal.tenant, filters, { limit, cursor }, (job) => maySee(request.principal, job))
+      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or has been changed.')
+      reply.header('link', toLinks(request.query, page.next))
+      return { items: page.items, next: page.next }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'getJob',
+      summary: 'Read a job',
+      description:
+        'The job in whatever state it is. `waitMs`, or `Prefer: wait=N`, answers once it has finished or the time is up. `If-None-Match` saves reading what has not changed.',
+      tags: ['jobs'],
+      params: Params,
+      querystring: Type.Object(
+        {
+          waitMs: Type.Optional(
+            Type.String({ pattern: '^\\d+$', maxLength: waitDigitsMax, description: 'Wait this many milliseconds at most; goes before Prefer.' }),
+          ),
+        },
+        closed,
+      ),
+      headers: Type.Object({
+        Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` waits up to 30 s.' })),
+        'If-None-Match': Type.Optional(Type.String({ maxLength: 4096, description: 'ETags of what is known; `*` matches any.' })),
+      }),
+      response: {
+        200: jsonResponse(JobRef, 'The job.', ['ETag', 'Retry-After', 'Preference-Applied']),
+        304: Type.Null({ description: 'Nothing has changed.' }),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      const queue = requireQueue(id)
+      const asked = request.query.waitMs === undefined ? request.preferences.waitMs : Number(request.query.waitMs)
+      const wait = request.grantWait(reply, asked)
+      let found: ReadJobView | null
+      try {
+        // Nobody waits for what they may not see.
+        const early = await look(id)
+        const { state } = requireVisible(request, early)
+        found = wait && !finishedStates.has(state) ? await awaitFinish(queue, id, wait.waitMs, wait.signal) : early
+      } finally {
+        wait?.end()
+      }
+      applyPreference(reply, wait && request.query.waitMs === undefined ? wait : null)
+      return sendJob(request, reply, requireVisible(request, found))
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/logs',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'getJobLogs',
+      summary: "Read a job's log",
+      description: 'What the handler logged, oldest line first.',
+      tags: ['jobs'],
+      params: Params,
+      querystring: OffsetQuery,
+      response: {
+        200: jsonResponse(
+          Type.Object({ items: Type.Array(Type.String()), next: Nullable(Type.String()) }, { ...closed, description: 'One page of lines.' }),
+          'One page of lines.',
+        ),
+        ...problemResponses,
+      },
+    },
+    handler: async (request) => {
+      const { id } = await loadJob(request, request.params.id)
+      const start = Number(request.query.cursor ?? 0)
+      const end = start + request.query.limit
+      const { logs, count } = await control.logs(requireQueue(id), id, start, end - 1)
+      return { items: logs, next: end < count ? String(end) : null }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/children',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'getJobChildren',
+      summary: 'List the jobs that a job waits for',
+      description: 'A submission to several recipients becomes one job each; these are they, in the order of the recipients.',
+      tags: ['jobs'],
+      params: Params,
+      querystring: OffsetQuery,
+      response: {
+        200: jsonResponse(
+          Type.Object({ items: Type.Array(JobRef), next: Nullable(Type.String()) }, { ...closed, description: 'One page of jobs.' }),
+          'One page of jobs.',
+        ),
+        ...problemResponses,
+      },
+    },
+    handler: async (request) => {
+      const { id } = await loadJob(request, request.params.id)
+      const ids = await control.children(requireQueue(id), id)
+      const start = Number(request.query.cursor ?? 0)
+      const end = start + request.query.limit
+      const found = await Promise.all(ids.slice(start, end).map(look))
+      return { items: found.filter((each) => each !== null).map(({ view }) => view), next: end < ids.length ? String(end) : null }
+    },
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/jobs/:id',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'cancelJob',
+      summary: 'Cancel a job',
+      description:
+        "A job that has not started never will: 200. A running one, on whichever instance, gets its handler's signal, ends as `cancelled` and is not retried: 202.",
+      tags: ['jobs'],
+      params: Params,
+      response: {
+        200: jsonResponse(JobRef, 'The job is cancelled.'),
+        202: jsonResponse(JobRef, 'The job runs and is told to stop.', ['Retry-After']),
+        409: problemResponse('The job has already finished.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, queue } = await loadJob(request, request.params.id)
+      const outcome = await control.cancel(queue, id)
+      if (outcome === 'missing') throw jobNotFound()
+      if (outcome === 'finished') throw problem('job-finished', 'The job had finished before it could be cancelled.')
+      request.log.info({ jobId: id, outcome }, 'job cancelled')
+      const job = requireVisible(request, await look(id))
+      setRetryAfter(reply, job)
+      return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/retry',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'retryJob',
+      summary: 'Retry a failed job',
+      description: 'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
+      tags: ['jobs'],
+      params: Params,
+      headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })) }),
+      response: {
+        202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
+        409: problemResponse('The job has not failed.'),
+        422: problemResponse('The Idempotency-Key was used for another request.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, queue } = await loadJob(request, request.params.id)
+      const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
+      const claim = key === null ? undefined : {
+        key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
+        fingerprint: fingerprint(`retry ${id}`, null),
+        ttlMs: config.queues.idempotencyTtlMs,
+      }
+      const outcome = await control.retry(queue, id, claim)
+      if (outcome === 'missing') throw jobNotFound()
+      if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
+      if (outcome === 'reused') throw problem('idempotency-key-reused', 'This Idempotency-Key came with another request before.')
+      if (outcome === 'replayed') reply.header('idempotent-replayed', 'true')
+      return sendAccepted(request, reply, id)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/promote',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'promoteJob',
+      summary: 'Run a delayed job now',
+      description: 'The job no longer waits for its time.',
+      tags: ['jobs'],
+      params: Params,
+      response: {
+        202: jsonResponse(JobRef, 'The job waits for a worker.', ['Location', 'Retry-After']),
+        409: problemResponse('The job is not delayed.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, queue } = await loadJob(request, request.params.id)
+      const outcome = await control.promote(queue, id)
+      if (outcome === 'missing') throw jobNotFound()
+      if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a delayed job can be promoted.')
+      return sendAccepted(request, reply, id)
+    },
+  })
+
+  async function look(id: string): Promise<ReadJobView | null> {
+    const stored = await readJob(queueKeys[requireQueue(id)], id)
+    return stored && views.ofStored(stored)
+  }
+
+  async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
+    return requireVisible(request, await look(id))
+  }
+
+  async function sendAccepted(request: FastifyRequest, reply: FastifyReply, id: string) {
+    const job = await loadJob(request, id)
+    setRetryAfter(reply, job)
+    return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
+  }
+}
+
+/** Answers with a job, or with 304 when the client knows it already. */
+const sendJob = (request: FastifyRequest, reply: FastifyReply, job: JobView) => {
+  const body = JSON.stringify(job)
+  const etag = `W/"${hash('sha1', body, 'base64url')}"`
+  addVary(reply, 'Authorization')
+  reply.header('etag', etag).header('cache-control', 'private, no-cache')
+  setRetryAfter(reply, job)
+  if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  return reply.type('application/json; charset=utf-8').send(body)
+}
+
+/** RFC 8288 links to this list's first and next page, with its filters. */
+const toLinks = (query: Record<string, unknown>, next: string | null): string => {
+  const link = (relation: string, cursor: string | null) => {
+    const parameters = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) if (name !== 'cursor' && value !== undefined) parameters.set(name, String(value))
+    if (cursor !== null) parameters.set('cursor', cursor)
+    return `</v1/jobs?${parameters}>; rel="${relation}"`
+  }
+  return next === null ? link('first', null) : `${link('first', null)}, ${link('next', next)}`
+}
+
+export default jobs

@@ -1,0 +1,116 @@
+// POST /v1/jobs: one route for every job type.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { JobType } from '../job-type.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { requireGrant, setRetryAfter, toSubmitProblem } from '../plugins/job-responses.js'
+import { applyPreference } from '../plugins/prefer.js'
+import { problem } from '../plugins/problem-json.js'
+import { finishedStates, type JobView } from '../schemas/job.js'
+import { JobRef, jsonResponse } from '../schemas/job-responses.js'
+import { problemResponse, problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+import { type IdempotencyKey, parseIdempotencyKey } from '../submission/idempotency-key.js'
+import { toExampleSubmission } from '../submission/submission-schema.js'
+import type { Submission } from '../submission/submit.js'
+
+export interface SubmitOptions {
+  readonly services: Pick<Services, 'awaitFinish' | 'catalog' | 'config' | 'submit'>
+  /** The `oneOf` over all job types; registered by the app. */
+  readonly submission: TSchema
+}
+
+const Headers = Type.Object({
+  'Idempotency-Key': Type.Optional(
+    Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless: the same job, the same answer.', examples: ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'] }),
+  ),
+  Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.', examples: ['wait=30'] })),
+})
+
+/** The key of a request, or the problem that it lacks or garbles one. */
+export const requireIdempotencyKey = (request: FastifyRequest, { required, strict }: { required: boolean; strict: boolean }) => {
+  const parsed: IdempotencyKey = parseIdempotencyKey(request.headers['idempotency-key'], request.raw.rawHeaders, strict)
+  if (parsed.kind === 'invalid') throw problem('idempotency-key-invalid', parsed.detail)
+  if (parsed.kind === 'given') return parsed.key
+  if (required) {
+    throw problem('idempotency-key-missing', 'This gateway accepts jobs with an Idempotency-Key only.', {
+      headers: { link: '</problems/idempotency-key-missing>; rel="describedby"' },
+    })
+  }
+  return null
+}
+
+const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services, submission }) => {
+  const { awaitFinish, catalog, config } = services
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs',
+    onRequest: requireScope('jobs:submit'),
+    schema: {
+      operationId: 'submitJob',
+      summary: 'Submit a job',
+      description: [
+        'Stores one job and answers 202 once it is safely in the queue. `type` decides which `data` it takes.',
+        `With an Idempotency-Key the same request can be sent again for ${config.queues.idempotencyTtlMs / 3_600_000} h: it yields the same job and the same answer.`,
+        'The key is compared by the SHA-256 of the canonical JSON of the body, so white space and member order do not matter; another body under the same key is refused with 422.',
+      ].join(' '),
+      tags: ['jobs'],
+      headers: Headers,
+      body: Type.Unsafe<Submission>({
+        ...Type.Ref(submission.$id as string),
+        examples: catalog.all.map(toExampleSubmission),
+      }),
+      response: {
+        200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),
+        202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed', 'Preference-Applied']),
+        409: problemResponse('A request with the same Idempotency-Key is still under way.'),
+        422: problemResponse('The Idempotency-Key was used for another payload.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { body } = request
+      const type = catalog.find(body.type) as JobType
+      requireGrant(request, { type: type.name, queue: type.queue })
+      const key = requireIdempotencyKey(request, config.idempotency)
+      const outcome = await services.submit(body, {
+        tenant: request.principal.tenant,
+        ...(key === null ? {} : { key: { key, space: 'key' as const } }),
+      })
+      if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
+      const { view, replayed } = outcome
+      request.log.debug({ jobId: view.id, type: view.type, replayed }, 'job accepted')
+      reply.header('location', `/v1/jobs/${view.id}`)
+      const finished = replayed ? null : await finishedInTime(request, reply, view)
+      if (replayed) reply.header('idempotent-replayed', 'true')
+      const answer = finished ?? view
+      if (!finished) setRetryAfter(reply, view)
+      return reply.code(finished ? 200 : 202).send(answer)
+    },
+  })
+
+  /** Follows `Prefer`. Accepted is accepted: whatever goes wrong while waiting ends in 202. */
+  async function finishedInTime(request: FastifyRequest, reply: FastifyReply, view: JobView): Promise<JobView | null> {
+    const { waitMs, respondAsync } = request.preferences
+    const wait = request.grantWait(reply, waitMs)
+    if (!wait) {
+      if (respondAsync) applyPreference(reply, 'respond-async')
+      return null
+    }
+    applyPreference(reply, wait)
+    try {
+      const found = await awaitFinish(view.queue, view.id, wait.waitMs, wait.signal)
+      return found && finishedStates.has(found.view.state) ? found.view : null
+    } catch (error) {
+      request.log.warn({ jobId: view.id, error: (error as Error).message }, 'waiting for an accepted job failed')
+      return null
+    } finally {
+      wait.end()
+    }
+  }
+}
+
+export default submit

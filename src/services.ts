@@ -1,0 +1,140 @@
+// Opens everything below HTTP, in order, and closes it in reverse.
+
+import type { Logger } from 'pino'
+import { openApiKeys } from './auth/api-keys.js'
+import { openFirstKey } from './auth/first-key.js'
+import type { Catalog } from './catalog.js'
+import type { Config } from './config.js'
+import { openIntegrations } from './integrations/open-integrations.js'
+import { createAcceptance } from './queues/acceptance.js'
+import { createAwaitFinish } from './queues/await-finish.js'
+import { createJobControl } from './queues/job-control.js'
+import { openJobEvents } from './queues/job-events.js'
+import { createJobFeed } from './queues/job-feed.js'
+import { createJobIndex, openIndexSweep } from './queues/job-index.js'
+import { createJobList } from './queues/job-list.js'
+import { createJobViews } from './queues/job-view.js'
+import { createJobReader } from './queues/read-jobs.js'
+import { openQueues } from './queues/registry.js'
+import { createSensitiveDataByType } from './queues/sensitive-data.js'
+import { readWorkerInstances } from './queues/worker-instances.js'
+import { openRedis } from './redis/connect.js'
+import { createKeys } from './redis/keys.js'
+import { createSubmit } from './submission/submit.js'
+import { openWorkerPool } from './workers/worker-pool.js'
+
+interface Options {
+  readonly config: Config
+  readonly catalog: Catalog
+  readonly log: Logger
+}
+
+/** Opens Redis and what gateway and workers both need. */
+const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
+  const redis = await openRedis({ settings: config.redis, log, share })
+  const keys = createKeys(config.redis.prefix)
+  const queues = openQueues({ redis: redis.request, prefix: config.redis.prefix, log })
+  const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
+  return { redis, keys, queues, sensitive }
+}
+
+/** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
+const openWorkerSide = async ({ config, catalog, log }: Options, base: Awaited<ReturnType<typeof openBase>>) => {
+  const integrations = await openIntegrations({ config, log, store: { redis: base.redis.request, keys: base.keys } })
+  const pool = await openWorkerPool({
+    catalog,
+    config,
+    integrations,
+    keys: base.keys,
+    log,
+    queueKeys: base.queues.keys,
+    redis: base.redis,
+    sensitive: base.sensitive,
+  })
+  return {
+    pool,
+    async close() {
+      await pool.close(config.http.shutdownGraceMs)
+      await integrations.close()
+    },
+  }
+}
+
+/**
+ * Services of a gateway, with workers when WORKERS_ENABLED says so.
+ * Throws with one readable line when the embedded Redis or an integration cannot start;
+ * an unreachable Redis is no error, everything heals once it is there.
+ */
+export const openServices = async (options: Options) => {
+  const { config, catalog, log } = options
+  const base = await openBase(options, false)
+  const { redis, keys, queues, sensitive } = base
+  const request = redis.request
+  const firstKey = await openFirstKey({ adminApiKey: config.adminApiKey, dataDir: config.dataDir })
+  const apiKeys = openApiKeys({ redis: request, events: redis.connect('events'), keys, log, firstKey: firstKey.key })
+  const views = createJobViews(sensitive)
+  const readJob = createJobReader(request)
+  const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
+  const index = createJobIndex({ redis: request, keys })
+  const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
+  const accept = createAcceptance({
+    // WAIT holds up whatever follows on its connection: stronger durability gets one of its own.
+    redis: config.queues.durability === 'memory' ? request : redis.connect('request'),
+    maxDepth: config.queues.maxDepth,
+    durability: config.queues.durability,
+  })
+  const submit = createSubmit({ accept, catalog, config, keys, queueKeys: queues.keys, redis: request, sensitive, views })
+  // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
+  const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
+  workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
+
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    await (await workerSide?.catch(() => undefined))?.close()
+    sweep.close()
+    await events.close()
+    await queues.close()
+    await redis.close()
+  }
+  return {
+    config,
+    catalog,
+    log,
+    redis,
+    keys,
+    firstKey,
+    apiKeys,
+    submit,
+    views,
+    readJob,
+    queueKeys: queues.keys,
+    events,
+    feed: createJobFeed({ events, readJob, views, queueKeys: queues.keys }),
+    awaitFinish: createAwaitFinish({ events, readJob, views, queueKeys: queues.keys }),
+    control: createJobControl({ redis: request, keys, queues }),
+    list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
+    workerInstances: () => readWorkerInstances(request, keys),
+    /** Settles once workers run; at once when there are none in this process. */
+    workersStarted: workerSide?.then(() => undefined) ?? Promise.resolve(),
+    close: (): Promise<void> => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+export type Services = Awaited<ReturnType<typeof openServices>>
+
+/** Workers alone, without HTTP. Uses the embedded Redis of a gateway on the same DATA_DIR when no other is configured. */
+export const openWorkers = async (options: Options) => {
+  const base = await openBase(options, true)
+  const side = await openWorkerSide(options, base)
+  return {
+    redis: base.redis,
+    async close() {
+      await side.close()
+      await base.queues.close()
+      await base.redis.close()
+    },
+  }
+}

@@ -1,0 +1,62 @@
+// The schema of a submission: one closed object for each job type, told apart by `type`.
+
+import { type TObject, type TSchema, Type } from '@sinclair/typebox'
+import type { JobType } from '../job-type.js'
+import { closed } from '../schemas/common.js'
+import { CorrelationId, JobOptions, Metadata, UserId } from '../schemas/job.js'
+import type { Submission } from './submit.js'
+
+const toPascalCase = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase())
+
+/** Component name of one job type's submission, such as `SendSmsSubmission`. */
+const schemaId = (type: JobType, suffix: string): string => `${toPascalCase(type.name)}${suffix}`
+
+const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject =>
+  Type.Object(
+    {
+      type: Type.Unsafe<string>({ type: 'string', enum: [type.name] }),
+      data: type.data,
+      options: Type.Optional(Type.Ref(JobOptions.$id as string)),
+      userId: Type.Optional(UserId),
+      correlationId: Type.Optional(CorrelationId),
+      metadata: Type.Optional(Type.Ref(Metadata.$id as string)),
+      ...more,
+    },
+    { $id: schemaId(type, suffix), ...closed, description: type.description },
+  )
+
+/** A union told apart by `type`. Not TypeBox's Union: that emits `anyOf`, which Ajv's discriminator refuses. */
+const toUnion = <T>(id: string, schemas: readonly TSchema[], description: string) =>
+  Type.Unsafe<T>({
+    $id: id,
+    type: 'object',
+    required: ['type'],
+    discriminator: { propertyName: 'type' },
+    oneOf: schemas.map(({ $id }) => Type.Ref($id as string)),
+    description,
+  })
+
+/** An item of a batch: a submission that may bring its own key. */
+export interface BatchItem extends Submission {
+  readonly idempotencyKey?: string
+}
+
+/** All schemas that have to be registered, and the two unions over them. */
+export const createSubmissionSchemas = (types: readonly JobType[]) => {
+  const idempotencyKey = Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      pattern: '^[\\x20-\\x7e]+$',
+      description: 'The key of this item, under the rules of the Idempotency-Key header; goes before the header of the batch.',
+    }),
+  )
+  const single = types.map((type) => toSubmissionSchema(type, 'Submission'))
+  const items = types.map((type) => toSubmissionSchema(type, 'BatchItem', { idempotencyKey }))
+  const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` decides which data it takes.')
+  const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
+  return { shared: [...single, ...items, submission, batchItem], submission, batchItem }
+}
+
+/** The example body of one job type, as it can be sent. */
+export const toExampleSubmission = (type: JobType): Submission => ({ type: type.name, data: type.example })
