@@ -1,9 +1,10 @@
 // Opens Redis in whichever mode is configured, and hands out connections by role.
 
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisSettings } from '../config.js'
 import { checkServer } from './check-server.js'
+import { limitCluster } from './cluster-limits.js'
 import { openEmbeddedRedis } from './embedded.js'
 
 export type RedisClient = Redis | Cluster
@@ -48,8 +49,13 @@ const roleOptions: Record<RedisRole, RedisOptions> = {
 
 /** A hung Sentinel would otherwise hold up the search for the master for ever. */
 const sentinelCommandTimeoutMs = 1000
-/** With 100 ms between them, the tries of one command end within its deadline even where none could be sent. */
-const hastyClusterTries = 8
+/** A command waits for a new view of the slots before it is tried again; 16 tries of seconds each would be the defaults. */
+const hastyClusterOptions: ClusterOptions = {
+  maxRedirections: 5,
+  retryDelayOnFailover: 50,
+  retryDelayOnClusterDown: 0,
+  slotsRefreshTimeout: 500,
+}
 
 /**
  * Starts the embedded server if the settings ask for it; otherwise opens nothing until a role is asked for.
@@ -124,14 +130,16 @@ const createClient = (settings: RedisSettings, role: RedisRole, socketPath: stri
       })
     case 'cluster': {
       const { enableOfflineQueue = true, retryStrategy, ...redisOptions } = options
-      return new Cluster(target.nodes, {
+      const cluster = new Cluster(target.nodes, {
         redisOptions,
         enableOfflineQueue,
         clusterRetryStrategy: (times) => retryStrategy?.(times) ?? 500,
-        ...(enableOfflineQueue ? {} : { maxRedirections: hastyClusterTries }),
+        ...(enableOfflineQueue ? {} : hastyClusterOptions),
         // A certificate names the host, so with TLS the name is not to be replaced by its address.
         ...(settings.tls ? { dnsLookup: (host: string, done: (error: null, host: string) => void) => done(null, host) } : {}),
       })
+      limitCluster(cluster, redisOptions.commandTimeout)
+      return cluster
     }
   }
 }

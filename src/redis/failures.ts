@@ -1,11 +1,18 @@
 // Tells what a failed Redis command means for the caller: nothing was written, or nobody knows.
 
-/** Refused before anything was written. ioredis reports a stream that was never writable by its message alone. */
-const refusedReplies = /^(OOM|NOREPLICAS|READONLY|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|MISCONF)\b/
-const refusedLocally = /^(Stream isn't writeable and enableOfflineQueue options is false|None of startup nodes is available)/
+/** Replies by which the server, or a script before its first write, says that it did nothing. */
+const refusalCodes =
+  'OOM|NOREPLICAS|READONLY|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOAUTH|WRONGPASS|NOPERM|MISCONF|EXECABORT|NOSCRIPT'
+const refusedReplies = new RegExp(`^(?:(?:${refusalCodes})\\b|ERR max number of clients reached|ERR AUTH )`)
+/** Redis 6.2 wraps what a command inside a script answered. */
+const refusedInScript = /^ERR Error running script .*-(?:OOM|NOREPLICAS|READONLY|MISCONF)\b/s
+/** ioredis 5.11 and 6.0 name what they never sent by the message alone. */
+const refusedLocally =
+  /^(?:Stream isn't writeable and enableOfflineQueue options is false|Cluster isn't ready and enableOfflineQueue options is false|None of startup nodes is available)/
 /** The command may have been carried out although no answer came. */
 const unknownLocally =
-  /^(Command timed out|Connection is closed|Reached the max retries per request limit|Connection lost|Socket timeout|Cluster isn't ready|Too many Cluster redirections|ERR WAIT)/
+  /^(?:Command timed out|Connection is closed|Reached the max retries per request limit|Socket timeout|Too many Cluster redirections|Socket closed unexpectedly|Failed to refresh slots cache|All sentinels are unreachable)/
+const unknownNames = new Set(['MaxRetriesPerRequestError', 'AbortError', 'ClusterAllFailedError', 'InterruptError'])
 const networkCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -14,20 +21,20 @@ const networkCodes = new Set([
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ENETDOWN',
   'ENOTFOUND',
   'EAI_AGAIN',
 ])
 
 /**
  * `refused`: Redis did not write anything. `unknown`: it may have. null: the error is not one of Redis's availability.
- * Seen with ioredis 5.11 and 6.0.
+ * In doubt it is `unknown`, which makes the caller ask the client to send the same key again.
  */
 export const classifyRedisError = (error: unknown): 'refused' | 'unknown' | null => {
   if (!(error instanceof Error)) return null
   const { message, name } = error
-  if (refusedReplies.test(message) || refusedLocally.test(message)) return 'refused'
-  if (name === 'MaxRetriesPerRequestError' || name === 'AbortError' || name === 'ClusterAllFailedError') return 'unknown'
-  if (unknownLocally.test(message)) return 'unknown'
+  if (refusedReplies.test(message) || refusedInScript.test(message) || refusedLocally.test(message)) return 'refused'
+  if (unknownNames.has(name) || unknownLocally.test(message)) return 'unknown'
   const code = (error as NodeJS.ErrnoException).code
   return code !== undefined && networkCodes.has(code) ? 'unknown' : null
 }

@@ -1,0 +1,104 @@
+// Stands between a client and Redis and fails on purpose: slow, silent, cut off, or refusing.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestScope } from './start-redis.js'
+
+/** Where the real server listens: a socket path, or a port of this machine. */
+export type ProxyTarget = { path: string } | { port: number }
+
+/**
+ * Listens on a free loopback port (`port`) and, for clients that want one, on a unix socket (`path`); closed with the test.
+ * Connections to the target are made per client, so what the proxy does to one is seen by that client alone.
+ */
+export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyTarget }) => {
+  const dir = await mkdtemp(join(tmpdir(), 'jgp-'))
+  const path = join(dir, 'proxy.sock')
+  const pairs = new Set<{ client: Socket; server: Socket }>()
+  const timers = new Set<NodeJS.Timeout>()
+  let delayMs = 0
+  let silent = false
+  let accepting = true
+
+  const onConnection = (client: Socket) => {
+    if (!accepting) {
+      reset(client)
+      return
+    }
+    const server = connect(target)
+    const pair = { client, server }
+    pairs.add(pair)
+    const end = () => {
+      pairs.delete(pair)
+      client.destroy()
+      server.destroy()
+    }
+    for (const socket of [client, server]) {
+      socket.on('error', end)
+      socket.on('close', end)
+    }
+    client.on('data', (chunk) => server.write(chunk))
+    server.on('data', (chunk) => {
+      if (silent) return
+      if (delayMs === 0) {
+        client.write(chunk)
+        return
+      }
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        client.write(chunk)
+      }, delayMs)
+      timers.add(timer)
+    })
+  }
+
+  const cut = () => {
+    for (const { client, server } of [...pairs]) {
+      reset(client)
+      server.destroy()
+    }
+  }
+  const servers = [createServer(onConnection), createServer(onConnection)]
+  const [tcp, unix] = servers as [(typeof servers)[0], (typeof servers)[0]]
+  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => unix.listen(path, resolve))
+  t.after(async () => {
+    for (const timer of timers) clearTimeout(timer)
+    cut()
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    await rm(dir, { recursive: true, force: true })
+  })
+
+  return {
+    port: (tcp.address() as { port: number }).port,
+    path,
+    /** Replies arrive this much later; 0 ends it. */
+    delay(ms: number) {
+      delayMs = ms
+    },
+    /** Commands still reach Redis, their replies are thrown away. */
+    swallowReplies(on: boolean) {
+      silent = on
+    },
+    /** Resets every open connection. */
+    cut,
+    /** false: new connections are reset at once. */
+    accept(on: boolean) {
+      accepting = on
+    },
+    /** How many clients are connected. */
+    get connections() {
+      return pairs.size
+    },
+  }
+}
+
+export type RedisProxy = Awaited<ReturnType<typeof startRedisProxy>>
+
+/** Only TCP knows a reset; a unix socket is closed instead. */
+const reset = (socket: Socket) => {
+  if (socket.remoteAddress) socket.resetAndDestroy()
+  else socket.destroy()
+}
