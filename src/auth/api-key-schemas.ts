@@ -73,3 +73,4 @@ export const NewApiKey = Type.Object(
   },
   { ...closed, examples: [{ name: 'Web shop', scopes: ['jobs:submit', 'jobs:read'], queues: ['email'] }] },
 )
+export type NewApiKey = Static<typeof NewApiKey>

@@ -41,7 +41,7 @@ const refreshMs = 2500
 const refreshPauseMs = 500
 /** Bounds of memory: unknown ids are the caller's to choose, so they are remembered briefly and few. */
 const unknownMs = 2000
-const unknownMax = 10_000
+const unknownMax = 1000
 const knownMax = 10_000
 /** `lastUsedAt` is written at most this often per key and instance. */
 const touchMs = 60_000
@@ -200,14 +200,12 @@ export const openApiKeys = (deps: {
         forget(id)
       }
     },
-    /** Stops following changes and forgets what it knows. The connections stay open: they belong to their opener. */
+    /** Stops following changes and forgets what it knows. The connections are closed by their opener. */
     async close() {
-      if (closed) return
       closed = true
       events.off('message', onMessage)
       events.off('ready', forgetAll)
       forgetAll()
-      if (events.status === 'ready') await events.unsubscribe(keys.apiKeysChanged)
     },
   }
 }

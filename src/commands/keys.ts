@@ -2,13 +2,14 @@
 
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
-import { Value } from '@sinclair/typebox/value'
 import type { Logger } from 'pino'
 import { type ApiKeyRecords, createApiKeyRecords } from '../auth/api-key-records.js'
 import { NewApiKey } from '../auth/api-key-schemas.js'
 import type { Config } from '../config.js'
 import { openRedis, type RedisClient } from '../redis/connect.js'
 import { createKeys } from '../redis/keys.js'
+import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
+import { validatorCompilers } from '../schemas/validator.js'
 
 const usage = `Usage:
   jobgate keys issue --name <text> --scope <scope>... [--tenant <name>] [--type <job type>...] [--queue <queue>...]
@@ -71,20 +72,24 @@ const issueOptions = {
 const toIssue = (args: string[]): Action | string => {
   const values = parseIssue(args)
   if (values instanceof Error) return values.message
-  const grant: unknown = {
-    name: values.name,
-    scopes: values.scope,
+  const body = {
+    ...(values.name === undefined ? {} : { name: values.name }),
+    ...(values.scope ? { scopes: values.scope } : {}),
     ...(values.tenant === undefined ? {} : { tenant: values.tenant }),
     ...(values.type ? { types: values.type } : {}),
     ...(values.queue ? { queues: values.queue } : {}),
     ...(values['rate-limit'] === undefined ? {} : { rateLimitMax: Number(values['rate-limit']) }),
+    ...(values['expires-at'] === undefined ? {} : { expiresAt: values['expires-at'] }),
   }
-  if (!Value.Check(NewApiKey, grant)) {
-    const fault = Value.Errors(NewApiKey, grant).First()
-    return `${fault?.path.slice(1) || 'arguments'}: ${fault?.message ?? 'not valid'}.`
+  // The same bounds as over HTTP.
+  const validate = validatorCompilers({})({ schema: NewApiKey })
+  if (!validate(body)) {
+    const faults = toFieldProblems(validate.errors as SchemaError[])
+    return faults.map(({ pointer, detail }) => `${pointer.slice(2)} ${detail}.`).join('\n')
   }
-  const expiresAt = values['expires-at'] === undefined ? null : Date.parse(values['expires-at'])
-  if (expiresAt !== null && !(expiresAt > Date.now())) return 'expires-at has to be a time that lies ahead.'
+  const grant = body as NewApiKey
+  const expiresAt = grant.expiresAt ? Date.parse(grant.expiresAt) : null
+  if (expiresAt !== null && expiresAt <= Date.now()) return 'expiresAt has to lie ahead.'
   return async (records, print) => {
     const { key, info } = await records.issue({ ...grant, expiresAt })
     print(`${key}\nThis is key ${info.id}. It is shown this once: keep it now.`)
