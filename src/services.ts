@@ -1,5 +1,6 @@
 // Opens everything below HTTP, in order, and closes it in reverse.
 
+import { once } from 'node:events'
 import type { Logger } from 'pino'
 import { openApiKeys } from './auth/api-keys.js'
 import { openFirstKey } from './auth/first-key.js'
@@ -114,8 +115,11 @@ export const openServices = async (options: Options) => {
     control: createJobControl({ redis: request, keys, queues }),
     list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
     workerInstances: () => readWorkerInstances(request, keys),
-    /** Settles once workers run; at once when there are none in this process. */
-    workersStarted: workerSide?.then(() => undefined) ?? Promise.resolve(),
+    /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
+    async ready(): Promise<void> {
+      if (request.status !== 'ready') await once(request, 'ready')
+      await workerSide
+    },
     close: (): Promise<void> => {
       closing ??= close()
       return closing

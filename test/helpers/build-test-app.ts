@@ -1,0 +1,93 @@
+// The whole product in the test's process: embedded Redis, services, application, and probes as job types.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { pino } from 'pino'
+import { type App, buildApp } from '../../src/app.js'
+import { createCatalog } from '../../src/catalog.js'
+import { type Config, loadConfig } from '../../src/config.js'
+import type { JobType } from '../../src/job-type.js'
+import { openServices, type Services } from '../../src/services.js'
+import { toLoggerOptions } from '../../src/telemetry/logger.js'
+import { createProbes } from './probe-job-types.js'
+import { checkAnswer } from './openapi-answers.js'
+
+export const adminKey = 'admin-key-of-the-tests'
+
+export interface TestApp {
+  readonly app: App
+  readonly services: Services
+  readonly config: Config
+  readonly probes: ReturnType<typeof createProbes>
+  /** Every line that was logged. */
+  readonly logs: string[]
+  /** Injects a request with the admin key; the answer is checked against the OpenAPI document. */
+  request(options: InjectOptions & { key?: string | null }): Promise<LightMyRequestResponse>
+  /** POSTs a job. */
+  submit(body: unknown, headers?: Record<string, string>): Promise<LightMyRequestResponse>
+  /** Reads a job once it has finished. */
+  finished(id: string): Promise<Record<string, unknown>>
+}
+
+interface Options {
+  /** Environment on top of the defaults for tests. */
+  readonly env?: Record<string, string>
+  /** Job types instead of the probes. */
+  readonly types?: readonly JobType[]
+  /** Share the Redis, and the data, of another app of the test. */
+  readonly beside?: TestApp
+}
+
+/** Closed when the test ends. */
+export const buildTestApp = async (t: { after(handler: () => unknown): void }, { env = {}, types, beside }: Options = {}): Promise<TestApp> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  const shared = beside ? { REDIS_URL: `unix://${beside.services.redis.socketPath}` } : {}
+  const config = loadConfig(
+    {
+      ADMIN_API_KEY: adminKey,
+      DATA_DIR: dataDir,
+      LOG_LEVEL: 'debug',
+      RATE_LIMIT_MAX: '1000000',
+      QUEUE_CONCURRENCY_DEFAULT: '10',
+      WORKERS_ENABLED: 'true',
+      SHUTDOWN_GRACE_MS: '0',
+      ...shared,
+      ...env,
+    },
+    dataDir,
+  )
+  const logs: string[] = []
+  const log = pino(toLoggerOptions({ level: config.logLevel }), new Writable({ write: (chunk, _encoding, done) => (logs.push(String(chunk)), done()) }))
+  const probes = beside?.probes ?? createProbes()
+  const services = await openServices({ config, catalog: createCatalog(types ?? probes.catalog), log })
+  const app = await buildApp(services)
+  await app.ready()
+  await services.ready()
+  t.after(async () => {
+    await app.close()
+    await services.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
+  const request: TestApp['request'] = async ({ key = adminKey, headers, ...options }) => {
+    const answer = await app.inject({ ...options, headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers } })
+    checkAnswer(app, options, answer)
+    return answer
+  }
+  return {
+    app,
+    services,
+    config,
+    probes,
+    logs,
+    request,
+    submit: (payload, headers = {}) => request({ method: 'POST', url: '/v1/jobs', payload: payload as object, headers }),
+    finished: async (id) => {
+      const answer = await request({ method: 'GET', url: `/v1/jobs/${id}?waitMs=20000` })
+      return answer.json()
+    },
+  }
+}
