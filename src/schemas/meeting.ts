@@ -1,7 +1,8 @@
 // What callers send about a meeting: facts and transcript, shared by every job type that works on one.
 
 import { type Static, Type } from '@sinclair/typebox'
-import { closed, DurationMs, day, Email, Line, Link, sensitive, Text, Time } from './common.js'
+import { closed, DurationMs, day, Line, Link, sensitive, Text, Time } from './common.js'
+import { EmailAddress } from './email.js'
 
 const attendanceMax = 100
 const week = 7 * day
@@ -22,7 +23,7 @@ export const Participant = Type.Object(
   {
     id: Type.Optional(PersonId),
     name: Line(100, { description: 'The name to show.' }),
-    email: Type.Optional(Email),
+    email: Type.Optional(EmailAddress),
     attendance: Type.Optional(
       Type.Array(Attendance, { maxItems: attendanceMax, description: 'Every stay; overlapping ones are counted once.' }),
     ),
@@ -43,7 +44,7 @@ export const MeetingData = Type.Object(
         {
           id: Type.Optional(PersonId),
           name: Type.Optional(Line(100, { description: 'The name to show.' })),
-          email: Type.Optional(Email),
+          email: Type.Optional(EmailAddress),
         },
         { ...closed, description: 'Who called the meeting.' },
       ),
