@@ -1,19 +1,29 @@
 // The explicit list of job types, and what is derived from their schemas.
 
 import type { JobType } from './job-type.js'
+import { processWebhook } from './job-types/process-webhook.js'
 import { sendMeetingInvitation } from './job-types/send-meeting-invitation.js'
 import { sendMeetingReminder } from './job-types/send-meeting-reminder.js'
 import { sendNotificationEmail } from './job-types/send-notification-email.js'
 import { sendPasswordResetEmail } from './job-types/send-password-reset-email.js'
+import { sendSms } from './job-types/send-sms.js'
 import { sendVerificationEmail } from './job-types/send-verification-email.js'
+import { syncLarkBitable } from './job-types/sync-lark-bitable.js'
+import { syncMeetingData } from './job-types/sync-meeting-data.js'
+import { syncTencentMeeting } from './job-types/sync-tencent-meeting.js'
 
 /** Every job type Jobgate knows. A new one is listed here. */
 export const jobTypes: readonly JobType[] = [
+  syncMeetingData,
   sendVerificationEmail,
   sendPasswordResetEmail,
   sendNotificationEmail,
   sendMeetingInvitation,
   sendMeetingReminder,
+  syncTencentMeeting,
+  syncLarkBitable,
+  sendSms,
+  processWebhook,
 ]
 
 /** Looks job types up by name. */

@@ -53,7 +53,7 @@ export type SmsFinding =
   /** Not there, and there was time enough for it to appear. */
   | { readonly kind: 'absent' }
   /** Not there yet. */
-  | { readonly kind: 'wait'; readonly afterMs: number }
+  | { readonly kind: 'not-yet'; readonly afterMs: number }
   /** The records cannot be read now. */
   | VendorFailure
 
@@ -197,7 +197,7 @@ export const openAliyunSms = ({
         if (found.value) return { kind: 'sent' }
       }
       const leftMs = at + settleMs - now()
-      return leftMs > 0 ? { kind: 'wait', afterMs: leftMs } : { kind: 'absent' }
+      return leftMs > 0 ? { kind: 'not-yet', afterMs: leftMs } : { kind: 'absent' }
     },
 
     close: http.close,

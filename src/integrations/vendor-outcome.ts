@@ -33,3 +33,15 @@ export const toFailure = ({ kind, code }: VendorErrorClass, vendorCode?: string 
 
 /** Adds up to half as much again, so that jobs that wait for the same thing do not all return at once. */
 export const withJitter = (ms: number): number => Math.ceil(ms * (1 + Math.random() / 2))
+
+/** How an attempt ends after a failure that needs no looking after; fits the outcome of a job. */
+export type FailedAttempt =
+  | { readonly kind: 'fail' | 'retry'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'defer'; readonly code: JobErrorCode; readonly message: string; readonly afterMs: number }
+
+/** For calls that may be repeated as they are: an unconfirmed one is simply made again. */
+export const toFailedAttempt = (failure: VendorFailure): FailedAttempt => {
+  const { code, message } = failure
+  if (failure.kind === 'wait') return { kind: 'defer', code, message, afterMs: failure.afterMs }
+  return { kind: failure.kind === 'refused' ? 'fail' : 'retry', code, message }
+}
