@@ -7,16 +7,20 @@ import gracefulClose from './plugins/graceful-close.js'
 import jsonBody from './plugins/json-body.js'
 import longPoll from './plugins/long-poll.js'
 import ndjson from './plugins/ndjson.js'
+import openapi from './plugins/openapi.js'
 import prefer from './plugins/prefer.js'
 import problemJson from './plugins/problem-json.js'
 import rateLimit from './plugins/rate-limit.js'
+import requestLog from './plugins/request-log.js'
 import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import batch from './routes/batch.js'
+import documents from './routes/documents.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
+import probes from './routes/probes.js'
 import submit from './routes/submit.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './schemas/job.js'
 import { Problem } from './schemas/problem.js'
@@ -38,6 +42,7 @@ export const buildApp = async (services: Services) => {
   const { shared, submission, batchItem } = createSubmissionSchemas(services.catalog.all)
   for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, ...shared]) app.addSchema(schema)
 
+  await app.register(requestLog, { trustTrace: config.http.trustTrace })
   await app.register(problemJson)
   await app.register(gracefulClose)
   await app.register(rateLimit, {
@@ -50,6 +55,10 @@ export const buildApp = async (services: Services) => {
   await app.register(jsonBody, { bodyTimeoutMs: config.http.bodyTimeoutMs })
   await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
   await app.register(sse, {})
+  await app.register(openapi)
+
+  await app.register(documents)
+  await app.register(probes, { redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
 
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys: services.apiKeys })

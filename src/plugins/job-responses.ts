@@ -5,7 +5,8 @@ import { maySee } from '../auth/grants.js'
 import { queueOfJobId } from '../queues/job-id.js'
 import type { ReadJobView } from '../queues/job-view.js'
 import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
-import type { SubmitOutcome } from '../submission/submit.js'
+import type { SubmitContext, SubmitOutcome } from '../submission/submit.js'
+import { formatTraceparent, type TraceContext } from '../telemetry/trace-context.js'
 import { problem } from './problem-json.js'
 
 /** Seconds after which looking at an unfinished job again makes sense. */
@@ -53,3 +54,9 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
 export const requireGrant = (request: FastifyRequest, job: { type: string; queue: string }): void => {
   if (!maySee(request.principal, job)) throw problem('forbidden', `This API key has no grant for the job type \`${job.type}\`.`)
 }
+
+/** The trace that a job carries on: that of its caller. A request without one leaves nothing to store, its correlationId is enough. */
+export const toJobTrace = (context: TraceContext): Pick<SubmitContext, 'trace'> =>
+  context.parentSpanId === null
+    ? {}
+    : { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ProblemDetails } from '../errors.js'
 import type { JobType } from '../job-type.js'
 import { requireScope } from '../plugins/authenticate.js'
-import { requireGrant, toSubmitProblem } from '../plugins/job-responses.js'
+import { requireGrant, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import type { NdjsonLine } from '../plugins/line-stream.js'
 import { isNdjson } from '../plugins/ndjson.js'
 import { problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
@@ -126,6 +126,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     const outcome = await submit(submission, {
       tenant: request.principal.tenant,
       ...(key ? { key } : {}),
+      ...toJobTrace(request.traceContext),
     })
     if (outcome.kind !== 'accepted') return toRefusal(index, problemDetailsOf(toSubmitProblem(outcome)) as ProblemDetails)
     const { id } = outcome.view

@@ -5,7 +5,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { JobType } from '../job-type.js'
 import { requireScope } from '../plugins/authenticate.js'
-import { requireGrant, setRetryAfter, toSubmitProblem } from '../plugins/job-responses.js'
+import { requireGrant, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import { applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
 import { finishedStates, type JobView } from '../schemas/job.js'
@@ -61,7 +61,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       headers: Headers,
       body: Type.Unsafe<Submission>({
         ...Type.Ref(submission.$id as string),
-        examples: catalog.all.map(toExampleSubmission),
+        'x-examples': Object.fromEntries(catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }])),
       }),
       response: {
         200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),
@@ -79,6 +79,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       const outcome = await services.submit(body, {
         tenant: request.principal.tenant,
         ...(key === null ? {} : { key: { key, space: 'key' as const } }),
+        ...toJobTrace(request.traceContext),
       })
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
       const { view, replayed } = outcome
