@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openMailTemplates } from '../../src/integrations/mail-templates.js'
-import { type BuiltInName, builtInTemplates } from '../../src/integrations/mail-texts.js'
+import { type BuiltInName, type BuiltInTemplate, builtInTemplates } from '../../src/integrations/mail-texts.js'
 import { toLength, toWhen } from '../../src/integrations/mail-words.js'
 import { locales } from '../../src/schemas/email.js'
 
@@ -31,7 +31,7 @@ const faultOf = (dir: string): string => {
 for (const name of names) {
   for (const locale of locales) {
     t.test(`${name} in ${locale}`, async (t) => {
-      const { data, sample } = builtInTemplates[name]
+      const { data, sample } = builtInTemplates[name] as BuiltInTemplate
 
       t.test('prints all it is given', async (t) => {
         const { subject, html, text } = templates.render(name, locale, sample, 'Submitted subject')
