@@ -160,6 +160,14 @@ export const Environment = Type.Object({
   ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'One call to Aliyun SMS may take this long.'),
   ALIYUN_SMS_PER_NUMBER_LIMITS: listOr('1/60,5/3600,10/86400', 'Text messages one phone number may get: count/seconds, all of them hold.'),
 
+  ANALYSIS_LLM_BASE_URL: text('Address of an OpenAI-compatible language model, version included. Set LLM_BASE_URL and LLM_MODEL, or none of them.'),
+  ANALYSIS_LLM_API_KEY: text('API key of the language model, if it asks for one.'),
+  ANALYSIS_LLM_MODEL: text('Name of the model.'),
+  ANALYSIS_LLM_TIMEOUT_MS: count(60_000, 100, 600_000, 'One call to the language model may take this long.'),
+  ANALYSIS_LLM_MAX_TOKENS: count(2000, 100, 100_000, 'Tokens of one answer of the language model.'),
+  ANALYSIS_MAX_SENTENCES: count(2000, 100, 5000, 'Transcripts with more sentences are summarised part by part, and not sent to the language model.'),
+  ANALYSIS_THREADS: count(1, 1, 64, 'Transcripts analysed at once per worker, each in a thread of its own.'),
+
   OUTBOUND_ALLOW_HOSTS: list('Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.'),
   OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
   OUTBOUND_ALLOW_PRIVATE_HOSTS: list('host:port list that may be reached although private, by plain http too. For tests and demonstrations only.'),
@@ -341,6 +349,7 @@ const toConfig = (env: Environment) => ({
   /** What events of Tencent Meeting are checked with. */
   tencentMeetingCallback: toTencentCallbackSettings(env),
   aliyunSms: toAliyunSmsSettings(env),
+  analysis: { threads: env.ANALYSIS_THREADS, maxSentences: env.ANALYSIS_MAX_SENTENCES, llm: toLlmSettings(env) },
   outbound: {
     /** Lower case; an entry that starts with a dot stands for a whole domain. */
     allowHosts: env.OUTBOUND_ALLOW_HOSTS.map((entry) => entry.trim().toLowerCase()),
@@ -349,6 +358,19 @@ const toConfig = (env: Environment) => ({
     maxRedirects: env.OUTBOUND_MAX_REDIRECTS,
   },
 })
+
+const toLlmSettings = (env: Environment) => {
+  const { ANALYSIS_LLM_BASE_URL, ANALYSIS_LLM_MODEL } = env
+  if (!areTogether('The language model of ANALYSIS_', { ANALYSIS_LLM_BASE_URL, ANALYSIS_LLM_MODEL })) return undefined
+  return {
+    baseUrl: requireUrl('ANALYSIS_LLM_BASE_URL', ANALYSIS_LLM_BASE_URL as string, ['http:', 'https:']),
+    apiKey: env.ANALYSIS_LLM_API_KEY,
+    model: ANALYSIS_LLM_MODEL as string,
+    timeoutMs: env.ANALYSIS_LLM_TIMEOUT_MS,
+    maxTokens: env.ANALYSIS_LLM_MAX_TOKENS,
+    maxSentences: env.ANALYSIS_MAX_SENTENCES,
+  }
+}
 
 const toRedisSettings = (env: Environment): RedisSettings => {
   const chosen = [

@@ -243,6 +243,13 @@ export const jobErrors = {
   'sms.quota_exhausted': { retryable: true, meaning: 'The daily or monthly limit of the SMS account is used up.' },
   'sms.account_refused': { retryable: false, meaning: 'The SMS account is out of money, suspended or unknown.' },
   'sms.authentication_failed': { retryable: false, meaning: 'The SMS service refused ALIYUN_SMS_ACCESS_KEY_ID, its secret, or what it may do.' },
+  'analysis.crashed': { retryable: true, meaning: 'The thread that analysed the transcript died, most likely for want of memory.' },
+  'llm.rate_limited': { retryable: true, meaning: 'The language model asked to send less.' },
+  'llm.unavailable': { retryable: true, meaning: 'The language model could not be reached, failed, or took longer than ANALYSIS_LLM_TIMEOUT_MS.' },
+  'llm.authentication_failed': { retryable: false, meaning: 'The language model refused ANALYSIS_LLM_API_KEY.' },
+  'llm.refused': { retryable: false, meaning: 'The language model refused the request for good; ANALYSIS_LLM_BASE_URL or ANALYSIS_LLM_MODEL may be wrong.' },
+  'llm.answer_invalid': { retryable: false, meaning: 'The language model answered twice with something that does not fit its instructions or the transcript.' },
+  'llm.transcript_too_long': { retryable: false, meaning: 'The transcript has more sentences than ANALYSIS_MAX_SENTENCES, too many for the language model.' },
 } as const satisfies Record<string, JobErrorKind>
 
 export type JobErrorCode = keyof typeof jobErrors

@@ -4,11 +4,13 @@ import type { BaseLogger } from 'pino'
 import type { Config } from '../config.js'
 import type { AliyunSms } from './aliyun-sms.js'
 import type { Lark } from './lark.js'
+import { type Llm, openLlm } from './llm.js'
 import { requireMailTemplates } from './mail-templates.js'
 import type { ObjectStorage } from './object-storage.js'
 import { openVendors, type SharedStore, type VendorConfig } from './open-vendors.js'
 import { openSmtp, type Smtp } from './smtp.js'
 import type { TencentMeeting } from './tencent-meeting.js'
+import { openTranscriptAnalysis, type TranscriptAnalysis } from './transcript-analysis.js'
 
 /** What is configured in this process. A member is absent when its settings are. */
 export interface Integrations {
@@ -17,6 +19,8 @@ export interface Integrations {
   readonly tencentMeeting?: TencentMeeting
   readonly aliyunSms?: AliyunSms
   readonly objectStorage?: ObjectStorage
+  readonly analyzer?: TranscriptAnalysis
+  readonly llm?: Llm
 }
 
 export type IntegrationName = keyof Integrations
@@ -28,6 +32,8 @@ export const integrationVariables: Readonly<Record<IntegrationName, string>> = {
   tencentMeeting: 'TENCENT_MEETING_SECRET_ID',
   aliyunSms: 'ALIYUN_SMS_ACCESS_KEY_ID',
   objectStorage: 'STORAGE_AWS_BUCKET, STORAGE_ALIYUN_BUCKET or STORAGE_TENCENT_BUCKET',
+  analyzer: 'ANALYSIS_THREADS',
+  llm: 'ANALYSIS_LLM_BASE_URL',
 }
 
 /**
@@ -39,7 +45,7 @@ export const openIntegrations = async ({
   log,
   store,
 }: {
-  config: Pick<Config, 'smtp' | 'email'> & VendorConfig
+  config: Pick<Config, 'smtp' | 'email'> & Partial<Pick<Config, 'analysis'>> & VendorConfig & StorageConfig
   /** What workers share; vendors whose limits span all workers are opened only with it. */
   store?: SharedStore
   log: Pick<BaseLogger, 'warn' | 'error'>
@@ -49,19 +55,27 @@ export const openIntegrations = async ({
   const smtp = config.smtp && openSmtp({ smtp: config.smtp, email: config.email, templates, log })
   const vendors = store ? openVendors(config, store) : {}
   const objectStorage = await openStorage(config, log)
+  const analyzer = config.analysis && openTranscriptAnalysis(config.analysis)
+  const llm = config.analysis?.llm && openLlm(config.analysis.llm)
   return {
     ...(smtp ? { smtp } : {}),
     ...vendors,
     ...(objectStorage ? { objectStorage } : {}),
+    ...(analyzer ? { analyzer } : {}),
+    ...(llm ? { llm } : {}),
     async close() {
       await smtp?.close()
       await objectStorage?.close()
+      await analyzer?.close()
+      await llm?.close()
       await Promise.all(Object.values(vendors).map((vendor) => vendor.close()))
     },
   }
 }
 
-const openStorage = async (config: Partial<Config>, log: Pick<BaseLogger, 'warn'>): Promise<ObjectStorage | undefined> => {
+type StorageConfig = Partial<Pick<Config, 'storage' | 'upload' | 'outbound' | 'queues'>>
+
+const openStorage = async (config: StorageConfig, log: Pick<BaseLogger, 'warn'>): Promise<ObjectStorage | undefined> => {
   const { storage, upload, outbound, queues } = config
   if (!storage || !upload || !outbound || !queues || !Object.values(storage).some((settings) => settings !== undefined)) return undefined
   if (outbound.allowPrivateHosts.length > 0) {
