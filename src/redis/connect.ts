@@ -198,8 +198,12 @@ const logErrors = (options: { client: RedisClient; role: RedisRole; log: Logger;
 const closeClient = async (client: RedisClient) => {
   // `quit` waits for what is under way; a server that is gone answers nothing, so the socket is cut after a moment.
   const cut = setTimeout(() => client.disconnect(), 1000)
+  const ended = new Promise((resolve) => client.once('end', resolve))
   try {
-    if (client.status === 'ready') await client.quit()
+    if (client.status === 'ready') {
+      await client.quit()
+      await ended
+    }
   } catch {
     // Cut off while it was saying goodbye: closed all the same.
   } finally {
