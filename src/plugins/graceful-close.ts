@@ -28,8 +28,10 @@ const gracefulClose = async (app: FastifyInstance) => {
   })
   app.decorate('stopSignal', stop.signal)
 
-  app.addHook('onRequest', async () => {
-    if (stop.signal.aborted) throw problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.')
+  app.addHook('onRequest', async (request) => {
+    // Probes answer to the last: one that fails would have a supervisor kill what is about to end by itself.
+    if (stop.signal.aborted && !request.routeOptions.config.quiet)
+      throw problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.')
   })
 
   app.addHook('onSend', async (_request, reply, payload) => {

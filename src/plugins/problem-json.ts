@@ -183,7 +183,8 @@ const problemJson = async (app: FastifyInstance) => {
 
   app.setNotFoundHandler((request, reply) => {
     const methods = table.methodsAt(request.url.split('?', 1)[0] as string)
-    if (methods.length === 0) return sendProblem(request, reply, byStatus[404] as ProblemDetails)
+    // A route that answers the method, but has nothing under this name, calls this too.
+    if (methods.length === 0 || methods.includes(request.method)) return sendProblem(request, reply, byStatus[404] as ProblemDetails)
     const allow = methods.join(', ')
     return sendProblem(request, reply, {
       problem: 'method-not-allowed',

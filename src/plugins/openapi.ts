@@ -1,0 +1,56 @@
+// Describes the API as OpenAPI 3.1, from the same schemas that validate requests.
+
+import { readFileSync } from 'node:fs'
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+
+/** Tags of operations, in the order in which readers meet them. */
+export const tags = [
+  { name: 'jobs', description: 'Submit jobs, alone or in batches, follow them, and stop them.' },
+  { name: 'catalog', description: 'The job types there are, with the schemas of their data and results.' },
+  { name: 'schedules', description: 'Jobs that recur.' },
+  { name: 'inbound', description: 'Addresses that vendors call; their signature is the credential.' },
+  { name: 'operators', description: 'Look after queues, jobs and API keys. These operations need the scope `admin`.' },
+]
+
+const description = `Jobgate takes background jobs over HTTP, keeps them in Redis and has them run by workers.
+
+- A **202** means that the job is stored. It is attempted at least once, unless it is cancelled or expires.
+- Send an **Idempotency-Key** with every submission: the same key and payload never make a second job within 24 hours.
+- Every failure is a problem document (RFC 9457); its \`type\` leads to an explanation.`
+
+const readVersion = (): string => {
+  // Two levels up both from src/plugins and from dist/plugins.
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return version
+}
+
+const openapi = async (app: FastifyInstance) => {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Jobgate',
+        version: readVersion(),
+        description,
+        license: { name: 'MIT', identifier: 'MIT' } as { name: string },
+        contact: { name: 'The Jobgate authors' },
+      },
+      servers: [{ url: '/' }],
+      tags,
+      security: [{ bearer: [] }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer <key>`.' },
+        },
+      },
+    },
+    refResolver: {
+      // Component names are part of the contract: they equal the `$id`.
+      buildLocalReference: (schema, _baseUri, _fragment, index) => (typeof schema['$id'] === 'string' ? schema['$id'] : `Schema${index}`),
+    },
+  })
+}
+
+export default fp(openapi, { name: 'openapi' })

@@ -1,0 +1,54 @@
+// One log line a request, and the trace that request, job and worker share.
+
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { type TraceContext, toTraceContext } from '../telemetry/trace-context.js'
+
+export interface RequestLogOptions {
+  /** Whether a caller's `traceparent` is carried on; otherwise a new trace starts here. */
+  readonly trustTrace: boolean
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The trace this request belongs to; hand it on with the job. */
+    traceContext: TraceContext
+  }
+  interface FastifyContextConfig {
+    /** Requests to this route are logged at debug, since they come by the second. */
+    quiet?: boolean
+  }
+}
+
+interface Caller {
+  readonly principal?: { readonly keyId: string; readonly tenant: string }
+}
+
+const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOptions) => {
+  app.decorateRequest('traceContext')
+
+  app.addHook('onRequest', async (request, reply) => {
+    request.traceContext = toTraceContext(request.headers, { trust: trustTrace })
+    const { traceId, spanId, link } = request.traceContext
+    request.log = request.log.child({ trace_id: traceId, span_id: spanId, ...(link ? { link_trace_id: link.traceId } : {}) })
+    reply.log = request.log
+  })
+
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions } = request
+    const principal = (request as unknown as Caller).principal
+    const line = {
+      method,
+      // The pattern, never the address: that may hold ids and query values.
+      route: request.is404 ? null : (routeOptions.url ?? null),
+      statusCode: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
+      ...(principal ? { keyId: principal.keyId, tenant: principal.tenant } : {}),
+    }
+    if (routeOptions.config.quiet) request.log.debug(line, 'request')
+    else if (reply.statusCode >= 500) request.log.warn(line, 'request')
+    else request.log.info(line, 'request')
+  })
+}
+
+export default fp(requestLog, { name: 'request-log' })

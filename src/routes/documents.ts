@@ -1,0 +1,74 @@
+// Publishes what clients need to know: the API description, its interactive page, and what every problem means.
+
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { jobErrors } from '../errors.js'
+import { preferredType } from '../plugins/accept.js'
+import { addVary } from '../plugins/prefer.js'
+import { problem } from '../plugins/problem-json.js'
+import { allProblems, describeProblem, isProblemName, pageSecurityPolicy, renderProblem, renderProblems } from './problem-pages.js'
+
+/** Swagger UI needs no inline script; styles are set through the DOM, which this policy does not concern. */
+const docsSecurityPolicy = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self'",
+  'img-src': "'self' data:",
+  'font-src': "'self'",
+  'connect-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+}
+
+const hidden = { schema: { hide: true } }
+
+const documents = async (app: FastifyInstance) => {
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: docsSecurityPolicy,
+    theme: { title: 'Jobgate API' },
+    uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, deepLinking: true, docExpansion: 'list' },
+  })
+
+  const texts = new Map<string, string>()
+  /** The description does not change while the process runs. */
+  const once = (name: string, render: () => string): string => {
+    const text = texts.get(name) ?? render()
+    texts.set(name, text)
+    return text
+  }
+
+  app.get('/openapi.json', hidden, async (_request, reply) => {
+    return reply
+      .header('content-type', 'application/json; charset=utf-8')
+      .send(once('json', () => `${JSON.stringify(app.swagger(), null, 2)}\n`))
+  })
+
+  app.get('/openapi.yaml', hidden, async (_request, reply) => {
+    return reply.header('content-type', 'application/yaml').send(once('yaml', () => app.swagger({ yaml: true })))
+  })
+
+  app.get('/problems', hidden, async (request, reply) => {
+    if (wantsPage(request, reply)) return sendPage(reply, renderProblems())
+    return { items: allProblems(), jobErrors: Object.entries(jobErrors).map(([code, kind]) => ({ code, ...kind })) }
+  })
+
+  app.get<{ Params: { name: string } }>('/problems/:name', hidden, async (request, reply) => {
+    const { name } = request.params
+    if (!isProblemName(name)) throw problem('not-found', 'There is no problem of this name; /problems lists all of them.')
+    const description = describeProblem(name)
+    return wantsPage(request, reply) ? sendPage(reply, renderProblem(description)) : description
+  })
+}
+
+/** Browsers get a page; everything that does not ask for one gets JSON. */
+const wantsPage = (request: FastifyRequest, reply: FastifyReply): boolean => {
+  addVary(reply, 'Accept')
+  return preferredType(request.headers.accept, ['application/json', 'text/html']) === 'text/html'
+}
+
+const sendPage = (reply: FastifyReply, html: string): FastifyReply =>
+  reply.header('content-type', 'text/html; charset=utf-8').header('content-security-policy', pageSecurityPolicy).send(html)
+
+export default documents
