@@ -206,7 +206,6 @@ export const jobErrors = {
   'upload.store_throttled': { retryable: true, meaning: 'The object store asked to slow down.' },
   'upload.outcome_unknown': { retryable: true, meaning: 'The last request to the store got no answer; the next attempt looks whether the object is there.' },
   'upload.busy': { retryable: true, meaning: 'This worker runs as many uploads as UPLOAD_CONCURRENCY allows.' },
-  'upload.interrupted': { retryable: true, meaning: 'The upload was stopped before it was complete.' },
   'lark.rate_limited': { retryable: true, meaning: 'Lark asked to send less; the job waits as long as it said.' },
   'lark.table_busy': { retryable: true, meaning: 'Another job is writing to the same table; the job waits for its turn.' },
   'lark.write_conflict': { retryable: true, meaning: 'Lark refused a write because of another one to the same table at the same time.' },

@@ -12,7 +12,7 @@ export function* recordingBytes(size: number): Generator<Buffer> {
   const block = Buffer.alloc(65_536)
   for (let at = 0, index = 0; at < size; at += block.length, index += 1) {
     const chunk = Buffer.alloc(Math.min(block.length, size - at), index % 251)
-    chunk.writeUInt32BE(index, 0)
+    if (chunk.length >= 4) chunk.writeUInt32BE(index)
     yield chunk
   }
 }
