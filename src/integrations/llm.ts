@@ -34,9 +34,12 @@ export interface LlmRequest {
 const evidence = { index: Type.Integer({ minimum: 0 }), text: Type.String({ minLength: 1, maxLength: 2000 }) }
 const answers = {
   summary: Type.Array(Type.Object(evidence), { maxItems: 100 }),
-  keywords: Type.Array(Type.Object({ term: Type.String({ minLength: 1, maxLength: 200 }), score: Type.Number({ minimum: 0, maximum: 1 }) }), {
-    maxItems: 200,
-  }),
+  keywords: Type.Array(
+    Type.Object({ term: Type.String({ minLength: 1, maxLength: 200 }), score: Type.Number({ minimum: 0, maximum: 1 }) }),
+    {
+      maxItems: 200,
+    },
+  ),
   sentiment: Type.Object({
     label: Type.Union([Type.Literal('positive'), Type.Literal('neutral'), Type.Literal('negative')]),
     score: Type.Number({ minimum: -1, maximum: 1 }),
@@ -80,7 +83,10 @@ export const openLlm = (settings: LlmSettings) => {
       messages: [
         { role: 'system', content: instructions(request) },
         // As JSON, so that no sentence can end the transcript and begin an instruction.
-        { role: 'user', content: JSON.stringify({ transcript: request.sentences.map(({ index, text, speakerId }) => ({ index, speakerId, text })) }) },
+        {
+          role: 'user',
+          content: JSON.stringify({ transcript: request.sentences.map(({ index, text, speakerId }) => ({ index, speakerId, text })) }),
+        },
       ],
       temperature: 0,
       max_tokens: settings.maxTokens,
@@ -134,7 +140,10 @@ const toWaitMs = (header: string | string[] | undefined): number => {
 /** null: not what was asked for. */
 const toAnalysis = (json: unknown, request: LlmRequest): LlmAnalysis | null => {
   const answer = parse(contentOf(json))
-  const wanted = Type.Pick(Type.Object(answers), request.parts.map((part) => memberOf[part]))
+  const wanted = Type.Pick(
+    Type.Object(answers),
+    request.parts.map((part) => memberOf[part]),
+  )
   if (!Value.Check(wanted, answer)) return null
   const { summary, keywords, sentiment, actionItems } = answer as Answer
   const exists = ({ index }: { index: number }): boolean => index < request.sentences.length
