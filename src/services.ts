@@ -41,7 +41,7 @@ const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
 
 /** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
 const openWorkerSide = async ({ config, catalog, log }: Options, base: Awaited<ReturnType<typeof openBase>>) => {
-  const integrations = await openIntegrations({ config, log, store: { redis: base.redis.request, keys: base.keys } })
+  const integrations = await openIntegrations({ config, log, store: { redis: base.redis.connect('worker'), keys: base.keys } })
   const pool = await openWorkerPool({
     catalog,
     config,
