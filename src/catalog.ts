@@ -1,6 +1,8 @@
 // The explicit list of job types, and what is derived from their schemas.
 
 import type { JobType } from './job-type.js'
+import { analyzeMeetingContent } from './job-types/analyze-meeting-content.js'
+import { processMeetingRecord } from './job-types/process-meeting-record.js'
 import { processWebhook } from './job-types/process-webhook.js'
 import { sendMeetingInvitation } from './job-types/send-meeting-invitation.js'
 import { sendMeetingReminder } from './job-types/send-meeting-reminder.js'
@@ -11,15 +13,19 @@ import { sendVerificationEmail } from './job-types/send-verification-email.js'
 import { syncLarkBitable } from './job-types/sync-lark-bitable.js'
 import { syncMeetingData } from './job-types/sync-meeting-data.js'
 import { syncTencentMeeting } from './job-types/sync-tencent-meeting.js'
+import { uploadRecording } from './job-types/upload-recording.js'
 
 /** Every job type Jobgate knows. A new one is listed here. */
 export const jobTypes: readonly JobType[] = [
+  processMeetingRecord,
+  analyzeMeetingContent,
   syncMeetingData,
   sendVerificationEmail,
   sendPasswordResetEmail,
   sendNotificationEmail,
   sendMeetingInvitation,
   sendMeetingReminder,
+  uploadRecording,
   syncTencentMeeting,
   syncLarkBitable,
   sendSms,
