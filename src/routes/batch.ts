@@ -43,6 +43,9 @@ const BatchResult = Type.Object(
   { $id: 'JobBatchResult', ...closed, description: 'What became of one item.' },
 )
 
+const toJsonBody = (item: TSchema) =>
+  Type.Object({ items: Type.Array(item, { minItems: 1, maxItems: itemsMax }) }, { ...closed, description: `Up to ${itemsMax} submissions.` })
+
 type Result =
   | { index: number; status: 202; id: string; location: string; replayed?: true }
   | { index: number; status: number; error: Problem }
@@ -53,11 +56,18 @@ type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
   const { catalog, config, submit } = services
   app.addSchema(BatchResult)
+  const item = Type.Ref(batchItem.$id as string)
 
   app.route({
     method: 'POST',
     url: '/v1/jobs/batch',
     onRequest: requireScope('jobs:submit'),
+    // Documented is what an item should be; checked here is only the frame, since items are judged one by one.
+    config: {
+      documentedBody: {
+        content: { 'application/json': { schema: toJsonBody(item) }, 'application/x-ndjson': { schema: item } },
+      },
+    },
     schema: {
       operationId: 'submitJobs',
       summary: 'Submit many jobs',
@@ -70,13 +80,8 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Covers every item without a key of its own.' })) }),
       body: {
         content: {
-          'application/json': {
-            schema: Type.Object(
-              { items: Type.Array(Type.Any({ description: 'One submission; checked item by item.' }), { minItems: 1, maxItems: itemsMax }) },
-              { ...closed, description: 'Up to 1,000 submissions.' },
-            ),
-          },
-          'application/x-ndjson': { schema: Type.Any({ description: 'One JobBatchItem a line.' }) },
+          'application/json': { schema: toJsonBody(Type.Any()) },
+          'application/x-ndjson': { schema: Type.Any() },
         },
       },
       response: {
@@ -84,7 +89,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
           description: 'What became of every item, in input order.',
           content: {
             'application/json': { schema: Type.Object({ items: Type.Array(Type.Ref(BatchResult.$id as string)) }, closed) },
-            'application/x-ndjson': { schema: Type.Any({ description: 'One JobBatchResult a line.' }) },
+            'application/x-ndjson': { schema: Type.Ref(BatchResult.$id as string) },
           },
         },
         ...problemResponses,

@@ -8,22 +8,34 @@ import type { Submission } from './submit.js'
 
 const toPascalCase = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase())
 
-/** Component name of one job type's submission, such as `SendSmsSubmission`. */
-const schemaId = (type: JobType, suffix: string): string => `${toPascalCase(type.name)}${suffix}`
+/** What the data of one job type may look like: named, and its branches too, since documents tell branches apart by their names. */
+const toDataSchemas = (type: JobType): { data: TSchema; branches: TSchema[] } => {
+  const name = toPascalCase(type.name)
+  const { discriminator, oneOf } = type.data as { discriminator?: { propertyName: string }; oneOf?: TSchema[] }
+  if (!discriminator || !oneOf) return { data: { ...type.data, $id: `${name}Data` }, branches: [] }
+  const branches = oneOf.map((branch) => {
+    const tag = (branch as TObject).properties[discriminator.propertyName] as { const?: string; enum?: string[] }
+    return { ...branch, $id: `${name}${toPascalCase((tag.const ?? tag.enum?.[0]) as string)}Data` } as TSchema
+  })
+  const data = { ...type.data, $id: `${name}Data`, oneOf: branches.map(({ $id }) => Type.Ref($id as string)) } as TSchema
+  return { data, branches }
+}
 
-const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject =>
-  Type.Object(
+const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject => {
+  const name = toPascalCase(type.name)
+  return Type.Object(
     {
       type: Type.Unsafe<string>({ type: 'string', enum: [type.name] }),
-      data: type.data,
+      data: Type.Ref(`${name}Data`),
       options: Type.Optional(Type.Ref(JobOptions.$id as string)),
       userId: Type.Optional(UserId),
       correlationId: Type.Optional(CorrelationId),
       metadata: Type.Optional(Type.Ref(Metadata.$id as string)),
       ...more,
     },
-    { $id: schemaId(type, suffix), ...closed, description: type.description },
+    { $id: `${name}${suffix}`, ...closed, description: type.description },
   )
+}
 
 /** A union told apart by `type`. Not TypeBox's Union: that emits `anyOf`, which Ajv's discriminator refuses. */
 const toUnion = <T>(id: string, schemas: readonly TSchema[], description: string) =>
@@ -55,7 +67,8 @@ export const createSubmissionSchemas = (types: readonly JobType[]) => {
   const items = types.map((type) => toSubmissionSchema(type, 'BatchItem', { idempotencyKey }))
   const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` decides which data it takes.')
   const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
-  return { shared: [...single, ...items, submission, batchItem], submission, batchItem }
+  const data = types.map(toDataSchemas).flatMap(({ data, branches }) => [...branches, data])
+  return { shared: [...data, ...single, ...items, submission, batchItem], submission, batchItem }
 }
 
 /** The example body of one job type, as it can be sent. */
