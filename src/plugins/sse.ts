@@ -57,27 +57,33 @@ const toOneLine = (text: string): string => text.replace(/[\r\n\0]/g, '')
 
 interface OpenStream {
   readonly stream: Readable
+  /** Ends the answer in good order: what was sent arrives. */
+  readonly finish: () => void
   missed: number
 }
 
 const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: SseOptions) => {
   const open = new Set<OpenStream>()
-  // One timer for all: a timer for each of thousands of streams costs more than the streams.
+  // One timer and one listener for all: thousands of them would cost more than the streams themselves.
   const beat = setInterval(() => {
     for (const each of open) sendHeartbeat(each)
   }, heartbeatMs)
+  app.stopSignal.addEventListener('abort', () => {
+    for (const { finish } of open) finish()
+  })
   app.addHook('onClose', async () => clearInterval(beat))
 
-  app.decorateReply('sse', function (this: FastifyReply, source: SseSource, options: { readonly signal?: AbortSignal } = {}) {
+  app.decorateReply('sse', function (this: FastifyReply, source: SseSource, { signal }: { readonly signal?: AbortSignal } = {}) {
     this.header('content-type', mediaType).header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
-    if (this.request.method === 'HEAD') return this.send('')
-    const signals = options.signal ? [app.stopSignal, options.signal] : [app.stopSignal]
     const onEnd = (error: unknown) => {
       open.delete(entry)
       if (error) this.log.warn({ err: error }, 'event stream failed')
     }
-    const entry: OpenStream = { stream: toEventStream(source, signals, onEnd), missed: 0 }
+    const entry: OpenStream = { ...toEventStream(source, signal, onEnd), missed: 0 }
     open.add(entry)
+    const isHead = this.request.method === 'HEAD'
+    if (isHead || app.stopSignal.aborted || signal?.aborted) entry.finish()
+    if (isHead) return this.send('')
     return this.send(entry.stream)
   })
 }
@@ -92,28 +98,32 @@ const sendHeartbeat = (entry: OpenStream): void => {
   }
 }
 
-const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd: (error: unknown) => void): Readable => {
-  const client = new AbortController()
-  const iterator = (typeof source === 'function' ? source(client.signal) : source)[Symbol.asyncIterator]()
+const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd: (error: unknown) => void) => {
+  const client = typeof source === 'function' ? new AbortController() : null
+  const events = typeof source === 'function' ? source((client as AbortController).signal) : source
+  const iterator = events[Symbol.asyncIterator]()
+  let isStarted = false
   let isPumping = false
   let isEnded = false
 
-  /** Ends the answer in good order: what was sent arrives. */
+  const release = (error?: unknown): void => {
+    isEnded = true
+    signal?.removeEventListener('abort', finish)
+    onEnd(error)
+    client?.abort()
+    // A generator that never ran would skip its `finally`, and with it what the caller has to give back.
+    const started = isStarted || !client ? Promise.resolve() : iterator.next()
+    started.then(() => iterator.return?.()).catch(() => {})
+  }
+
   const finish = (): void => {
     if (isEnded) return
     release()
     stream.push(null)
   }
 
-  const release = (error?: unknown): void => {
-    isEnded = true
-    for (const signal of signals) signal.removeEventListener('abort', finish)
-    onEnd(error)
-    client.abort()
-    Promise.resolve(iterator.return?.()).catch(() => {})
-  }
-
   const pump = async (): Promise<void> => {
+    isStarted = true
     isPumping = true
     try {
       for (;;) {
@@ -141,10 +151,9 @@ const toEventStream = (source: SseSource, signals: readonly AbortSignal[], onEnd
       done(error)
     },
   })
-  for (const signal of signals) signal.addEventListener('abort', finish, { once: true })
+  signal?.addEventListener('abort', finish, { once: true })
   stream.push(opening)
-  if (signals.some((signal) => signal.aborted)) finish()
-  return stream
+  return { stream, finish }
 }
 
 export default fp(sse, { name: 'sse', dependencies: ['problem-json', 'graceful-close'] })

@@ -219,11 +219,20 @@ t.test('a source that fails breaks the stream off; the log knows why', async (t)
   t.match(JSON.stringify(lines), /canary/)
 })
 
-t.test('HEAD opens no stream', async (t) => {
+t.test('HEAD opens no stream, and the source gives back what it holds', async (t) => {
   const { app, feed } = await eventApp(t)
   const answer = await app.inject({ method: 'HEAD', url: '/events' })
   t.equal(answer.statusCode, 200)
-  t.equal(feed.started, 0)
+  t.equal(answer.headers['content-type'], 'text/event-stream')
+  await until(() => feed.isEnded)
+  t.equal(feed.signal?.aborted, true)
+})
+
+t.test('a stream that is over before it began ends its source too', async (t) => {
+  const { app, feed, stop } = await eventApp(t)
+  stop.abort()
+  t.equal((await app.inject('/events')).body, 'retry: 3000\n\n')
+  await until(() => feed.isEnded)
 })
 
 t.test('PRB-1 a problem in the route before the stream is a document', async (t) => {
