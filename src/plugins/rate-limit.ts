@@ -41,7 +41,8 @@ declare module 'fastify' {
 const longWindowMs = 60_000
 const jitterSecondsMax = 60
 
-const byAddress = (request: FastifyRequest) => `address:${normalizeIP(request.ip)}`
+// A client that has already gone has no address any more, whatever the type says.
+const byAddress = (request: FastifyRequest) => `address:${normalizeIP((request.ip as string | undefined) ?? 'gone')}`
 
 const byKey = (request: FastifyRequest) => {
   // Outside protected scopes nobody is known.
