@@ -5,8 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type LineLimits, type NdjsonLine, readLines } from './line-stream.js'
 
-export type NdjsonOptions = LineLimits
-
 /** The body of a request of type application/x-ndjson. To be read once. */
 export interface NdjsonBody extends AsyncIterable<NdjsonLine> {
   /** The same lines, those of one chunk at a time: much cheaper for many short lines. */
@@ -32,7 +30,7 @@ const bodies = new WeakSet<object>()
 export const isNdjson = (request: FastifyRequest): request is FastifyRequest & { body: NdjsonBody } =>
   typeof request.body === 'object' && request.body !== null && bodies.has(request.body)
 
-const ndjson = async (app: FastifyInstance, limits: NdjsonOptions) => {
+const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
   app.addContentTypeParser(mediaType, async (_request: FastifyRequest, payload: Readable) => toBody(payload, limits))
 
   app.decorateReply('ndjson', function (this: FastifyReply, source: AsyncIterable<unknown>) {

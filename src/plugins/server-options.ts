@@ -77,7 +77,7 @@ export const limitConnections = (server: { maxConnections: number }): void => {
 const sane = /^[A-Za-z0-9._~:@/+=-]{1,128}$/
 
 /** Keeps a sane inbound `X-Request-Id`, else mints one. */
-export const toRequestId = (request: Pick<IncomingMessage, 'headers'>): string => {
+const toRequestId = (request: Pick<IncomingMessage, 'headers'>): string => {
   const given = request.headers['x-request-id']
   return typeof given === 'string' && sane.test(given) ? given : randomUUID()
 }

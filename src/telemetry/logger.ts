@@ -3,7 +3,7 @@
 import { type Logger, type LoggerOptions, pino } from 'pino'
 
 /** What is logged of an error. Everything else it carries, such as the arguments of a Redis command, stays out. */
-export interface LoggedError {
+interface LoggedError {
   type: string
   message: string
   code?: string | undefined
