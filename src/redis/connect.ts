@@ -15,21 +15,26 @@ export type RedisRole = 'request' | 'limiter' | 'worker' | 'events'
 /** At most one line in this time about errors of one connection: a lost Redis raises thousands. */
 const errorLogIntervalMs = 5000
 
+/** A master that became a replica keeps its connections: a new one leads to the new master. */
+const reconnectOnError = (error: Error) => error.message.startsWith('READONLY')
+
 /**
  * `socketTimeout` ends a connection on which answers are due and nothing arrives, and a new one is made: a hung server and a
  * dead network keep the socket open, and `commandTimeout` alone would send one command after another into the void.
  * On the waiting side it has to exceed the longest blocking read, which BullMQ 6.7 caps at 10 s.
  */
 const patientOptions: RedisOptions = {
+  reconnectOnError,
   maxRetriesPerRequest: null,
   connectTimeout: 5000,
   disconnectTimeout: 500,
   maxLoadingRetryTime: 1000,
-  socketTimeout: 20_000,
+  socketTimeout: 15_000,
   retryStrategy: (times) => Math.min(50 * times, 500),
 }
 
 const hastyOptions: RedisOptions = {
+  reconnectOnError,
   enableOfflineQueue: false,
   maxRetriesPerRequest: 1,
   connectTimeout: 1000,
@@ -125,8 +130,9 @@ const createClient = (settings: RedisSettings, role: RedisRole, socketPath: stri
         ...(settings.tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
         sentinelCommandTimeout: sentinelCommandTimeoutMs,
         sentinelRetryStrategy: (times) => Math.min(50 * times, 500),
-        sentinelReconnectStrategy: () => 1000,
-        failoverDetector: true,
+        // Off on purpose: its news of a failover, arriving while the client is looking for the master anyway, ends the client
+        // for good (ioredis 6.0, seen under load). A hung master is left through `socketTimeout`.
+        failoverDetector: false,
       })
     case 'cluster': {
       const { enableOfflineQueue = true, retryStrategy, ...redisOptions } = options
@@ -208,7 +214,6 @@ const closeClient = async (client: RedisClient) => {
     // Cut off while it was saying goodbye: closed all the same.
   } finally {
     clearTimeout(cut)
-    // Also after `quit`, which leaves the connections that follow the Sentinels open.
     client.disconnect()
   }
 }
