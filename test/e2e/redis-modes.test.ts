@@ -129,7 +129,7 @@ t.test('Sentinel, and the loss of the master', async (t) => {
   t.equal(await worker.get('{jobgate}:k'), 'v')
 })
 
-t.test('Cluster, with a password, pipelines and a master that hangs', async (t) => {
+t.test('Cluster, with pipelines and a master that hangs', async (t) => {
   const { hosts, nodes } = await startCluster(t, { replicas: true })
   const list = hosts.map(({ host, port }) => `${host}:${port}`).join(',')
   const redis = await open(t, { REDIS_CLUSTER_NODES: list })
