@@ -161,8 +161,10 @@ const createStore = (provider: StorageProvider, settings: StorageSettings, partB
     if (failure.kind === 'refused' || !sent) return failure
     const found = await headAfterwards(request.key)
     if (found.kind === 'absent') return failure
+    if (found.kind === 'refused') return found
     if (found.kind !== 'found') {
-      return { ...found, code: 'upload.outcome_unknown', message: 'The object store did not say whether it stored the recording.' }
+      const message = 'The object store did not say whether it stored the recording.'
+      return { kind: 'unavailable', code: 'upload.outcome_unknown', message }
     }
     const { object } = found
     if (object.metadata['job-id'] === request.metadata['job-id'] && object.sizeBytes === counted.sizeBytes) {

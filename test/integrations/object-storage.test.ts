@@ -134,6 +134,14 @@ t.test('a store that does not know conditions is asked first', async (t) => {
   }
 })
 
+t.test('a store that neither knows conditions nor lets look is not written to', async (t) => {
+  const server = await startObjectStore(t, ({ headers, operation }) =>
+    headers['if-none-match'] ? { status: 501, code: 'NotImplemented' } : operation === 'head' ? { status: 403 } : undefined,
+  )
+  t.match(await open(t, server.settings).put(ask()), { kind: 'refused', code: 'upload.store_denied' })
+  t.same(await server.left(), { objects: [], openUploads: 0 })
+})
+
 t.test('a lost answer to the creating request is cleared up by looking', async (t) => {
   for (const size of [1024, large]) {
     const server = await startObjectStore(t, ({ operation }) => (operation === 'put' || operation === 'complete' ? 'lost' : undefined))
