@@ -128,5 +128,5 @@ const startThread = (module: URL, workerData: object): Worker => {
   const underTsx = process.execArgv.some((argument) => argument.includes('tsx'))
   if (!module.pathname.endsWith('.ts') || !underTsx) return new Worker(module, { workerData, resourceLimits })
   const sources = { module: module.href, tsx: import.meta.resolve('tsx/esm/api') }
-  return new Worker(bootstrap, { eval: true, workerData: { ...workerData, ...sources }, resourceLimits })
+  return new Worker(bootstrap, { eval: true, execArgv: [], workerData: { ...workerData, ...sources }, resourceLimits })
 }

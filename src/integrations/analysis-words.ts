@@ -12,8 +12,6 @@ export interface Word {
 /** A word splitter for runs of Chinese characters. */
 export type CutChinese = (text: string) => string[]
 
-export type Words = ReturnType<typeof createWords>
-
 const han = /\p{Script=Han}/u
 const runs = /\p{Script=Han}+|\P{Script=Han}+/gu
 const clauses = /[,;:!?，；：！？。、…\n]+/u

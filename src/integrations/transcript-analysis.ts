@@ -1,6 +1,5 @@
 // Analyses transcripts without any outside service, off the event loop; handlers find it as `ctx.integrations.analyzer`.
 
-import { extname } from 'node:path'
 import type { AnalysisRequest, Extraction } from './analysis-extract.js'
 import { createThreads, type ThreadOutcome } from './analysis-threads.js'
 
@@ -15,7 +14,8 @@ export type TranscriptAnalysis = ReturnType<typeof openTranscriptAnalysis>
 
 /** Starts no thread yet: the first transcript does. */
 export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettings) => {
-  const module = new URL(`./analysis-worker${extname(import.meta.url)}`, import.meta.url)
+  const compiled = new URL('./analysis-worker.js', import.meta.url)
+  const module = import.meta.url.endsWith('.ts') ? new URL(compiled.href.replace(/js$/, 'ts')) : compiled
   const pool = createThreads<AnalysisRequest, Extraction>({ module, threads, workerData: { sentencesMax: maxSentences } })
   return {
     /**
