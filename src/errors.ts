@@ -81,11 +81,6 @@ export const problems = {
     title: 'The state of the job does not allow this',
     remedy: 'Read the job and act on the state it is in now.',
   },
-  'request-in-progress': {
-    status: 409,
-    title: 'A request with this Idempotency-Key is still under way',
-    remedy: 'Send the same request again after the Retry-After seconds.',
-  },
   'payload-too-large': {
     status: 413,
     title: 'The body is too large',

@@ -1,11 +1,11 @@
 // Opens everything below HTTP, in order, and closes it in reverse.
 
-import { once } from 'node:events'
 import type { Logger } from 'pino'
 import { openApiKeys } from './auth/api-keys.js'
 import { openFirstKey } from './auth/first-key.js'
 import type { Catalog } from './catalog.js'
 import type { Config } from './config.js'
+import { requireMailTemplates } from './integrations/mail-templates.js'
 import { openIntegrations } from './integrations/open-integrations.js'
 import { createAcceptance } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
@@ -68,6 +68,8 @@ const openWorkerSide = async ({ config, catalog, log }: Options, base: Awaited<R
  */
 export const openServices = async (options: Options) => {
   const { config, catalog, log } = options
+  // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
+  requireMailTemplates(config.email)
   const base = await openBase(options, false)
   const { redis, keys, queues, sensitive } = base
   const request = redis.request
@@ -117,7 +119,8 @@ export const openServices = async (options: Options) => {
     workerInstances: () => readWorkerInstances(request, keys),
     /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
     async ready(): Promise<void> {
-      if (request.status !== 'ready') await once(request, 'ready')
+      // Not `events.once`: an error on the way there is no reason to give up.
+      if (request.status !== 'ready') await new Promise<void>((resolve) => request.once('ready', () => resolve()))
       await workerSide
     },
     close: (): Promise<void> => {

@@ -54,10 +54,11 @@ export const resolveOptions = (
   }
   if (errors.length > 0) return { kind: 'refused', errors }
 
-  const timing = type.timing?.(data, now) ?? {}
-  const dueAt = wantedAt ?? (asked.delayMs === undefined ? timing.runAt : now + asked.delayMs)
+  const dueAt = wantedAt ?? (asked.delayMs === undefined ? type.timing?.(data, now).runAt : now + asked.delayMs)
   const runAt = dueAt !== undefined && dueAt > now ? dueAt : undefined
-  const expiresAt = asked.expiresInMs === undefined ? timing.expiresAt : (runAt ?? now) + asked.expiresInMs
+  // A limit counts from when the job is due, whoever set it.
+  const due = runAt ?? now
+  const expiresAt = asked.expiresInMs === undefined ? type.timing?.(data, due).expiresAt : due + asked.expiresInMs
   return {
     kind: 'resolved',
     options: {

@@ -66,7 +66,6 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       response: {
         200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),
         202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed', 'Preference-Applied']),
-        409: problemResponse('A request with the same Idempotency-Key is still under way.'),
         422: problemResponse('The Idempotency-Key was used for another payload.'),
         ...problemResponses,
       },
