@@ -39,8 +39,8 @@ const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOption
     const principal = (request as unknown as Caller).principal
     const line = {
       method,
-      // The pattern, never the address: that may hold ids and query values.
-      route: request.is404 ? null : (routeOptions.url ?? null),
+      // The pattern, never the address: that may hold ids and query values. Unknown addresses have none.
+      route: routeOptions.url ?? null,
       statusCode: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       ...(principal ? { keyId: principal.keyId, tenant: principal.tenant } : {}),
