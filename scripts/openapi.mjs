@@ -17,7 +17,10 @@ const generate = async () => {
     import('../dist/telemetry/logger.js'),
   ])
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
-  const config = loadConfig({ REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir }, dataDir)
+  const config = loadConfig(
+    { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
+    dataDir,
+  )
   const services = await openServices({ config, catalog: createCatalog(), log: createLogger({ level: 'silent' }) })
   try {
     const app = await buildApp(services)

@@ -17,15 +17,13 @@ const textOr = (value: string, description: string) => Type.String({ default: va
 const choice = <const T extends readonly string[]>(value: T[number], values: T, description: string) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], default: value, description })
 /** A comma-separated list. */
-const list = (description: string) =>
-  Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '', description })
+const list = (description: string) => Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '', description })
 
 const listOr = (value: string, description: string) =>
   Type.Unsafe<string[]>({ type: 'string', separator: ',', default: value, description })
 
 /** No default of its own: QUEUE_CONCURRENCY_DEFAULT stands in. */
-const concurrency = (what: string) =>
-  Type.Integer({ minimum: 1, maximum: 1000, description: `${what}; unset: QUEUE_CONCURRENCY_DEFAULT.` })
+const concurrency = (what: string) => Type.Integer({ minimum: 1, maximum: 1000, description: `${what}; unset: QUEUE_CONCURRENCY_DEFAULT.` })
 /** A number without a default: unset means no cap. */
 const cap = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000_000, description }))
 
@@ -91,7 +89,9 @@ export const Environment = Type.Object({
   BODY_TIMEOUT_MS: count(10_000, 100, 600_000, 'A JSON body has to arrive within this time.'),
   NDJSON_LINE_BYTES: count(262_144, 1024, 1_048_576, 'Longest line of an NDJSON batch.'),
   NDJSON_IDLE_MS: count(30_000, 100, 600_000, 'An NDJSON batch may pause this long between two chunks.'),
-  DATA_ENCRYPTION_KEY: text('32 bytes in base64: encrypts sensitive members of job data at rest. Several, comma-separated: the first encrypts, all decrypt.'),
+  DATA_ENCRYPTION_KEY: text(
+    '32 bytes in base64: encrypts sensitive members of job data at rest. Several, comma-separated: the first encrypts, all decrypt.',
+  ),
 
   SMTP_URL: text('smtp:// or smtps:// address of the mail server, with user and password if it asks for them.'),
   MAIL_FROM: textOr('Jobgate <no-reply@localhost>', 'Sender of every e-mail.'),
@@ -126,9 +126,22 @@ export const Environment = Type.Object({
   STORAGE_TENCENT_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
 
   UPLOAD_MAX_BYTES: count(5_368_709_120, 1, 5_497_558_138_880, 'Largest recording that is uploaded.'),
-  UPLOAD_CONTENT_TYPES: listOr('video/*,audio/*,text/plain,text/vtt,application/octet-stream', 'Media types that are uploaded; a subtype may be *.'),
-  UPLOAD_PART_BYTES: count(8_388_608, 5_242_880, 536_870_912, 'Size of one part of an upload; about three parts are held in memory per upload.'),
-  UPLOAD_CONCURRENCY: count(1, 1, 1000, 'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.'),
+  UPLOAD_CONTENT_TYPES: listOr(
+    'video/*,audio/*,text/plain,text/vtt,application/octet-stream',
+    'Media types that are uploaded; a subtype may be *.',
+  ),
+  UPLOAD_PART_BYTES: count(
+    8_388_608,
+    5_242_880,
+    536_870_912,
+    'Size of one part of an upload; about three parts are held in memory per upload.',
+  ),
+  UPLOAD_CONCURRENCY: count(
+    1,
+    1,
+    1000,
+    'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.',
+  ),
   UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'The source of a recording may stay silent this long.'),
 
   LARK_BASE_URL: textOr('https://open.feishu.cn', 'Address of the Lark API; https://open.larksuite.com outside of China.'),
@@ -160,17 +173,28 @@ export const Environment = Type.Object({
   ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'One call to Aliyun SMS may take this long.'),
   ALIYUN_SMS_PER_NUMBER_LIMITS: listOr('1/60,5/3600,10/86400', 'Text messages one phone number may get: count/seconds, all of them hold.'),
 
-  ANALYSIS_LLM_BASE_URL: text('Address of an OpenAI-compatible language model, version included. Set LLM_BASE_URL and LLM_MODEL, or none of them.'),
+  ANALYSIS_LLM_BASE_URL: text(
+    'Address of an OpenAI-compatible language model, version included. Set LLM_BASE_URL and LLM_MODEL, or none of them.',
+  ),
   ANALYSIS_LLM_API_KEY: text('API key of the language model, if it asks for one.'),
   ANALYSIS_LLM_MODEL: text('Name of the model.'),
   ANALYSIS_LLM_TIMEOUT_MS: count(60_000, 100, 600_000, 'One call to the language model may take this long.'),
   ANALYSIS_LLM_MAX_TOKENS: count(2000, 100, 100_000, 'Tokens of one answer of the language model.'),
-  ANALYSIS_MAX_SENTENCES: count(2000, 100, 5000, 'Transcripts with more sentences are summarised part by part, and not sent to the language model.'),
+  ANALYSIS_MAX_SENTENCES: count(
+    2000,
+    100,
+    5000,
+    'Transcripts with more sentences are summarised part by part, and not sent to the language model.',
+  ),
   ANALYSIS_THREADS: count(1, 1, 64, 'Transcripts analysed at once per worker, each in a thread of its own.'),
 
-  OUTBOUND_ALLOW_HOSTS: list('Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.'),
+  OUTBOUND_ALLOW_HOSTS: list(
+    'Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.',
+  ),
   OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
-  OUTBOUND_ALLOW_PRIVATE_HOSTS: list('host:port list that may be reached although private, by plain http too. For tests and demonstrations only.'),
+  OUTBOUND_ALLOW_PRIVATE_HOSTS: list(
+    'host:port list that may be reached although private, by plain http too. For tests and demonstrations only.',
+  ),
   OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Redirects that are followed while fetching.'),
 })
 type Environment = Static<typeof Environment>
@@ -508,7 +532,11 @@ const toAliyunSmsSettings = (env: Environment) => {
   requireUrl('ALIYUN_SMS_ENDPOINT', env.ALIYUN_SMS_ENDPOINT, ['http:', 'https:'])
   const { ALIYUN_SMS_ACCESS_KEY_ID, ALIYUN_SMS_ACCESS_KEY_SECRET } = env
   const templates = env.ALIYUN_SMS_TEMPLATES.map((entry) => entry.trim())
-  const settings = { ALIYUN_SMS_ACCESS_KEY_ID, ALIYUN_SMS_ACCESS_KEY_SECRET, ALIYUN_SMS_TEMPLATES: templates.length > 0 ? templates : undefined }
+  const settings = {
+    ALIYUN_SMS_ACCESS_KEY_ID,
+    ALIYUN_SMS_ACCESS_KEY_SECRET,
+    ALIYUN_SMS_TEMPLATES: templates.length > 0 ? templates : undefined,
+  }
   const perNumberLimits = env.ALIYUN_SMS_PER_NUMBER_LIMITS.map(toNumberLimit)
   if (!areTogether('ALIYUN_SMS_', settings)) return undefined
   return {

@@ -18,15 +18,18 @@ export const serve = async (): Promise<void> => {
   const services = await openServices({ config, catalog: createCatalog(), log })
   const app = await buildApp(services)
 
-  closeWithGrace({ delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {
-    if (err) log.fatal({ err }, 'stopping after an unforeseen error')
-    else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
-    app.startStopping()
-    if (!err) await pause(config.http.shutdownDrainMs)
-    await app.close()
-    await services.close()
-    log.info('stopped')
-  })
+  closeWithGrace(
+    { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
+    async ({ signal, err }) => {
+      if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+      else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
+      app.startStopping()
+      if (!err) await pause(config.http.shutdownDrainMs)
+      await app.close()
+      await services.close()
+      log.info('stopped')
+    },
+  )
   services.redis.died.then((error) => {
     log.fatal({ err: error }, 'the embedded Redis ended')
     process.exitCode = 1
@@ -35,6 +38,7 @@ export const serve = async (): Promise<void> => {
 
   const address = await app.listen({ host: config.host, port: config.port })
   const { firstKey } = services
-  if (firstKey.minted) process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
+  if (firstKey.minted)
+    process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
   log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
 }

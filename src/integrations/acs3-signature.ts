@@ -32,6 +32,8 @@ export const signAcs3 = ({ method, path, query, headers, body, accessKeyId }: Ac
   const names = sorted.map(([name]) => name).join(';')
   const canonicalHeaders = sorted.map(([name, value]) => `${name}:${value}\n`).join('')
   const canonical = [method, path, toForm(query), canonicalHeaders, names, sha256Hex(body)].join('\n')
-  const signature = createHmac('sha256', secret).update(`ACS3-HMAC-SHA256\n${sha256Hex(canonical)}`).digest('hex')
+  const signature = createHmac('sha256', secret)
+    .update(`ACS3-HMAC-SHA256\n${sha256Hex(canonical)}`)
+    .digest('hex')
   return `ACS3-HMAC-SHA256 Credential=${accessKeyId},SignedHeaders=${names},Signature=${signature}`
 }

@@ -71,7 +71,11 @@ const chinaOffsetMs = 8 * 3_600_000
 
 /** Aliyun's codes; most arrive with HTTP 200. A name that ends in `*` stands for all that begin so. */
 const rows: readonly (VendorErrorClass & { readonly of: readonly string[] })[] = [
-  { of: ['isp.SYSTEM_ERROR', 'isp.GATEWAY_ERROR', 'ServiceUnavailable', 'InternalError'], kind: 'unconfirmed', code: 'sms.outcome_unknown' },
+  {
+    of: ['isp.SYSTEM_ERROR', 'isp.GATEWAY_ERROR', 'ServiceUnavailable', 'InternalError'],
+    kind: 'unconfirmed',
+    code: 'sms.outcome_unknown',
+  },
   { of: ['Throttling*'], kind: 'wait', code: 'sms.rate_limited' },
   { of: ['isv.BUSINESS_LIMIT_CONTROL'], kind: 'wait', code: 'sms.number_limited' },
   { of: ['isv.DAY_LIMIT_CONTROL', 'isv.MONTH_LIMIT_CONTROL'], kind: 'refused', code: 'sms.quota_exhausted' },

@@ -38,7 +38,8 @@ export const createLarkTokens = (deps: {
       return { kind: 'done', value: token }
     }
     // A definite answer of this route that is no known trouble means the credentials are wrong.
-    const isRefusal = reply.kind === 'answered' && reply.status < 500 && reply.status !== 429 && typeof code === 'number' && !deps.isKnown(code)
+    const isRefusal =
+      reply.kind === 'answered' && reply.status < 500 && reply.status !== 429 && typeof code === 'number' && !deps.isKnown(code)
     return isRefusal ? toFailure({ kind: 'refused', code: 'lark.authentication_failed' }, code) : deps.toFailure(reply)
   }
 

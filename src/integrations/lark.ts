@@ -102,7 +102,11 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
   }
 
   /** Runs writes to one table alone among all workers. `calls` bounds how long the lock may be needed. */
-  const alone = async <T>({ appToken, tableId }: LarkTable, calls: number, write: () => Promise<VendorOutcome<T>>): Promise<VendorOutcome<T>> => {
+  const alone = async <T>(
+    { appToken, tableId }: LarkTable,
+    calls: number,
+    write: () => Promise<VendorOutcome<T>>,
+  ): Promise<VendorOutcome<T>> => {
     // A call may be made twice, with two tokens to be fetched.
     const held = await lock(`lark:${appToken}:${tableId}`, calls * 4 * settings.timeoutMs)
     if (!held) return toFailure({ kind: 'wait', code: 'lark.table_busy' }, undefined, withJitter(busyWaitMs))
@@ -113,7 +117,12 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
     }
   }
 
-  const create = async (table: LarkTable, fields: LarkFields, action: string, { reference, signal }: LarkCall): Promise<VendorOutcome<string>> => {
+  const create = async (
+    table: LarkTable,
+    fields: LarkFields,
+    action: string,
+    { reference, signal }: LarkCall,
+  ): Promise<VendorOutcome<string>> => {
     const path = `${recordsPath(table)}?client_token=${toClientToken(reference, action, 0)}`
     return toRecordId(await call({ method: 'POST', path, body: { fields }, creates: true }, signal))
   }
@@ -155,7 +164,11 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
   }
 
   const rememberedKey = (table: LarkTable, keyField: string, keyValue: string): string =>
-    keys.larkRecord(createHash('sha256').update(JSON.stringify([table.appToken, table.tableId, keyField, keyValue])).digest('hex'))
+    keys.larkRecord(
+      createHash('sha256')
+        .update(JSON.stringify([table.appToken, table.tableId, keyField, keyValue]))
+        .digest('hex'),
+    )
 
   return {
     meetings: settings.meetings,
@@ -238,7 +251,9 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
 export type Lark = ReturnType<typeof openLark>
 
 /** Failures of the record routes keep Lark's own code: some calls read success from it. */
-type LarkReply = { readonly kind: 'done'; readonly value: Readonly<Record<string, unknown>> } | (VendorFailure & { readonly vendorCode?: number })
+type LarkReply =
+  | { readonly kind: 'done'; readonly value: Readonly<Record<string, unknown>> }
+  | (VendorFailure & { readonly vendorCode?: number })
 
 const recordsPath = ({ appToken, tableId }: LarkTable): string =>
   `/open-apis/bitable/v1/apps/${encodeURIComponent(appToken)}/tables/${encodeURIComponent(tableId)}/records`
@@ -257,7 +272,11 @@ const toLarkFailure = (reply: VendorReply, creates: boolean): VendorFailure => {
   const vendorCode = typeof code === 'number' ? code : undefined
   const known = reply.status === 429 ? rateLimited : vendorErrors.get(vendorCode ?? 0)
   const found = known ?? { kind: 'unavailable', code: 'lark.unavailable' }
-  return toFailure(found, vendorCode ?? `HTTP_${reply.status}`, found.code === 'lark.write_pending' ? withJitter(pendingWaitMs) : toWaitMs(reply.headers))
+  return toFailure(
+    found,
+    vendorCode ?? `HTTP_${reply.status}`,
+    found.code === 'lark.write_pending' ? withJitter(pendingWaitMs) : toWaitMs(reply.headers),
+  )
 }
 
 const rateLimited: VendorErrorClass = { kind: 'wait', code: 'lark.rate_limited' }

@@ -178,18 +178,21 @@ const createStore = (provider: StorageProvider, settings: StorageSettings, partB
     const body = Readable.from(source.read(), { objectMode: false })
     // The first error is the cause; later ones, such as that of the clean-up, follow from it.
     let first: { readonly error: unknown; readonly finishing: boolean } | undefined
+    const halt = new AbortController()
     const failed = (error: unknown, finishing: boolean): void => {
       first ??= { error, finishing }
-      // Wakes the uploader of the next part, which may be waiting for a slow source.
+      // The other uploader may be sending a part or waiting for a slow source.
+      halt.abort()
       source.stop()
       body.destroy()
     }
     body.on('error', (error) => failed(error, false))
     const onAbort = () => failed(request.signal.reason, false)
     request.signal.addEventListener('abort', onAbort, { once: true })
+    if (request.signal.aborted) onAbort()
     const send = createSend({
       client,
-      signal: request.signal,
+      signal: halt.signal,
       noOverwriteHeader: request.overwrite ? null : profile.noOverwriteHeader,
       isTaken: async () => (await headAfterwards(request.key)).kind !== 'absent',
       failed,

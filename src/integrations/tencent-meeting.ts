@@ -182,7 +182,11 @@ export const openTencentMeeting = ({
      * Meetings of the caller that equal the one an earlier `create` asked for: subject, start, end and, where the list
      * tells it, creator. One: that is it. None: it was not created. Several: nobody can tell.
      */
-    async findCreated(meeting: TencentMeetingData, caller: TencentCaller, signal: AbortSignal): Promise<VendorOutcome<TencentMeetingFacts[]>> {
+    async findCreated(
+      meeting: TencentMeetingData,
+      caller: TencentCaller,
+      signal: AbortSignal,
+    ): Promise<VendorOutcome<TencentMeetingFacts[]>> {
       const listed = await list(caller, signal)
       if (listed.kind !== 'done') return listed
       const wanted = toWire(meeting)
@@ -195,7 +199,12 @@ export const openTencentMeeting = ({
     },
 
     /** Sets what `meeting` names; safe to repeat. */
-    async update(id: string, meeting: TencentMeetingData, caller: TencentCaller, signal: AbortSignal): Promise<VendorOutcome<TencentMeetingFacts>> {
+    async update(
+      id: string,
+      meeting: TencentMeetingData,
+      caller: TencentCaller,
+      signal: AbortSignal,
+    ): Promise<VendorOutcome<TencentMeetingFacts>> {
       const body = { ...callerQuery(caller), ...toWire(meeting) }
       const reply = await call({ method: 'PUT', path: `/v1/meetings/${encodeURIComponent(id)}`, body }, signal)
       if (reply.kind !== 'done') return reply
@@ -292,7 +301,9 @@ interface TencentRequest {
 }
 
 /** Failures keep the vendor's own code: some calls read success from it. */
-type TencentReply = { readonly kind: 'done'; readonly value: TencentAnswer } | (VendorFailure & { readonly vendorCode?: number | undefined })
+type TencentReply =
+  | { readonly kind: 'done'; readonly value: TencentAnswer }
+  | (VendorFailure & { readonly vendorCode?: number | undefined })
 
 const toUri = (path: string, query: Readonly<Record<string, string | number>>): string => {
   const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
@@ -330,7 +341,8 @@ const toWire = ({ subject, startTime, endTime, type, hosts, invitees, settings }
   settings,
 })
 
-const toSeconds = (time: string | undefined): string | undefined => (time === undefined ? undefined : String(Math.floor(Date.parse(time) / 1000)))
+const toSeconds = (time: string | undefined): string | undefined =>
+  time === undefined ? undefined : String(Math.floor(Date.parse(time) / 1000))
 
 const toTime = (seconds: unknown): string | null => {
   const value = Number(toText(seconds) ?? Number.NaN)
@@ -338,7 +350,8 @@ const toTime = (seconds: unknown): string | null => {
 }
 
 /** Where a list entry tells who created it; the documentation names no member for it that is always there. */
-const toCreator = (meeting: TencentAnswer): string | undefined => toText(meeting['creator_userid']) ?? toText(toObject(meeting['creator'])['userid'])
+const toCreator = (meeting: TencentAnswer): string | undefined =>
+  toText(meeting['creator_userid']) ?? toText(toObject(meeting['creator'])['userid'])
 
 const toFacts = (meeting: TencentAnswer): TencentMeetingFacts => ({
   tencentMeetingId: toText(meeting['meeting_id']) ?? '',

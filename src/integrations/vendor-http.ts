@@ -33,7 +33,15 @@ const connectCodes =
  * Opens connections to one vendor. `baseUrl` is the operator's: it may be loopback, and no job can change it.
  * In: `connectTimeoutMs` bounds the connect, `timeoutMs` the whole call.
  */
-export const openVendorHttp = ({ baseUrl, connectTimeoutMs, timeoutMs }: { baseUrl: string; connectTimeoutMs: number; timeoutMs: number }) => {
+export const openVendorHttp = ({
+  baseUrl,
+  connectTimeoutMs,
+  timeoutMs,
+}: {
+  baseUrl: string
+  connectTimeoutMs: number
+  timeoutMs: number
+}) => {
   const { origin } = new URL(baseUrl)
   const agent = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connections: 32 })
 

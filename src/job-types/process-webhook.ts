@@ -32,7 +32,9 @@ const ProcessWebhookResult = Type.Object(
   {
     eventType: Type.String(),
     handled: Type.Boolean({ description: 'Whether the event led to anything.' }),
-    verified: Type.Boolean({ description: "Whether the vendor's signature was checked when the event arrived. False for events that clients submit." }),
+    verified: Type.Boolean({
+      description: "Whether the vendor's signature was checked when the event arrived. False for events that clients submit.",
+    }),
     followUps: Type.Array(Type.String(), { description: 'Ids of jobs that the event led to.' }),
   },
   closed,
@@ -56,8 +58,12 @@ export const processWebhook = defineJobType({
   defaults: { attempts: 2, backoff: { type: 'fixed', delayMs: 2000 }, priority: 'normal', timeoutMs: 30_000 },
   requires: [],
   check: ({ payload }) => [
-    ...(isTooDeepValue(payload, payloadDepthMax) ? [{ pointer: '#/data/payload', detail: `is nested deeper than ${payloadDepthMax} levels` }] : []),
-    ...(Buffer.byteLength(JSON.stringify(payload)) > payloadBytesMax ? [{ pointer: '#/data/payload', detail: 'must be at most 256 KiB of JSON' }] : []),
+    ...(isTooDeepValue(payload, payloadDepthMax)
+      ? [{ pointer: '#/data/payload', detail: `is nested deeper than ${payloadDepthMax} levels` }]
+      : []),
+    ...(Buffer.byteLength(JSON.stringify(payload)) > payloadBytesMax
+      ? [{ pointer: '#/data/payload', detail: 'must be at most 256 KiB of JSON' }]
+      : []),
   ],
   async run(data, ctx) {
     const { source, eventType, payload } = data

@@ -15,7 +15,11 @@ const SendSmsData = Type.Object(
       description: 'One number, with country code outside of mainland China.',
       ...sensitive,
     }),
-    templateCode: Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$', maxLength: 64, description: 'An approved template that the operator allows.' }),
+    templateCode: Type.String({
+      pattern: '^[A-Za-z0-9_]{1,64}$',
+      maxLength: 64,
+      description: 'An approved template that the operator allows.',
+    }),
     templateParams: Type.Optional(
       Type.Record(Type.String({ pattern: '^\\w{1,32}$' }), Type.String({ maxLength: 100 }), {
         maxProperties: 20,
@@ -27,7 +31,8 @@ const SendSmsData = Type.Object(
     signName: Type.Optional(Line(32, { description: 'Who signs; left out: the configured sign name.' })),
     purpose: Type.Optional(
       StringEnum(['otp', 'notification'], {
-        description: 'otp: expires after 5 minutes and fails when the number has had too many messages. notification (default): waits then.',
+        description:
+          'otp: expires after 5 minutes and fails when the number has had too many messages. notification (default): waits then.',
       }),
     ),
   },
@@ -54,7 +59,8 @@ const otpExpiresInMs = 5 * 60_000
 export const sendSms = defineJobType({
   name: 'send-sms',
   queue: 'external-api',
-  description: 'Sends one SMS from an approved template through Aliyun. With purpose otp it expires after 5 minutes unless expiresInMs says otherwise.',
+  description:
+    'Sends one SMS from an approved template through Aliyun. With purpose otp it expires after 5 minutes unless expiresInMs says otherwise.',
   data: SendSmsData,
   result: SendSmsResult,
   example: { phoneNumber: '+8613800138000', templateCode: 'SMS_100000001', templateParams: { code: '123456' }, purpose: 'otp' },

@@ -121,12 +121,15 @@ const larkProblems = ({ meetingData, fieldMap, keyField, appToken, tableId }: To
   const isTwice = new Set(columns).size < columns.length || (keyField !== undefined && columns.includes(keyField))
   const lacks = appToken === undefined ? 'appToken' : 'tableId'
   return [
-    ...((appToken === undefined) !== (tableId === undefined) ? [{ pointer: `#/data/${lacks}`, detail: 'is missing: appToken and tableId go together' }] : []),
+    ...((appToken === undefined) !== (tableId === undefined)
+      ? [{ pointer: `#/data/${lacks}`, detail: 'is missing: appToken and tableId go together' }]
+      : []),
     ...(isTwice ? [{ pointer: '#/data/fieldMap', detail: 'leads two values, or one and the meeting id, to the same column' }] : []),
   ]
 }
 
-const toColumn = (name: string, fieldMap: ToLark['fieldMap'] = {}): string => (Object.hasOwn(fieldMap, name) ? (fieldMap[name] as string) : name)
+const toColumn = (name: string, fieldMap: ToLark['fieldMap'] = {}): string =>
+  Object.hasOwn(fieldMap, name) ? (fieldMap[name] as string) : name
 
 /** Values as columns take them, by their name in meetingData; `custom` is spread out. */
 const toValues = ({ startTime, endTime, organizer, participants, recordingUrl, actionItems, custom, ...plain }: MeetingData) =>

@@ -1,9 +1,9 @@
 // Job type: creates, changes, cancels or reads a meeting at Tencent Meeting.
 
 import { type Static, Type } from '@sinclair/typebox'
+import type { FieldProblem } from '../errors.js'
 import type { TencentCaller, TencentMeeting, TencentMeetingFacts } from '../integrations/tencent-meeting.js'
 import { toFailedAttempt } from '../integrations/vendor-outcome.js'
-import type { FieldProblem } from '../errors.js'
 import { defer, defineJobType, done, fail, type JobContext, type JobOutcome, retry } from '../job-type.js'
 import { closed, Line, MeetingId, Nullable, StringEnum, Time, VendorId } from '../schemas/common.js'
 import { TaggedUnion } from '../schemas/tagged-union.js'
@@ -55,7 +55,9 @@ const SyncTencentMeetingData = TaggedUnion(
         ...shared,
         tencentMeetingId,
         subMeetingId: Type.Optional(Type.String({ ...VendorId, description: 'One meeting of a series.' })),
-        reasonCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Reason, a number of your own; left out: 1.' })),
+        reasonCode: Type.Optional(
+          Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Reason, a number of your own; left out: 1.' }),
+        ),
         reasonDetail: Type.Optional(Line(200, { description: 'Reason in words.' })),
       },
       { ...closed, description: 'Cancels a meeting.' },
@@ -97,7 +99,8 @@ type Create = Extract<SyncTencentMeetingData, { action: 'create' }>
 export const syncTencentMeeting = defineJobType({
   name: 'sync-tencent-meeting',
   queue: 'external-api',
-  description: 'Creates, updates, cancels or reads a meeting at Tencent Meeting. A create whose end is unknown is looked up before it is repeated.',
+  description:
+    'Creates, updates, cancels or reads a meeting at Tencent Meeting. A create whose end is unknown is looked up before it is repeated.',
   data: SyncTencentMeetingData,
   result: SyncTencentMeetingResult,
   example: {
@@ -129,7 +132,10 @@ export const syncTencentMeeting = defineJobType({
         const fetched = await tencentMeeting.fetch(data.tencentMeetingId, caller, ctx.signal)
         if (fetched.kind !== 'done') return toFailedAttempt(fetched)
         const { subject, startTime, endTime, status, type, hosts } = fetched.value
-        return done({ ...toResult('fetched', data, fetched.value), meeting: { subject, startTime, endTime, status, type, hosts: [...hosts] } })
+        return done({
+          ...toResult('fetched', data, fetched.value),
+          meeting: { subject, startTime, endTime, status, type, hosts: [...hosts] },
+        })
       }
     }
   },
@@ -171,9 +177,11 @@ const create = async (data: Create, caller: TencentCaller, ctx: Ctx): Promise<Ou
 const reconcile = async (data: Create, caller: TencentCaller, ctx: Ctx): Promise<Outcome> => {
   const found = await ctx.integrations.tencentMeeting.findCreated(data.meetingData, caller, ctx.signal)
   if (found.kind === 'wait') return toFailedAttempt(found)
-  if (found.kind !== 'done') return retry('tencent.outcome_unknown', 'An earlier attempt may have created the meeting, and the list of meetings cannot be read.')
+  if (found.kind !== 'done')
+    return retry('tencent.outcome_unknown', 'An earlier attempt may have created the meeting, and the list of meetings cannot be read.')
   const [meeting, ...others] = found.value
-  if (others.length > 0) return fail('tencent.outcome_unknown', `${found.value.length} meetings look like the one to create; nobody can tell which it is.`)
+  if (others.length > 0)
+    return fail('tencent.outcome_unknown', `${found.value.length} meetings look like the one to create; nobody can tell which it is.`)
   if (meeting) return complete(data, meeting, ctx)
   await ctx.marker.clear()
   return retry('tencent.unavailable', 'Tencent Meeting did not create the meeting; its list does not have it.')

@@ -37,14 +37,22 @@ export const setRetryAfter = (reply: FastifyReply, job: JobView): void => {
 export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepted' }>) => {
   switch (outcome.kind) {
     case 'reused':
-      return problem('idempotency-key-reused', 'This Idempotency-Key came with another payload before. Use a new key, or repeat the payload exactly.')
+      return problem(
+        'idempotency-key-reused',
+        'This Idempotency-Key came with another payload before. Use a new key, or repeat the payload exactly.',
+      )
     case 'full':
-      return problem('queue-full', 'The queue holds as many jobs as QUEUE_MAX_DEPTH allows. Nothing was stored; the same key can be sent again.', {
-        retryAfterSeconds: 5,
-      })
+      return problem(
+        'queue-full',
+        'The queue holds as many jobs as QUEUE_MAX_DEPTH allows. Nothing was stored; the same key can be sent again.',
+        {
+          retryAfterSeconds: 5,
+        },
+      )
     case 'invalid': {
       const { errors } = outcome
-      const detail = errors.length === 1 ? 'The body has one fault; `errors` names it.' : `The body has ${errors.length} faults; \`errors\` names them.`
+      const detail =
+        errors.length === 1 ? 'The body has one fault; `errors` names it.' : `The body has ${errors.length} faults; \`errors\` names them.`
       return problem('validation-failed', detail, { errors })
     }
   }

@@ -32,7 +32,17 @@ type ReadReply = [key: string, entries: Entry[]][] | null
  * `follow` calls `listener` with every event of one job that happens after it resolves, so a state read
  * afterwards misses nothing. `replay` gives what a job's stream still holds after a known event.
  */
-export const openJobEvents = ({ connect, request, queues, log }: { connect: () => RedisClient; request: RedisClient; queues: Queues; log: Logger }) => {
+export const openJobEvents = ({
+  connect,
+  request,
+  queues,
+  log,
+}: {
+  connect: () => RedisClient
+  request: RedisClient
+  queues: Queues
+  log: Logger
+}) => {
   const listeners = new Map<string, Set<EventListener>>()
   const positions = new Map<QueueName, string>()
   const byKey = new Map(queueNames.map((name) => [queues.keys[name].events, name]))

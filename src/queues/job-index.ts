@@ -38,15 +38,7 @@ export const createJobIndex = ({ redis, keys }: { redis: RedisClient; keys: Keys
    * `next` is undefined at the end of the index.
    */
   oldest: async (tenant: string, after: string | undefined): Promise<{ members: string[]; next: string | undefined }> => {
-    const members = await redis.zrange(
-      keys.jobIndex(tenant),
-      after === undefined ? '-' : `(${after}`,
-      '+',
-      'BYLEX',
-      'LIMIT',
-      0,
-      sweepChunk,
-    )
+    const members = await redis.zrange(keys.jobIndex(tenant), after === undefined ? '-' : `(${after}`, '+', 'BYLEX', 'LIMIT', 0, sweepChunk)
     return { members, next: members.length < sweepChunk ? undefined : members.at(-1) }
   },
 

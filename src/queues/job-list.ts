@@ -21,8 +21,7 @@ export interface JobFilters {
 
 export type JobPage =
   /** `next` is null on the last page. A page may be short, or empty, and still have a next one. */
-  | { readonly kind: 'page'; readonly items: JobView[]; readonly next: string | null }
-  | { readonly kind: 'cursor-invalid' }
+  { readonly kind: 'page'; readonly items: JobView[]; readonly next: string | null } | { readonly kind: 'cursor-invalid' }
 
 /** Index entries read at once, and at most for one page: a rare filter costs several short pages, not one endless request. */
 const chunk = 200
@@ -59,7 +58,11 @@ export const createJobList = ({
     return (await redis.get(keys.cursorSecret)) as string
   }
 
-  const sign = async (text: string): Promise<Buffer> => createHmac('sha256', await cursorSecret()).update(text).digest().subarray(0, macBytes)
+  const sign = async (text: string): Promise<Buffer> =>
+    createHmac('sha256', await cursorSecret())
+      .update(text)
+      .digest()
+      .subarray(0, macBytes)
 
   /** base64url of version, position and a hash of whose list it is and how it is filtered, with an HMAC. */
   const toCursor = async (position: string, scope: string): Promise<string> => {

@@ -25,7 +25,8 @@ const states: Readonly<Record<StoredState, JobState>> = {
   unknown: 'waiting',
 }
 
-const iso = (ms: number | string | null | undefined): string | null => (ms === null || ms === undefined ? null : new Date(Number(ms)).toISOString())
+const iso = (ms: number | string | null | undefined): string | null =>
+  ms === null || ms === undefined ? null : new Date(Number(ms)).toISOString()
 
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)

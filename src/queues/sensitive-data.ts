@@ -24,7 +24,9 @@ interface SchemaNode {
 /** Finds the sensitive members that a schema allows. */
 const findSensitivePaths = (schema: SchemaNode, path: readonly string[] = []): SensitivePath[] => {
   if (schema['x-sensitive']) return [path]
-  const below = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].flatMap((each) => findSensitivePaths(each, path))
+  const below = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].flatMap((each) =>
+    findSensitivePaths(each, path),
+  )
   const members = Object.entries(schema.properties ?? {}).flatMap(([name, each]) => findSensitivePaths(each, [...path, name]))
   const entries = [...Object.values(schema.patternProperties ?? {}), ...(schema.items ? [schema.items] : [])].flatMap((each) =>
     findSensitivePaths(each, [...path, '*']),

@@ -44,7 +44,10 @@ const BatchResult = Type.Object(
 )
 
 const toJsonBody = (item: TSchema) =>
-  Type.Object({ items: Type.Array(item, { minItems: 1, maxItems: itemsMax }) }, { ...closed, description: `Up to ${itemsMax} submissions.` })
+  Type.Object(
+    { items: Type.Array(item, { minItems: 1, maxItems: itemsMax }) },
+    { ...closed, description: `Up to ${itemsMax} submissions.` },
+  )
 
 type Result =
   | { index: number; status: 202; id: string; location: string; replayed?: true }
@@ -77,7 +80,9 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
         'for those without one, an Idempotency-Key header stands for the header and the place of the item, so a batch that is sent again replays item by item.',
       ].join(' '),
       tags: ['jobs'],
-      headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Covers every item without a key of its own.' })) }),
+      headers: Type.Object({
+        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Covers every item without a key of its own.' })),
+      }),
       body: {
         content: {
           'application/json': { schema: toJsonBody(Type.Any()) },
@@ -102,7 +107,12 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks()), window, work))
       const { items } = request.body as { items: unknown[] }
       const results: Result[] = []
-      for await (const result of mapInOrder(items.map((value) => ({ value })), window, work)) results.push(result)
+      for await (const result of mapInOrder(
+        items.map((value) => ({ value })),
+        window,
+        work,
+      ))
+        results.push(result)
       return reply.send({ items: results })
     },
   })
@@ -120,7 +130,12 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
 
   async function submitItem(request: FastifyRequest, value: unknown, index: number, headerKey: string | null): Promise<Result> {
     const errors = findErrors(request, value)
-    if (errors) return toRefusal(index, { problem: 'validation-failed', detail: 'The item does not fit its schema; `errors` names the members.', errors })
+    if (errors)
+      return toRefusal(index, {
+        problem: 'validation-failed',
+        detail: 'The item does not fit its schema; `errors` names the members.',
+        errors,
+      })
     const { idempotencyKey, ...submission } = value as BatchItem
     const type = catalog.find(submission.type) as JobType
     requireGrant(request, { type: type.name, queue: type.queue })

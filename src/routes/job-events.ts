@@ -58,9 +58,13 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       }
       const leave = streams.enter(request.principal.tenant)
       if (!leave) {
-        throw problem('overloaded', `This instance holds ${config.http.maxStreams} event streams of your tenant; poll, or try again later.`, {
-          retryAfterSeconds: 5,
-        })
+        throw problem(
+          'overloaded',
+          `This instance holds ${config.http.maxStreams} event streams of your tenant; poll, or try again later.`,
+          {
+            retryAfterSeconds: 5,
+          },
+        )
       }
       return reply.sse(async function* (signal) {
         try {

@@ -97,7 +97,11 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       querystring: Type.Object(
         {
           waitMs: Type.Optional(
-            Type.String({ pattern: '^\\d+$', maxLength: waitDigitsMax, description: 'Wait this many milliseconds at most; goes before Prefer.' }),
+            Type.String({
+              pattern: '^\\d+$',
+              maxLength: waitDigitsMax,
+              description: 'Wait this many milliseconds at most; goes before Prefer.',
+            }),
           ),
         },
         closed,
@@ -144,7 +148,10 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       querystring: OffsetQuery,
       response: {
         200: jsonResponse(
-          Type.Object({ items: Type.Array(Type.String()), next: Nullable(Type.String()) }, { ...closed, description: 'One page of lines.' }),
+          Type.Object(
+            { items: Type.Array(Type.String()), next: Nullable(Type.String()) },
+            { ...closed, description: 'One page of lines.' },
+          ),
           'One page of lines.',
         ),
         ...problemResponses,
@@ -225,10 +232,13 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     schema: {
       operationId: 'retryJob',
       summary: 'Retry a failed job',
-      description: 'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
+      description:
+        'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
       tags: ['jobs'],
       params: Params,
-      headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })) }),
+      headers: Type.Object({
+        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })),
+      }),
       response: {
         202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
         409: problemResponse('The job has not failed.'),
@@ -239,11 +249,14 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     handler: async (request, reply) => {
       const { id, queue } = await loadJob(request, request.params.id)
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const claim = key === null ? undefined : {
-        key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
-        fingerprint: fingerprint(`retry ${id}`, null),
-        ttlMs: config.queues.idempotencyTtlMs,
-      }
+      const claim =
+        key === null
+          ? undefined
+          : {
+              key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
+              fingerprint: fingerprint(`retry ${id}`, null),
+              ttlMs: config.queues.idempotencyTtlMs,
+            }
       const outcome = await control.retry(queue, id, claim)
       if (outcome === 'missing') throw jobNotFound()
       if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')

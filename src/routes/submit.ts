@@ -24,9 +24,15 @@ export interface SubmitOptions {
 
 const Headers = Type.Object({
   'Idempotency-Key': Type.Optional(
-    Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless: the same job, the same answer.', examples: ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'] }),
+    Type.String({
+      maxLength: 1024,
+      description: 'Makes a repeat of this request harmless: the same job, the same answer.',
+      examples: ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
+    }),
   ),
-  Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.', examples: ['wait=30'] })),
+  Prefer: Type.Optional(
+    Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.', examples: ['wait=30'] }),
+  ),
 })
 
 /** The key of a request, or the problem that it lacks or garbles one. */
@@ -61,7 +67,9 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       headers: Headers,
       body: Type.Unsafe<Submission>({
         ...Type.Ref(submission.$id as string),
-        'x-examples': Object.fromEntries(catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }])),
+        'x-examples': Object.fromEntries(
+          catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
+        ),
       }),
       response: {
         200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),

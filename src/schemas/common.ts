@@ -7,8 +7,7 @@ export const StringEnum = <const T extends readonly string[]>(values: T, options
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options })
 
 /** A value or null, as OpenAPI 3.1 writes it. */
-export const Nullable = <T extends TSchema>(schema: T, options: Record<string, unknown> = {}) =>
-  Type.Union([schema, Type.Null()], options)
+export const Nullable = <T extends TSchema>(schema: T, options: Record<string, unknown> = {}) => Type.Union([schema, Type.Null()], options)
 
 /** A closed object: unknown members are refused, never stripped. */
 export const closed = { additionalProperties: false } as const
@@ -24,18 +23,17 @@ export const Text = (max: number, options: StringOptions = {}) => Type.String({ 
 export const sensitive = { 'x-sensitive': true } as const
 
 /** RFC 3339 in any offset; answers are always UTC with milliseconds. */
-export const Time = (options: StringOptions = {}) =>
-  Type.String({ format: 'date-time', minLength: 20, maxLength: 40, ...options })
+export const Time = (options: StringOptions = {}) => Type.String({ format: 'date-time', minLength: 20, maxLength: 40, ...options })
 
-export const DurationMs = (minimum: number, maximum: number, description: string) =>
-  Type.Integer({ minimum, maximum, description })
+export const DurationMs = (minimum: number, maximum: number, description: string) => Type.Integer({ minimum, maximum, description })
 
 /** One addr-spec. Comma, semicolon, line breaks and display names are refused: a comma in a recipient string adds a recipient. */
 export const Email = Type.String({
   $id: 'EmailAddress',
   minLength: 3,
   maxLength: 254,
-  pattern: "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+  pattern:
+    "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
   description: 'One e-mail address, without display name.',
 })
 

@@ -1,7 +1,7 @@
 // Answers and headers that several job routes describe alike.
 
 import { type TSchema, Type } from '@sinclair/typebox'
-import { type JobView as JobViewType, JobView } from './job.js'
+import { JobView, type JobView as JobViewType } from './job.js'
 
 /** A job by reference, typed. */
 export const JobRef = Type.Unsafe<JobViewType>(Type.Ref(JobView.$id as string))

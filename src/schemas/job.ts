@@ -6,10 +6,10 @@ import { closed, DurationMs, day, Line, Nullable, StringEnum, Time } from './com
 export const queueNames = ['meeting', 'email', 'external-api'] as const
 export type QueueName = (typeof queueNames)[number]
 
-export const JobState = StringEnum(
-  ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled', 'waiting-children'],
-  { $id: 'JobState', description: 'Where the job is. completed, failed and cancelled are final.' },
-)
+export const JobState = StringEnum(['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled', 'waiting-children'], {
+  $id: 'JobState',
+  description: 'Where the job is. completed, failed and cancelled are final.',
+})
 export type JobState = Static<typeof JobState>
 
 export const finishedStates: ReadonlySet<JobState> = new Set<JobState>(['completed', 'failed', 'cancelled'])
@@ -30,7 +30,9 @@ export const JobOptions = Type.Object(
     priority: Type.Optional(JobPriority),
     delayMs: Type.Optional(DurationMs(0, 366 * day, 'Start no earlier than this long from now. Not together with runAt.')),
     runAt: Type.Optional(Time({ description: 'Start no earlier than this time, at most 366 days ahead. Not together with delayMs.' })),
-    attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 25, description: 'How often the job is tried before it counts as failed.' })),
+    attempts: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 25, description: 'How often the job is tried before it counts as failed.' }),
+    ),
     backoff: Type.Optional(
       Type.Object(
         {
@@ -41,9 +43,7 @@ export const JobOptions = Type.Object(
       ),
     ),
     timeoutMs: Type.Optional(DurationMs(100, day, 'One attempt may take this long.')),
-    expiresInMs: Type.Optional(
-      DurationMs(1, 366 * day, 'Not started this long after it was due: failed with code `expired`.'),
-    ),
+    expiresInMs: Type.Optional(DurationMs(1, 366 * day, 'Not started this long after it was due: failed with code `expired`.')),
   },
   { $id: 'JobOptions', ...closed, description: 'Bounds and timing of one job.' },
 )
@@ -53,7 +53,12 @@ export type JobOptions = Static<typeof JobOptions>
 export const Metadata = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9_.-]{1,64}$' }),
   Type.Union([Type.String({ maxLength: 512 }), Type.Number(), Type.Boolean(), Type.Null()]),
-  { $id: 'JobMetadata', maxProperties: 32, additionalProperties: false, description: 'Up to 32 short values of the caller, returned unchanged.' },
+  {
+    $id: 'JobMetadata',
+    maxProperties: 32,
+    additionalProperties: false,
+    description: 'Up to 32 short values of the caller, returned unchanged.',
+  },
 )
 export type Metadata = Static<typeof Metadata>
 
@@ -67,7 +72,10 @@ export const CorrelationId = Type.String({
 /** Why an attempt failed: no stack, no vendor address, no secret. */
 export const JobError = Type.Object(
   {
-    code: Type.String({ description: 'snake_case, with the integration in front where that is the cause.', examples: ['smtp.recipient_refused'] }),
+    code: Type.String({
+      description: 'snake_case, with the integration in front where that is the cause.',
+      examples: ['smtp.recipient_refused'],
+    }),
     message: Type.String({ description: 'What happened, in one sentence.' }),
     retryable: Type.Boolean({ description: 'Whether the same job may succeed when it is tried again.' }),
   },

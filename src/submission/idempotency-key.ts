@@ -17,12 +17,17 @@ const quoted =
  * The key of a request. `"abc"` and `abc` are one key; `strict` accepts the quoted form only.
  * `rawHeaders` is Node's list of names and values: a header sent twice is refused.
  */
-export const parseIdempotencyKey = (value: string | string[] | undefined, rawHeaders: readonly string[], strict: boolean): IdempotencyKey => {
+export const parseIdempotencyKey = (
+  value: string | string[] | undefined,
+  rawHeaders: readonly string[],
+  strict: boolean,
+): IdempotencyKey => {
   if (value === undefined) return { kind: 'absent' }
   if (Array.isArray(value) || isRepeated(rawHeaders)) return { kind: 'invalid', detail: 'Idempotency-Key was sent more than once.' }
   const text = value.trim()
   if (!text.startsWith('"')) {
-    if (strict) return { kind: 'invalid', detail: 'Idempotency-Key has to be a quoted string, such as "8e03978e-40d5-43dd-bc93-6894a57f9324".' }
+    if (strict)
+      return { kind: 'invalid', detail: 'Idempotency-Key has to be a quoted string, such as "8e03978e-40d5-43dd-bc93-6894a57f9324".' }
     if (!bare.test(text)) return { kind: 'invalid', detail: invalidBare }
     return { kind: 'given', key: text }
   }

@@ -104,10 +104,7 @@ export const createSubmit = (deps: Deps) => {
     }
 
     const resolved = resolveOptions(type, submission.data, submission.options ?? {}, config.queues, now)
-    const errors = [
-      ...(type.check?.(submission.data, { now, config }) ?? []),
-      ...(resolved.kind === 'refused' ? resolved.errors : []),
-    ]
+    const errors = [...(type.check?.(submission.data, { now, config }) ?? []), ...(resolved.kind === 'refused' ? resolved.errors : [])]
     if (errors.length > 0 || resolved.kind === 'refused') {
       const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
       return earlier ? replay(earlier) : { kind: 'invalid', errors }

@@ -1,14 +1,24 @@
 // Tells every instance that this worker lives and which job types it can serve.
 
 import type { Logger } from 'pino'
+import { heartbeatTtlMs, type WorkerInstance } from '../queues/worker-instances.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
-import { heartbeatTtlMs, type WorkerInstance } from '../queues/worker-instances.js'
 
 const intervalMs = heartbeatTtlMs / 3
 
 /** Writes at once and then at intervals until closed; closing takes the entry away. */
-export const openHeartbeat = ({ redis, keys, log, instance }: { redis: RedisClient; keys: Keys; log: Logger; instance: WorkerInstance }) => {
+export const openHeartbeat = ({
+  redis,
+  keys,
+  log,
+  instance,
+}: {
+  redis: RedisClient
+  keys: Keys
+  log: Logger
+  instance: WorkerInstance
+}) => {
   const value = JSON.stringify(instance)
   const beat = async () => {
     await redis.multi().set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs).zadd(keys.workers, Date.now(), instance.id).exec()

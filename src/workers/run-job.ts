@@ -97,7 +97,11 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       }
     }
     const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
-    return { kind: last ? 'failed' : 'retrying', code: outcome.code, error: withoutStack(new Error(encodeJobError(outcome.code, outcome.message))) }
+    return {
+      kind: last ? 'failed' : 'retrying',
+      code: outcome.code,
+      error: withoutStack(new Error(encodeJobError(outcome.code, outcome.message))),
+    }
   }
 
   async function attemptJob(job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
@@ -139,7 +143,9 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       signal: controller.signal,
       log: (text) => {
         logged.push(
-          job.log(text.slice(0, logLineCharsMax)).catch((error: Error) => line.warn({ error: error.message }, 'a line of the job log was lost')),
+          job
+            .log(text.slice(0, logLineCharsMax))
+            .catch((error: Error) => line.warn({ error: error.message }, 'a line of the job log was lost')),
         )
       },
       progress: (value) => job.updateProgress(value),

@@ -13,8 +13,8 @@ import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import { type QueueName, queueNames } from '../schemas/job.js'
 import { openCancellation } from './cancellation.js'
-import { createRunJob } from './run-job.js'
 import { openHeartbeat } from './heartbeat.js'
+import { createRunJob } from './run-job.js'
 
 /** A job whose worker died is handed out again this often before it counts as poison. */
 const stalledCountMax = 4
@@ -72,7 +72,9 @@ export const openWorkerPool = async (deps: Deps) => {
       id: config.instanceId,
       host: hostname(),
       pid: process.pid,
-      types: catalog.all.filter((type) => (type.requires as readonly IntegrationName[]).every((each) => integrations[each])).map(({ name }) => name),
+      types: catalog.all
+        .filter((type) => (type.requires as readonly IntegrationName[]).every((each) => integrations[each]))
+        .map(({ name }) => name),
     },
   })
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))

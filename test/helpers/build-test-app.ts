@@ -12,8 +12,8 @@ import { type Config, loadConfig } from '../../src/config.js'
 import type { JobType } from '../../src/job-type.js'
 import { openServices, type Services } from '../../src/services.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
-import { createProbes } from './probe-job-types.js'
 import { checkAnswer } from './openapi-answers.js'
+import { createProbes } from './probe-job-types.js'
 
 export const adminKey = 'admin-key-of-the-tests'
 
@@ -42,7 +42,10 @@ interface Options {
 }
 
 /** Closed when the test ends. */
-export const buildTestApp = async (t: { after(handler: () => unknown): void }, { env = {}, types, beside }: Options = {}): Promise<TestApp> => {
+export const buildTestApp = async (
+  t: { after(handler: () => unknown): void },
+  { env = {}, types, beside }: Options = {},
+): Promise<TestApp> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const shared = beside ? { REDIS_URL: `unix://${beside.services.redis.socketPath}` } : {}
   const config = loadConfig(
@@ -60,7 +63,10 @@ export const buildTestApp = async (t: { after(handler: () => unknown): void }, {
     dataDir,
   )
   const logs: string[] = []
-  const log = pino(toLoggerOptions({ level: config.logLevel }), new Writable({ write: (chunk, _encoding, done) => (logs.push(String(chunk)), done()) }))
+  const log = pino(
+    toLoggerOptions({ level: config.logLevel }),
+    new Writable({ write: (chunk, _encoding, done) => (logs.push(String(chunk)), done()) }),
+  )
   const probes = beside?.probes ?? createProbes()
   const services = await openServices({ config, catalog: createCatalog(types ?? probes.catalog), log })
   const app = await buildApp(services)

@@ -32,7 +32,8 @@ export const checkAnswer = (app: App, { method = 'GET', url }: InjectOptions, an
   const path = String(url).split('?')[0] as string
   const template = Object.keys(document.paths).find((each) => toPattern(each).test(path) && document.paths[each]?.[method.toLowerCase()])
   if (!template) {
-    if (answer.statusCode < 400 && !/^\/(livez|readyz|metrics|docs|openapi|problems|favicon|$)/.test(path)) throw new Error(`${method} ${path} answers ${answer.statusCode} and is not documented`)
+    if (answer.statusCode < 400 && !/^\/(livez|readyz|metrics|docs|openapi|problems|favicon|$)/.test(path))
+      throw new Error(`${method} ${path} answers ${answer.statusCode} and is not documented`)
     return
   }
   const { responses } = (document.paths[template] as Record<string, Operation>)[method.toLowerCase()] as Operation
@@ -43,7 +44,9 @@ export const checkAnswer = (app: App, { method = 'GET', url }: InjectOptions, an
   const mediaType = String(answer.headers['content-type']).split(';')[0] as string
   if (!content[mediaType]) throw new Error(`${method} ${template} answers ${mediaType}, documented is ${Object.keys(content)}`)
   if (!mediaType.endsWith('json')) return
-  const pointer = ['paths', template, method.toLowerCase(), 'responses', status, 'content', mediaType, 'schema'].map(escapePointer).join('/')
+  const pointer = ['paths', template, method.toLowerCase(), 'responses', status, 'content', mediaType, 'schema']
+    .map(escapePointer)
+    .join('/')
   const validate = ajv.getSchema(`openapi.json#/${pointer}`) as ValidateFunction
   if (!validate(answer.json())) {
     throw new Error(`${method} ${template} ${status} does not fit its schema: ${ajv.errorsText(validate.errors)}\n${answer.body}`)

@@ -39,7 +39,10 @@ export const createProbes = () => {
     signals.set(ctx.jobId, ctx.signal)
     events.emit(data.label)
   }
-  const define = (name: string, run: (data: { label: string; failures?: number }, ctx: JobContext) => ReturnType<JobType['run']>): JobType =>
+  const define = (
+    name: string,
+    run: (data: { label: string; failures?: number }, ctx: JobContext) => ReturnType<JobType['run']>,
+  ): JobType =>
     defineJobType({
       name,
       queue: 'external-api',
@@ -59,7 +62,10 @@ export const createProbes = () => {
     name: 'many',
     queue: 'external-api',
     description: 'Probe: one job for each entry.',
-    data: Type.Object({ labels: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })]) }, { additionalProperties: false }),
+    data: Type.Object(
+      { labels: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1, maxItems: 1000 })]) },
+      { additionalProperties: false },
+    ),
     result: Type.Unknown(),
     example: { labels: ['a', 'b'] },
     defaults: { attempts: 1, priority: 'normal', timeoutMs: 60_000 },
@@ -74,7 +80,9 @@ export const createProbes = () => {
 
   const catalog: JobType[] = [
     define('echo', async ({ label }) => done({ label })),
-    define('flaky', async ({ label, failures = 1 }, { attempt }) => (attempt <= failures ? retry('handler_error', 'Not yet.') : done({ label, attempt }))),
+    define('flaky', async ({ label, failures = 1 }, { attempt }) =>
+      attempt <= failures ? retry('handler_error', 'Not yet.') : done({ label, attempt }),
+    ),
     define('refuse', async () => fail('invalid_data', 'Never.')),
     define('throw', async () => {
       throw new Error('a secret detail: hunter2')

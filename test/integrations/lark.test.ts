@@ -116,7 +116,11 @@ t.test('client tokens are stable UUIDs of version 4', async (t) => {
   const token = toClientToken('ext_job1', 'create', 0)
   t.match(token, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   t.equal(toClientToken('ext_job1', 'create', 0), token)
-  t.equal(new Set([token, toClientToken('ext_job2', 'create', 0), toClientToken('ext_job1', 'upsert', 0), toClientToken('ext_job1', 'create', 1)]).size, 4)
+  t.equal(
+    new Set([token, toClientToken('ext_job2', 'create', 0), toClientToken('ext_job1', 'upsert', 0), toClientToken('ext_job1', 'create', 1)])
+      .size,
+    4,
+  )
 })
 
 t.test('a create whose answer is lost is unconfirmed, and repeating it makes no second record', async (t) => {
@@ -131,12 +135,26 @@ t.test('a create whose answer is lost is unconfirmed, and repeating it makes no 
 
 t.test('batches go out by the thousand and come back in input order', async (t) => {
   const { lark, client, records } = await setUp(t)
-  const made = await client.batchCreate(table, Array.from({ length: 2500 }, (_, index) => ({ fields: { n: index } })), call())
+  const made = await client.batchCreate(
+    table,
+    Array.from({ length: 2500 }, (_, index) => ({ fields: { n: index } })),
+    call(),
+  )
   if (made.kind !== 'done') return t.fail(made.code)
   t.equal(made.value.length, 2500)
-  t.same(made.value.map((id) => records.get(id)?.['n']), Array.from({ length: 2500 }, (_, index) => index))
-  t.same(writes(lark.requests).map(({ body }) => JSON.parse(body).records.length), [1000, 1000, 500])
-  const changed = await client.batchUpdate(table, made.value.map((recordId) => ({ recordId, fields: { done: true } })), call())
+  t.same(
+    made.value.map((id) => records.get(id)?.['n']),
+    Array.from({ length: 2500 }, (_, index) => index),
+  )
+  t.same(
+    writes(lark.requests).map(({ body }) => JSON.parse(body).records.length),
+    [1000, 1000, 500],
+  )
+  const changed = await client.batchUpdate(
+    table,
+    made.value.map((recordId) => ({ recordId, fields: { done: true } })),
+    call(),
+  )
   t.same(changed, made)
   t.equal([...records.values()].filter(({ done }) => done === true).length, 2500)
 })
@@ -200,14 +218,23 @@ t.test('an abort ends a call under way and frees the table', async (t) => {
 
 t.test("Lark's own SDK agrees with the stub", async (t) => {
   const { lark, records } = await setUp(t)
-  const sdk = new Client({ appId: lark.appId, appSecret: lark.appSecret, appType: AppType.SelfBuild, domain: lark.url, loggerLevel: LoggerLevel.fatal })
+  const sdk = new Client({
+    appId: lark.appId,
+    appSecret: lark.appSecret,
+    appType: AppType.SelfBuild,
+    domain: lark.url,
+    loggerLevel: LoggerLevel.fatal,
+  })
   const path = { app_token: table.appToken, table_id: table.tableId }
   const params = { client_token: toClientToken('sdk', 'create', 0) }
   const created = await sdk.bitable.v1.appTableRecord.create({ path, params, data: { fields: { Title: 'by the SDK' } } })
   t.equal(created.code, 0)
   const recordId = created.data?.record?.record_id as string
   t.same(records.get(recordId), { Title: 'by the SDK' })
-  const updated = await sdk.bitable.v1.appTableRecord.update({ path: { ...path, record_id: recordId }, data: { fields: { Title: 'again' } } })
+  const updated = await sdk.bitable.v1.appTableRecord.update({
+    path: { ...path, record_id: recordId },
+    data: { fields: { Title: 'again' } },
+  })
   t.equal(updated.code, 0)
   const filter = { conjunction: 'and' as const, conditions: [{ field_name: 'Title', operator: 'is' as const, value: ['again'] }] }
   const found = await sdk.bitable.v1.appTableRecord.search({ path, data: { filter } })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Job, Queue } from 'bullmq'
+import { Job, type Queue } from 'bullmq'
 import { pino } from 'pino'
 import t from 'tap'
 import { type Acceptance, createAcceptance, type NewJob } from '../../src/queues/acceptance.js'
@@ -31,19 +31,28 @@ const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
     jobs,
     indexKey: keys.jobIndex('default'),
     indexMembers: jobs.slice(0, 1).map(({ id }) => id),
-    ...(claim ? { claim: { key: keys.idempotency('digest'), fingerprint: 'f'.repeat(43), ttlMs: 60_000, record: 'record', ...claim } } : {}),
+    ...(claim
+      ? { claim: { key: keys.idempotency('digest'), fingerprint: 'f'.repeat(43), ttlMs: 60_000, record: 'record', ...claim } }
+      : {}),
   })
   return { client, queues, queue, accept, keys, toJob, toAcceptance, bull: queues.queues.email as Queue }
 }
-
 
 t.test('a job stands in Redis exactly as BullMQ itself would have put it', async (t) => {
   const { client, queue, accept, toJob, toAcceptance, bull } = await setUp(t)
   const options = { attempts: 3, backoff: { type: 'fixed', delay: 5 }, priority: 10, delay: 0, keepLogs: 10 }
   for (const delay of [0, 60_000]) {
-    const ours = toJob({ kind: delay ? 'delayed' : 'prioritized', options: JSON.stringify({ attempts: 3, backoff: options.backoff, priority: 10, delay, kl: 10 }) })
+    const ours = toJob({
+      kind: delay ? 'delayed' : 'prioritized',
+      options: JSON.stringify({ attempts: 3, backoff: options.backoff, priority: 10, delay, kl: 10 }),
+    })
     await accept(toAcceptance([ours]))
-    const theirs = await bull.add('probe', JSON.parse(ours.data), { ...options, delay, jobId: mintJobId('email'), timestamp: ours.timestamp })
+    const theirs = await bull.add('probe', JSON.parse(ours.data), {
+      ...options,
+      delay,
+      jobId: mintJobId('email'),
+      timestamp: ours.timestamp,
+    })
     const [a, b] = await Promise.all([client.hgetall(queue.job(ours.id)), client.hgetall(queue.job(theirs.id as string))])
     const { opts: ourOptions, ...ourRest } = a
     const { opts: theirOptions, ...theirRest } = b
@@ -93,7 +102,10 @@ t.test('a submission that the script cannot digest does not take its neighbours 
     accept(toAcceptance([toJob({ options: 'no JSON' })])),
     accept(toAcceptance([toJob()])),
   ])
-  t.same(outcomes.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
+  t.same(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
   t.equal(await bull.getPrioritizedCount(), 2)
 })
 
@@ -109,7 +121,9 @@ t.test('a fan-out is stored whole: a parent that waits, and its children', async
 t.test('many jobs are cut into scripts and all arrive', async (t) => {
   const { accept, toJob, toAcceptance, bull } = await setUp(t, { maxDepth: 10_000 })
   const big = JSON.stringify({ data: 'x'.repeat(300_000) })
-  const outcomes = await Promise.all(Array.from({ length: 500 }, (_, at) => accept(toAcceptance([toJob(at % 50 === 0 ? { data: big } : {})]))))
+  const outcomes = await Promise.all(
+    Array.from({ length: 500 }, (_, at) => accept(toAcceptance([toJob(at % 50 === 0 ? { data: big } : {})]))),
+  )
   t.ok(outcomes.every(({ kind }) => kind === 'created'))
   t.equal(await bull.getPrioritizedCount(), 500)
 })

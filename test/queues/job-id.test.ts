@@ -22,7 +22,19 @@ t.test('children are numbered under their parent', async (t) => {
 })
 
 t.test('what a client made up is no id', async (t) => {
-  for (const id of ['', 'wait', 'meta', 'events', 'mail_', 'mail_short', 'nope_3q2AMb1cT7mR0wZk9vYxFg', 'mail_3q2AMb1cT7mR0wZk9vYx:g', `mail_${'a'.repeat(49)}`, 'mail_3q2AMb1cT7mR0wZk9vYxF\n', '__proto___3q2AMb1cT7mR0wZk9vYxFg']) {
+  for (const id of [
+    '',
+    'wait',
+    'meta',
+    'events',
+    'mail_',
+    'mail_short',
+    'nope_3q2AMb1cT7mR0wZk9vYxFg',
+    'mail_3q2AMb1cT7mR0wZk9vYx:g',
+    `mail_${'a'.repeat(49)}`,
+    'mail_3q2AMb1cT7mR0wZk9vYxF\n',
+    '__proto___3q2AMb1cT7mR0wZk9vYxFg',
+  ]) {
     t.equal(queueOfJobId(id), undefined, JSON.stringify(id))
   }
 })

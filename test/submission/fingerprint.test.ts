@@ -6,7 +6,11 @@ import { fingerprint, toCanonicalJson } from '../../src/submission/fingerprint.j
 const reversed = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(reversed)
   if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).reverse().map(([name, member]) => [name, reversed(member)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([name, member]) => [name, reversed(member)]),
+  )
 }
 
 t.test('IDK-5 member order does not matter', async () => {
@@ -14,7 +18,14 @@ t.test('IDK-5 member order does not matter', async () => {
 })
 
 t.test('IDK-5 canonical JSON is JSON of the same value', async (t) => {
-  fc.assert(fc.property(fc.jsonValue(), (value) => JSON.stringify(reversed(JSON.parse(toCanonicalJson(value)))) === JSON.stringify(reversed(JSON.parse(toCanonicalJson(reversed(value)))))))
+  fc.assert(
+    fc.property(
+      fc.jsonValue(),
+      (value) =>
+        JSON.stringify(reversed(JSON.parse(toCanonicalJson(value)))) ===
+        JSON.stringify(reversed(JSON.parse(toCanonicalJson(reversed(value))))),
+    ),
+  )
   t.equal(toCanonicalJson({ b: [1, null, 'x"'], a: { d: true, c: 1e21 } }), '{"a":{"c":1e+21,"d":true},"b":[1,null,"x\\""]}')
 })
 

@@ -28,7 +28,24 @@ t.test('IDK-2 what is not one key of 1 to 255 characters is invalid', async (t) 
   const longest = 'k'.repeat(255)
   t.same(parse(longest), { kind: 'given', key: longest })
   t.same(parse(`"${longest}"`), { kind: 'given', key: longest })
-  for (const value of ['', '""', `${longest}k`, `"${longest}k"`, '"abc', 'abc"', '"a"b"', '"a\\b"', '"ä"', 'ä', '"a\u0007"', 'a b', '"a", "b"', 'a, b', '"a";', '"a";A=1']) {
+  for (const value of [
+    '',
+    '""',
+    `${longest}k`,
+    `"${longest}k"`,
+    '"abc',
+    'abc"',
+    '"a"b"',
+    '"a\\b"',
+    '"ä"',
+    'ä',
+    '"a\u0007"',
+    'a b',
+    '"a", "b"',
+    'a, b',
+    '"a";',
+    '"a";A=1',
+  ]) {
     t.equal(parse(value).kind, 'invalid', JSON.stringify(value.slice(0, 20)))
   }
   t.equal(parse('abc', { times: 2 }).kind, 'invalid', 'sent in two header lines')
@@ -39,7 +56,11 @@ t.test('IDK-3 no header is no key', async (t) => {
 })
 
 t.test('IDK-1 every printable string survives quoting', async () => {
-  const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), minLength: 1, maxLength: 255 })
+  const printable = fc.string({
+    unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)),
+    minLength: 1,
+    maxLength: 255,
+  })
   fc.assert(
     fc.property(printable, (key) => {
       const parsed = parse(`"${key.replace(/(["\\])/g, '\\$1')}"`)

@@ -31,10 +31,14 @@ export const startAliyunStub = async (t: TestScope, { accessKeyId = 'stub-access
     if (required.some((name) => !names.includes(name))) return no('IncompleteSignature')
     const hash = sha256(body)
     if (headers['x-acs-content-sha256'] !== hash) return no('SignatureDoesNotMatch')
-    const canonicalQuery = [...query].sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, value]) => `${encode(name)}=${encode(value)}`)
+    const canonicalQuery = [...query]
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     const canonicalHeaders = names.map((name) => `${name}:${String(headers[name]).trim()}\n`).join('')
     const canonical = [method, path, canonicalQuery.join('&'), canonicalHeaders, signedHeaders, hash].join('\n')
-    const wanted = createHmac('sha256', accessKeySecret).update(`ACS3-HMAC-SHA256\n${sha256(canonical)}`).digest('hex')
+    const wanted = createHmac('sha256', accessKeySecret)
+      .update(`ACS3-HMAC-SHA256\n${sha256(canonical)}`)
+      .digest('hex')
     if (signature !== wanted) return no('SignatureDoesNotMatch')
     if (Math.abs(Date.now() - Date.parse(String(headers['x-acs-date']))) > skewMs) return no('InvalidTimeStamp.Expired')
     const nonce = String(headers['x-acs-signature-nonce'])
@@ -58,7 +62,9 @@ export const startAliyunStub = async (t: TestScope, { accessKeyId = 'stub-access
     const size = Number(get('PageSize'))
     const page = found.slice((Number(get('CurrentPage')) - 1) * size, Number(get('CurrentPage')) * size)
     const records = page.map(({ phoneNumber, outId }) => ({ PhoneNum: phoneNumber, OutId: outId, SendStatus: 1, Content: 'text' }))
-    return { body: { Code: 'OK', Message: 'OK', RequestId: 'q', TotalCount: found.length, SmsSendDetailDTOs: { SmsSendDetailDTO: records } } }
+    return {
+      body: { Code: 'OK', Message: 'OK', RequestId: 'q', TotalCount: found.length, SmsSendDetailDTOs: { SmsSendDetailDTO: records } },
+    }
   }
 
   const server = await startStubServer(t, { work })

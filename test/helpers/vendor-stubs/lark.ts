@@ -49,7 +49,9 @@ export const startLarkStub = async (t: TestScope, { appId = 'cli_stub', appSecre
     const items = [...records].filter(matches).map(([record_id, fields]) => ({
       record_id,
       // Text columns come back as lists of parts.
-      fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? [{ type: 'text', text: value }] : value])),
+      fields: Object.fromEntries(
+        Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? [{ type: 'text', text: value }] : value]),
+      ),
     }))
     return ok({ items, total: items.length, has_more: false })
   }
@@ -69,7 +71,8 @@ export const startLarkStub = async (t: TestScope, { appId = 'cli_stub', appSecre
       if (creates) return ok({ records: (given.records ?? []).map(({ fields }) => add(records, fields)) })
       if (rest === 'batch_update') {
         if (given.records?.some(({ record_id }) => !records.has(record_id as string))) return no(1254043)
-        for (const { record_id, fields } of given.records ?? []) records.set(record_id as string, { ...records.get(record_id as string), ...fields })
+        for (const { record_id, fields } of given.records ?? [])
+          records.set(record_id as string, { ...records.get(record_id as string), ...fields })
         return ok({ records: given.records })
       }
       const fields = records.get(rest as string)

@@ -44,7 +44,10 @@ export const answer = (body: unknown, status = 200, headers: Record<string, stri
  */
 export const startStubServer = async (
   t: TestScope,
-  { work, isScripted = () => true }: { work(request: StubRequest): StubReply | Promise<StubReply>; isScripted?(request: StubRequest): boolean },
+  {
+    work,
+    isScripted = () => true,
+  }: { work(request: StubRequest): StubReply | Promise<StubReply>; isScripted?(request: StubRequest): boolean },
 ) => {
   const requests: StubRequest[] = []
   const script: Scripted[] = []

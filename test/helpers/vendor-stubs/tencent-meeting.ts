@@ -20,7 +20,9 @@ export const startTencentStub = async (t: TestScope, { secretId = 'stub-id', sec
   let last = 1_000_000_000_000_000_000n
 
   const refuse = ({ method, uri, headers, body }: StubRequest): StubReply | null => {
-    const [key, timestamp, nonce, signature] = ['x-tc-key', 'x-tc-timestamp', 'x-tc-nonce', 'x-tc-signature'].map((name) => String(headers[name]))
+    const [key, timestamp, nonce, signature] = ['x-tc-key', 'x-tc-timestamp', 'x-tc-nonce', 'x-tc-signature'].map((name) =>
+      String(headers[name]),
+    )
     if (key !== secretId || headers['appid'] !== appId || headers['x-tc-registered'] !== '1') return tencentError(190303)
     if (!/^\d{1,19}$/.test(nonce as string) || BigInt(nonce as string) > 2n ** 63n) return tencentError(190303)
     const text = `${method}\nX-TC-Key=${key}&X-TC-Nonce=${nonce}&X-TC-Timestamp=${timestamp}\n${uri}\n${body}`
