@@ -64,8 +64,6 @@ export interface OutboundRequest {
   readonly totalTimeoutMs?: number
 }
 
-export type Outbound = ReturnType<typeof createOutbound>
-
 const connectTimeoutMs = 10_000
 const defaults = { headersTimeoutMs: 30_000, idleTimeoutMs: 30_000, totalTimeoutMs: 3_600_000 }
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])

@@ -266,6 +266,15 @@ t.test('a failing part ends the upload although the source goes on being silent'
   t.same(await server.left(), { objects: [], openUploads: 0 })
 })
 
+t.test('a failing part stops the other one that is being sent', async (t) => {
+  const server = await startObjectStore(t, ({ operation, path }) => {
+    if (operation !== 'part') return undefined
+    return path.includes('partNumber=1') ? { status: 403, code: 'AccessDenied' } : 'hang'
+  })
+  t.match(await open(t, server.settings).put(ask({ size: large })), { kind: 'refused', code: 'upload.store_denied' })
+  t.same(await server.left(), { objects: [], openUploads: 0 })
+})
+
 t.test('holds only a few parts, however large the body', async (t) => {
   // Swallows everything, so that what is measured is the sender's memory.
   const sink = createServer((request, response) => {
