@@ -11,10 +11,9 @@ import { startLarkStub } from '../helpers/vendor-stubs/lark.js'
 import { answer } from '../helpers/vendor-stubs/stub-server.js'
 
 const table = { appToken: 'bascnStub', tableId: 'tblStub' }
-const timeoutMs = 500
 const newStore = await startStores(t)
 
-const setUp = async (t: Test, { appSecret = 'stub-secret', baseUrl = undefined as string | undefined } = {}) => {
+const setUp = async (t: Test, { timeoutMs = 10_000, appSecret = 'stub-secret', baseUrl = undefined as string | undefined } = {}) => {
   const [store, lark] = [newStore(), await startLarkStub(t)]
   const open = () => {
     const settings = { baseUrl: baseUrl ?? lark.url, appId: lark.appId, appSecret, timeoutMs, meetings: { keyField: 'meetingId' } }
@@ -54,7 +53,7 @@ t.test('every error code of Lark has its class', async (t) => {
 })
 
 t.test('HTTP troubles: 5xx, pages, redirects, cut and silent connections', async (t) => {
-  const { lark, client } = await setUp(t)
+  const { lark, client } = await setUp(t, { timeoutMs: 1500 })
   const unavailable = { kind: 'unavailable', code: 'lark.unavailable' }
   for (const scripted of [
     answer('<html>bad gateway</html>', 502),
@@ -124,7 +123,7 @@ t.test('client tokens are stable UUIDs of version 4', async (t) => {
 })
 
 t.test('a create whose answer is lost is unconfirmed, and repeating it makes no second record', async (t) => {
-  const { lark, client, records } = await setUp(t)
+  const { lark, client, records } = await setUp(t, { timeoutMs: 1500 })
   for (const kind of ['work-then-hang', 'work-then-drop'] as const) {
     lark.script.push({ kind })
     t.match(await client.create(table, { Title: kind }, call(kind)), { kind: 'unconfirmed', code: 'lark.outcome_unknown' })
