@@ -203,7 +203,7 @@ t.test('with a language model', async (t) => {
     })
     const llm = openLlm({ baseUrl: stub.url, model: 'small', timeoutMs: 60_000, maxTokens: 500, maxSentences: 2000 })
     t.after(() => llm.close())
-    await t.rejects(run({ meetingId: 'm', transcript }, { integrations: { llm }, attempt: 2, signal: controller.signal }), {
+    await t.rejects(run({ meetingId: 'm', transcript, engine: 'llm' }, { integrations: { llm }, attempt: 2, signal: controller.signal }), {
       message: 'cancelled',
     })
   })
