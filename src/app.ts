@@ -17,6 +17,7 @@ import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import batch from './routes/batch.js'
 import documents from './routes/documents.js'
+import inbound from './routes/inbound.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
@@ -59,6 +60,7 @@ export const buildApp = async (services: Services) => {
 
   await app.register(documents)
   await app.register(probes, { redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
+  await app.register(inbound, { services })
 
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys: services.apiKeys })

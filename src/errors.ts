@@ -51,6 +51,11 @@ export const problems = {
     title: 'The API key does not allow this',
     remedy: 'Use a key with the scope or grant that `detail` names.',
   },
+  'signature-refused': {
+    status: 403,
+    title: 'The signature of the event does not hold',
+    remedy: 'Check the secrets on both sides and the clock; events are taken in only from the vendor and only while they are fresh.',
+  },
   'not-found': {
     status: 404,
     title: 'Not found',

@@ -8,7 +8,15 @@ const ivBytes = 12
 const tagBytes = 16
 
 /** In: AES-256 keys of DATA_ENCRYPTION_KEY; the first encrypts, all decrypt. Without one, nothing is stored. */
-export const createVendorTokens = ({ redis, keys, encryptionKeys }: { redis: RedisClient; keys: Keys; encryptionKeys: readonly Buffer[] }) => ({
+export const createVendorTokens = ({
+  redis,
+  keys,
+  encryptionKeys,
+}: {
+  redis: RedisClient
+  keys: Keys
+  encryptionKeys: readonly Buffer[]
+}) => ({
   /**
    * Replaces the token of that name until `expiresAt`, milliseconds since 1970.
    * Out: whether it was stored; without a key, or for one that has ended, it was not. Throws when Redis cannot be reached.

@@ -13,7 +13,16 @@ const newStore = await startStores(t)
 const phoneNumber = '+8613800138000'
 const message = { phoneNumber, templateCode: 'SMS_1', templateParams: { code: '871205' }, purpose: 'notification' } as const
 
-const setUp = async (t: Test, { timeoutMs = 10_000, accessKeySecret = 'stub-access-secret', endpoint = '', now = Date.now, limits = [{ count: 1000, windowMs: 60_000 }] } = {}) => {
+const setUp = async (
+  t: Test,
+  {
+    timeoutMs = 10_000,
+    accessKeySecret = 'stub-access-secret',
+    endpoint = '',
+    now = Date.now,
+    limits = [{ count: 1000, windowMs: 60_000 }],
+  } = {},
+) => {
   const store = newStore()
   const stub = await startAliyunStub(t)
   const settings = {
@@ -51,7 +60,14 @@ t.test('every error code of Aliyun has its class', async (t) => {
     ...of('refused', 'quota_exhausted', 'isv.DAY_LIMIT_CONTROL', 'isv.MONTH_LIMIT_CONTROL'),
     ...of('refused', 'number_refused', 'isv.MOBILE_NUMBER_ILLEGAL', 'isv.MOBILE_COUNT_OVER_LIMIT'),
     ...of('refused', 'template_refused', 'isv.SMS_TEMPLATE_ILLEGAL', 'isv.TEMPLATE_MISSING_PARAMETERS', 'isv.INVALID_PARAMETERS'),
-    ...of('refused', 'template_refused', 'isv.INVALID_JSON_PARAM', 'isv.BLACK_KEY_CONTROL_LIMIT', 'isv.PARAM_LENGTH_LIMIT', 'isv.PARAM_NOT_SUPPORT_URL'),
+    ...of(
+      'refused',
+      'template_refused',
+      'isv.INVALID_JSON_PARAM',
+      'isv.BLACK_KEY_CONTROL_LIMIT',
+      'isv.PARAM_LENGTH_LIMIT',
+      'isv.PARAM_NOT_SUPPORT_URL',
+    ),
     ...of('refused', 'signature_refused', 'isv.SMS_SIGNATURE_ILLEGAL'),
     ...of('refused', 'account_refused', 'isv.AMOUNT_NOT_ENOUGH', 'isv.OUT_OF_SERVICE', 'isv.ACCOUNT_NOT_EXISTS', 'isv.ACCOUNT_ABNORMAL'),
     ...of('refused', 'authentication_failed', 'isp.RAM_PERMISSION_DENY', 'InvalidAccessKeyId.NotFound', 'SignatureDoesNotMatch'),
@@ -66,7 +82,14 @@ t.test('every error code of Aliyun has its class', async (t) => {
 
 t.test('anything unclear after the body was sent is unconfirmed; what was never sent is not', async (t) => {
   const { stub, client } = await setUp(t, { timeoutMs: 1500 })
-  const unclear = [{ kind: 'hang' }, { kind: 'work-then-hang' }, { kind: 'work-then-drop' }, answer('<html>', 200), answer('<html>', 502), answer('x', 302)] as const
+  const unclear = [
+    { kind: 'hang' },
+    { kind: 'work-then-hang' },
+    { kind: 'work-then-drop' },
+    answer('<html>', 200),
+    answer('<html>', 502),
+    answer('x', 302),
+  ] as const
   for (const scripted of unclear) {
     stub.script.push(scripted)
     const outcome = await client.send(message, call())
@@ -85,7 +108,11 @@ t.test('anything unclear after the body was sent is unconfirmed; what was never 
 
 t.test("the vendor's limit of a number: notifications wait as long as it says, one-time codes fail", async (t) => {
   const { stub, client } = await setUp(t)
-  for (const [text, afterMs] of [['触发分钟级流控Permits:1', 60_000], ['触发小时级流控Permits:5', 3_600_000], ['触发天级流控Permits:10', 86_400_000]] as const) {
+  for (const [text, afterMs] of [
+    ['触发分钟级流控Permits:1', 60_000],
+    ['触发小时级流控Permits:5', 3_600_000],
+    ['触发天级流控Permits:10', 86_400_000],
+  ] as const) {
     stub.script.push(answer({ Code: 'isv.BUSINESS_LIMIT_CONTROL', Message: text }))
     t.match(await client.send(message, call()), { kind: 'wait', code: 'sms.number_limited', afterMs })
     stub.script.push(answer({ Code: 'isv.BUSINESS_LIMIT_CONTROL', Message: text }))
@@ -94,7 +121,12 @@ t.test("the vendor's limit of a number: notifications wait as long as it says, o
 })
 
 t.test('our own limit of a number holds in every window, for all spellings, and keeps no number', async (t) => {
-  const { stub, client, store } = await setUp(t, { limits: [{ count: 2, windowMs: 60_000 }, { count: 3, windowMs: 3_600_000 }] })
+  const { stub, client, store } = await setUp(t, {
+    limits: [
+      { count: 2, windowMs: 60_000 },
+      { count: 3, windowMs: 3_600_000 },
+    ],
+  })
   t.equal((await client.send(message, call('a'))).kind, 'accepted')
   t.equal((await client.send({ ...message, phoneNumber: '13800138000' }, call('b'))).kind, 'accepted')
   const third = await client.send(message, call('c'))
@@ -132,7 +164,12 @@ t.test('looking up: sent, not yet, absent, unanswerable', async (t) => {
   t.ok(early.kind === 'not-yet' && early.afterMs > 0 && early.afterMs <= 30_000)
   clock += 31_000
   t.same(await client.reconcile(message, call('lost')), { kind: 'absent' })
-  for (const scripted of [{ kind: 'hang' }, { kind: 'drop' }, answer('<html>', 500), answer({ Code: 'isv.MOBILE_NUMBER_ILLEGAL' })] as const) {
+  for (const scripted of [
+    { kind: 'hang' },
+    { kind: 'drop' },
+    answer('<html>', 500),
+    answer({ Code: 'isv.MOBILE_NUMBER_ILLEGAL' }),
+  ] as const) {
     stub.script.push(scripted)
     t.match(await client.reconcile(message, call('lost')), { kind: 'unavailable', code: 'sms.outcome_unknown' })
   }
@@ -143,7 +180,12 @@ t.test('looking up: sent, not yet, absent, unanswerable', async (t) => {
 t.test('looking up reads every page, and both days around midnight in China', async (t) => {
   const { stub, client } = await setUp(t, { timeoutMs: 1500 })
   for (let index = 0; index < 120; index++) {
-    stub.sent.push({ phoneNumber: '8613800138000', outId: `other${index}`, day: new Date(Date.now() + 28_800_000).toISOString().slice(0, 10).replaceAll('-', ''), templateParam: undefined })
+    stub.sent.push({
+      phoneNumber: '8613800138000',
+      outId: `other${index}`,
+      day: new Date(Date.now() + 28_800_000).toISOString().slice(0, 10).replaceAll('-', ''),
+      templateParam: undefined,
+    })
   }
   stub.script.push({ kind: 'work-then-drop' })
   await client.send(message, call('last'))
@@ -167,7 +209,13 @@ t.test("Aliyun's own SDK agrees with the stub", async (t) => {
   })
   // The package is CommonJS: its default export arrives inside an object.
   const sdk = new sms.default.default(config)
-  const request = { phoneNumbers: '8613800138000', signName: "O'Neill (Test)*!", templateCode: 'SMS_1', templateParam: '{"code":"1"}', outId: 'by-sdk' }
+  const request = {
+    phoneNumbers: '8613800138000',
+    signName: "O'Neill (Test)*!",
+    templateCode: 'SMS_1',
+    templateParam: '{"code":"1"}',
+    outId: 'by-sdk',
+  }
   const sent = await sdk.sendSms(new sms.SendSmsRequest(request))
   t.equal(sent.body?.code, 'OK')
   t.equal(stub.sent[0]?.outId, 'by-sdk')

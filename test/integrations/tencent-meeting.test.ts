@@ -15,7 +15,10 @@ const meeting = { subject: 'Weekly', startTime: '2030-01-07T09:00:00.000Z', endT
 const caller = { userId: 'tester' }
 const { signal } = new AbortController()
 
-const setUp = async (t: Test, { timeoutMs = 10_000, secretKey = 'stub-key', baseUrl = '', calls = 10_000, sts = null as string | null, now = Date.now } = {}) => {
+const setUp = async (
+  t: Test,
+  { timeoutMs = 10_000, secretKey = 'stub-key', baseUrl = '', calls = 10_000, sts = null as string | null, now = Date.now } = {},
+) => {
   const store = newStore()
   const stub = await startTencentStub(t)
   const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls, windowMs: 86_400_000 }] })
@@ -26,7 +29,14 @@ const setUp = async (t: Test, { timeoutMs = 10_000, secretKey = 'stub-key', base
 }
 
 t.test('the golden signature', async (t) => {
-  const parts = { method: 'POST', uri: '/v1/meetings', body: '{"userid":"tester"}', secretId: 'jobgate-id', nonce: '1234567', timestamp: '1767225600' }
+  const parts = {
+    method: 'POST',
+    uri: '/v1/meetings',
+    body: '{"userid":"tester"}',
+    secretId: 'jobgate-id',
+    nonce: '1234567',
+    timestamp: '1767225600',
+  }
   t.equal(
     signTencentRequest(parts, 'jobgate-secret'),
     'MjljMTU4MDUzNDFkNzQ5NDViYjlhODM5OGFkN2E2MThlMzhhNTJhMmU3NDY0MDAwYTVmZWNmMGRkMDExMjJlOA==',
@@ -73,7 +83,13 @@ t.test('create, fetch, update and cancel, with signatures that the stub checks',
   const created = await client.create({ ...meeting, hosts: ['tester'], settings: { mute_enable_join: true } }, caller, signal)
   if (created.kind !== 'done') return t.fail(created.code)
   const { tencentMeetingId: id } = created.value
-  t.match(JSON.parse(stub.requests[0]?.body as string), { userid: 'tester', instanceid: 1, start_time: '1894006800', end_time: '1894010400', type: 0 })
+  t.match(JSON.parse(stub.requests[0]?.body as string), {
+    userid: 'tester',
+    instanceid: 1,
+    start_time: '1894006800',
+    end_time: '1894010400',
+    type: 0,
+  })
   t.match(await client.fetch(id, caller, signal), { kind: 'done', value: { ...meeting, tencentMeetingId: id, meetingCode: '123456789' } })
   t.equal((await client.update(id, { subject: 'Moved & renamed' }, caller, signal)).kind, 'done')
   t.equal(stub.meetings.get(id)?.['subject'], 'Moved & renamed')
@@ -89,11 +105,22 @@ t.test('create, fetch, update and cancel, with signatures that the stub checks',
 
 t.test('network troubles: in doubt for create alone', async (t) => {
   const { stub, client } = await setUp(t, { timeoutMs: 1500 })
-  for (const scripted of [{ kind: 'hang' }, { kind: 'work-then-hang' }, { kind: 'work-then-drop' }, answer('<html>', 502), answer(tencentError(9061).body, 500)] as const) {
+  for (const scripted of [
+    { kind: 'hang' },
+    { kind: 'work-then-hang' },
+    { kind: 'work-then-drop' },
+    answer('<html>', 502),
+    answer(tencentError(9061).body, 500),
+  ] as const) {
     stub.script.push(scripted)
     t.match(await client.create(meeting, caller, signal), { kind: 'unconfirmed', code: 'tencent.outcome_unknown' })
   }
-  for (const scripted of [{ kind: 'hang' }, { kind: 'drop' }, answer('<html>', 502), answer('moved', 302, { location: '/elsewhere' })] as const) {
+  for (const scripted of [
+    { kind: 'hang' },
+    { kind: 'drop' },
+    answer('<html>', 502),
+    answer('moved', 302, { location: '/elsewhere' }),
+  ] as const) {
     stub.script.push(scripted)
     t.match(await client.update('1', meeting, caller, signal), { kind: 'unavailable', code: 'tencent.unavailable' })
   }

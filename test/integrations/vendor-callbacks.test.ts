@@ -68,7 +68,12 @@ t.test('Lark', async (t) => {
   })
 
   await t.test('signed, but of no known form', async (t) => {
-    for (const rawBody of [Buffer.from('no json'), Buffer.from('{"encrypt":"AAAA"}'), seal({ header: { token: verificationToken } }), seal([1])]) {
+    for (const rawBody of [
+      Buffer.from('no json'),
+      Buffer.from('{"encrypt":"AAAA"}'),
+      seal({ header: { token: verificationToken } }),
+      seal([1]),
+    ]) {
       t.match(callback.read({ headers: sign(rawBody), rawBody }).kind, /^(malformed|forged)$/)
     }
   })
@@ -89,11 +94,20 @@ for (const encodingAesKey of [randomBytes(32).toString('base64').slice(0, 43), u
 
     await t.test('a genuine event', async (t) => {
       const data = seal(event)
-      t.match(callback.read({ headers: sign(data), rawBody: toBody(data) }), { kind: 'event', eventId: 'tr-1', eventType: 'meeting.started', payload: event })
+      t.match(callback.read({ headers: sign(data), rawBody: toBody(data) }), {
+        kind: 'event',
+        eventId: 'tr-1',
+        eventType: 'meeting.started',
+        payload: event,
+      })
       const { trace_id: _, ...nameless } = event
       const other = seal(nameless)
       const wanted = createHash('sha256').update(toBody(other)).digest('hex')
-      t.match(callback.read({ headers: sign(other), rawBody: toBody(other) }), { eventId: wanted }, 'without trace_id the digest of the body')
+      t.match(
+        callback.read({ headers: sign(other), rawBody: toBody(other) }),
+        { eventId: wanted },
+        'without trace_id the digest of the body',
+      )
     })
 
     await t.test('the check of the address', async (t) => {
@@ -108,7 +122,11 @@ for (const encodingAesKey of [randomBytes(32).toString('base64').slice(0, 43), u
       t.same(callback.read({ headers: sign(data, { secret: 'guessed' }), rawBody }), { kind: 'forged' })
       t.same(callback.read({ headers: sign(seal({ ...event, event: 'other' })), rawBody }), { kind: 'forged' })
       t.same(callback.read({ headers: sign(data, { timestamp: String(now / 1000 - 901) }), rawBody }), { kind: 'forged' })
-      t.equal(callback.read({ headers: sign(data, { timestamp: String(now / 1000 - 400) }), rawBody }).kind, 'event', 'redelivered after six minutes')
+      t.equal(
+        callback.read({ headers: sign(data, { timestamp: String(now / 1000 - 400) }), rawBody }).kind,
+        'event',
+        'redelivered after six minutes',
+      )
       t.same(callback.read({ headers: {}, rawBody }), { kind: 'forged' })
       t.same(callback.read({ headers: sign(data), rawBody: Buffer.from('[]') }), { kind: 'forged' })
     })
@@ -125,11 +143,18 @@ for (const encodingAesKey of [randomBytes(32).toString('base64').slice(0, 43), u
     })
 
     await t.test('genuine, but of no known form', async (t) => {
-      for (const data of [seal('no json'), seal('[]'), seal({ trace_id: 'x' }), seal(JSON.stringify({ event: 'e', deep: 1 }).replace('1', `${'['.repeat(30)}${']'.repeat(30)}`))]) {
+      for (const data of [
+        seal('no json'),
+        seal('[]'),
+        seal({ trace_id: 'x' }),
+        seal(JSON.stringify({ event: 'e', deep: 1 }).replace('1', `${'['.repeat(30)}${']'.repeat(30)}`)),
+      ]) {
         t.same(callback.read({ headers: sign(data), rawBody: toBody(data) }), { kind: 'malformed' })
       }
       if (encodingAesKey) {
-        const wrongPadding = Buffer.from(createCipheriv('aes-256-cbc', randomBytes(32), randomBytes(16)).update('x'.repeat(32))).toString('base64')
+        const wrongPadding = Buffer.from(createCipheriv('aes-256-cbc', randomBytes(32), randomBytes(16)).update('x'.repeat(32))).toString(
+          'base64',
+        )
         t.same(callback.read({ headers: sign(wrongPadding), rawBody: toBody(wrongPadding) }), { kind: 'malformed' })
       }
     })

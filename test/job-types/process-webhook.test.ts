@@ -6,12 +6,20 @@ import { runAttempt, startStores } from '../helpers/vendor-attempt.js'
 
 const newStore = await startStores(t)
 const run = (data: object, lines?: string[]) => runAttempt(processWebhook, data, { store: newStore(), integrations: {} }, lines)
-const lark = { source: 'lark', eventId: 'e1', eventType: 'im.message', payload: { header: { event_type: 'im.message' }, event: { secret: 'payload words' } } }
+const lark = {
+  source: 'lark',
+  eventId: 'e1',
+  eventType: 'im.message',
+  payload: { header: { event_type: 'im.message' }, event: { secret: 'payload words' } },
+}
 const tencent = { source: 'tencent-meeting', eventId: 'e2', eventType: 'meeting.started', payload: { event: 'meeting.started' } }
 
 t.test('success: taken in, verified only with the internal mark', async (t) => {
   const lines: string[] = []
-  t.match(await run({ ...lark, verified: true }, lines), { kind: 'done', result: { eventType: 'im.message', handled: false, verified: true, followUps: [] } })
+  t.match(await run({ ...lark, verified: true }, lines), {
+    kind: 'done',
+    result: { eventType: 'im.message', handled: false, verified: true, followUps: [] },
+  })
   t.match(await run(lark, lines), { kind: 'done', result: { verified: false } })
   t.match(await run({ ...tencent, verified: true }), { kind: 'done', result: { verified: true } })
   t.match(await run({ source: 'other', eventId: 'e3', eventType: 'x', payload: {} }), { kind: 'done' })
@@ -19,13 +27,18 @@ t.test('success: taken in, verified only with the internal mark', async (t) => {
 })
 
 t.test('permanent failure: a payload of no known form', async (t) => {
-  for (const data of [{ ...lark, payload: {} }, { ...lark, payload: { header: null } }, { ...tencent, payload: { event: 'other' } }]) {
+  for (const data of [
+    { ...lark, payload: {} },
+    { ...lark, payload: { header: null } },
+    { ...tencent, payload: { event: 'other' } },
+  ]) {
     t.match(await run(data), { kind: 'fail', code: 'invalid_data' })
   }
 })
 
 t.test('payloads are bounded in size and depth', async (t) => {
-  const check = (payload: Record<string, unknown>) => processWebhook.check?.({ ...tencent, source: 'other', payload }, {} as never).map(({ pointer }) => pointer)
+  const check = (payload: Record<string, unknown>) =>
+    processWebhook.check?.({ ...tencent, source: 'other', payload }, {} as never).map(({ pointer }) => pointer)
   t.same(check({}), [])
   t.same(check({ text: 'x'.repeat(262_144) }), ['#/data/payload'])
   t.same(check(JSON.parse(`${'{"a":'.repeat(21)}1${'}'.repeat(21)}`)), ['#/data/payload'])

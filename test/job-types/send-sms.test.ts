@@ -12,12 +12,24 @@ const newStore = await startStores(t)
 const data = { phoneNumber: '+8613800138000', templateCode: 'SMS_1', templateParams: { code: '871205' } }
 const secrets = /13800138000|871205/
 
-const setUp = async (t: Test, { timeoutMs = 10_000, signName = 'Jobgate' as string | null, perNumberLimits = [{ count: 100, windowMs: 60_000 }] } = {}) => {
+const setUp = async (
+  t: Test,
+  { timeoutMs = 10_000, signName = 'Jobgate' as string | null, perNumberLimits = [{ count: 100, windowMs: 60_000 }] } = {},
+) => {
   const store = newStore()
   const stub = await startAliyunStub(t)
   const clock = { now: Date.now() }
   const { accessKeyId, accessKeySecret } = stub
-  const settings = { endpoint: stub.url, accessKeyId, accessKeySecret, signName: signName ?? undefined, templates: ['SMS_1'], timeoutMs, perNumberLimits, rememberMs: 600_000 }
+  const settings = {
+    endpoint: stub.url,
+    accessKeyId,
+    accessKeySecret,
+    signName: signName ?? undefined,
+    templates: ['SMS_1'],
+    timeoutMs,
+    perNumberLimits,
+    rememberMs: 600_000,
+  }
   const aliyunSms = openAliyunSms({ settings, ...store, now: () => clock.now })
   t.after(() => aliyunSms.close())
   const run = (more: Partial<AttemptOptions> & { data?: object } = {}) =>

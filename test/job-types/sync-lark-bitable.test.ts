@@ -20,7 +20,8 @@ const setUp = async (t: Test, { timeoutMs = 10_000 } = {}) => {
   const settings = { baseUrl: stub.url, appId: stub.appId, appSecret: stub.appSecret, timeoutMs, meetings: { keyField: 'meetingId' } }
   const lark = openLark({ settings, ...store, lock })
   t.after(() => lark.close())
-  const run = (data: object, more: Partial<AttemptOptions> = {}) => runAttempt(syncLarkBitable, data, { store, integrations: { lark }, ...more })
+  const run = (data: object, more: Partial<AttemptOptions> = {}) =>
+    runAttempt(syncLarkBitable, data, { store, integrations: { lark }, ...more })
   return { stub, run, lock, records: stub.records(table.appToken, table.tableId) }
 }
 
@@ -31,10 +32,19 @@ t.test('success of every action', async (t) => {
   t.same(await run({ action: 'create', ...table, fields }), created, 'run again, it is the same record')
   const made = await run({ action: 'batch-create', ...table, records: [{ fields }, { fields: { Title: 'Other' } }] })
   t.match(made, { kind: 'done', result: { status: 'created', count: 2, recordIds: ['rec2', 'rec3'] } })
-  t.match(await run({ action: 'update', ...table, recordId: 'rec1', fields: { n: 1 } }), { kind: 'done', result: { status: 'updated', recordId: 'rec1' } })
-  const both = [{ recordId: 'rec2', fields: { n: 2 } }, { recordId: 'rec3', fields: { n: 3 } }]
+  t.match(await run({ action: 'update', ...table, recordId: 'rec1', fields: { n: 1 } }), {
+    kind: 'done',
+    result: { status: 'updated', recordId: 'rec1' },
+  })
+  const both = [
+    { recordId: 'rec2', fields: { n: 2 } },
+    { recordId: 'rec3', fields: { n: 3 } },
+  ]
   t.match(await run({ action: 'batch-update', ...table, records: both }), { kind: 'done', result: { status: 'updated', count: 2 } })
-  t.same([...records.values()].map(({ n }) => n), [1, 2, 3])
+  t.same(
+    [...records.values()].map(({ n }) => n),
+    [1, 2, 3],
+  )
   const remove = { action: 'delete', ...table, recordId: 'rec1' }
   t.match(await run(remove), { kind: 'done', result: { status: 'deleted', recordId: 'rec1' } })
   t.match(await run(remove), { kind: 'done' }, 'run again, what is gone counts as deleted')

@@ -14,13 +14,25 @@ import { startTencentStub } from '../helpers/vendor-stubs/tencent-meeting.js'
 
 const newStore = await startStores(t)
 const table = { appToken: 'bascnStub', tableId: 'tblStub' }
-const meetingData = { title: 'Weekly', startTime: '2030-01-07T09:00:00.000Z', participants: [{ name: 'Ada' }, { name: 'Grace' }], custom: { Room: 7 } }
+const meetingData = {
+  title: 'Weekly',
+  startTime: '2030-01-07T09:00:00.000Z',
+  participants: [{ name: 'Ada' }, { name: 'Grace' }],
+  custom: { Room: 7 },
+}
 const toLark = { syncTarget: 'lark-bitable', meetingId: 'weekly-42', meetingData, fieldMap: { title: 'Title' } }
 
-const setUp = async (t: Test, { timeoutMs = 10_000, meetings = { ...table, keyField: 'meetingId' } as { appToken?: string; tableId?: string; keyField: string } } = {}) => {
+const setUp = async (
+  t: Test,
+  { timeoutMs = 10_000, meetings = { ...table, keyField: 'meetingId' } as { appToken?: string; tableId?: string; keyField: string } } = {},
+) => {
   const store = newStore()
   const [stub, tencent] = [await startLarkStub(t), await startTencentStub(t)]
-  const lark = openLark({ settings: { baseUrl: stub.url, appId: stub.appId, appSecret: stub.appSecret, timeoutMs, meetings }, ...store, lock: createLock(store) })
+  const lark = openLark({
+    settings: { baseUrl: stub.url, appId: stub.appId, appSecret: stub.appSecret, timeoutMs, meetings },
+    ...store,
+    lock: createLock(store),
+  })
   const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls: 1000, windowMs: 60_000 }] })
   const { secretId, secretKey, appId } = tencent
   const settings = { baseUrl: tencent.url, secretId, secretKey, appId, userId: 'tester', instanceId: 1, timeoutMs }
@@ -36,7 +48,10 @@ t.test('to Lark: created, then updated, in the configured table', async (t) => {
   const syncedFields = ['Room', 'title', 'startTime', 'participants']
   t.match(await run(toLark), { kind: 'done', result: { status: 'created', externalId: 'rec1', syncedFields } })
   t.match(await run(toLark, { jobId: 'meet_2' }), { kind: 'done', result: { status: 'updated', externalId: 'rec1' } })
-  t.same([...records.values()], [{ meetingId: 'weekly-42', Title: 'Weekly', startTime: 1_894_006_800_000, participants: 'Ada, Grace', Room: 7 }])
+  t.same(
+    [...records.values()],
+    [{ meetingId: 'weekly-42', Title: 'Weekly', startTime: 1_894_006_800_000, participants: 'Ada, Grace', Room: 7 }],
+  )
 })
 
 t.test('to Tencent Meeting: title and times', async (t) => {
@@ -66,7 +81,9 @@ t.test('what the schema cannot see', async (t) => {
   t.same(check({ ...toLark, fieldMap: { title: 'startTime' } }), ['#/data/fieldMap'])
   const toTencent = { syncTarget: 'tencent-meeting', meetingId: 'm', tencentMeetingId: '7' }
   t.same(check({ ...toTencent, meetingData: { agenda: 'x' } }), ['#/data/meetingData'])
-  t.same(check({ ...toTencent, meetingData: { startTime: meetingData.startTime, endTime: meetingData.startTime } }), ['#/data/meetingData/endTime'])
+  t.same(check({ ...toTencent, meetingData: { startTime: meetingData.startTime, endTime: meetingData.startTime } }), [
+    '#/data/meetingData/endTime',
+  ])
 })
 
 t.test('abort', async (t) => {

@@ -16,11 +16,20 @@ const create = { action: 'create' as const, meetingId: 'weekly-42', meetingData 
 const setUp = async (t: Test, { timeoutMs = 10_000, userId = 'tester' as string | null } = {}) => {
   const store = newStore()
   const stub = await startTencentStub(t)
-  const settings = { baseUrl: stub.url, secretId: stub.secretId, secretKey: stub.secretKey, appId: stub.appId, userId: userId ?? undefined, instanceId: 1, timeoutMs }
+  const settings = {
+    baseUrl: stub.url,
+    secretId: stub.secretId,
+    secretKey: stub.secretKey,
+    appId: stub.appId,
+    userId: userId ?? undefined,
+    instanceId: 1,
+    timeoutMs,
+  }
   const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls: 1000, windowMs: 60_000 }] })
   const tencentMeeting = openTencentMeeting({ settings, quota, stsTokens: { read: async () => null } })
   t.after(() => tencentMeeting.close())
-  const run = (data: object, more: Partial<AttemptOptions> = {}) => runAttempt(syncTencentMeeting, data, { store, integrations: { tencentMeeting }, ...more })
+  const run = (data: object, more: Partial<AttemptOptions> = {}) =>
+    runAttempt(syncTencentMeeting, data, { store, integrations: { tencentMeeting }, ...more })
   return { stub, run }
 }
 
@@ -33,7 +42,10 @@ t.test('success of every action', async (t) => {
   const [tencentMeetingId] = [...stub.meetings.keys()]
   const done = (status: string) => ({ kind: 'done', result: { status, tencentMeetingId } })
   t.match(await run({ action: 'update', tencentMeetingId, meetingData: { subject: 'Moved' } }), done('updated'))
-  t.match(await run({ action: 'fetch', tencentMeetingId }), { ...done('fetched'), result: { meeting: { subject: 'Moved', endTime: meetingData.endTime } } })
+  t.match(await run({ action: 'fetch', tencentMeetingId }), {
+    ...done('fetched'),
+    result: { meeting: { subject: 'Moved', endTime: meetingData.endTime } },
+  })
   t.match(await run({ action: 'delete', tencentMeetingId, reasonDetail: 'no need' }), done('deleted'))
   t.match(await run({ action: 'delete', tencentMeetingId }), done('deleted'), 'twice is no harm')
 })
