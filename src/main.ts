@@ -12,7 +12,7 @@ const keys = async (args: string[]): Promise<void> => {
   process.exitCode = await runKeys(args, { config: loadConfig(), log: createLogger({ level: 'warn' }), print })
 }
 
-const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = { serve, worker: work, keys }
+const commands: Readonly<Record<string, (args: string[]) => Promise<unknown>>> = { serve: () => serve(), worker: () => work(), keys }
 
 const [name = 'serve', ...args] = process.argv.slice(2)
 const command = commands[name]

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../app.js'
-import { createCatalog } from '../catalog.js'
+import { type Catalog, createCatalog } from '../catalog.js'
 import { loadConfig } from '../config.js'
 import { openServices } from '../services.js'
 import { createLogger } from '../telemetry/logger.js'
@@ -11,11 +11,11 @@ import { createLogger } from '../telemetry/logger.js'
 /** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
 
-/** Runs until a signal comes. Exit code 0 after a clean stop. */
-export const serve = async (): Promise<void> => {
+/** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
+export const serve = async (catalog: Catalog = createCatalog()): Promise<string> => {
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const services = await openServices({ config, catalog: createCatalog(), log })
+  const services = await openServices({ config, catalog, log })
   const app = await buildApp(services)
 
   closeWithGrace(
@@ -41,4 +41,5 @@ export const serve = async (): Promise<void> => {
   if (firstKey.minted)
     process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
   log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
+  return address
 }

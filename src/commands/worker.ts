@@ -1,7 +1,7 @@
 // A process that only works jobs: no HTTP.
 
 import closeWithGrace from 'close-with-grace'
-import { createCatalog } from '../catalog.js'
+import { type Catalog, createCatalog } from '../catalog.js'
 import { loadConfig } from '../config.js'
 import { openWorkers } from '../services.js'
 import { createLogger } from '../telemetry/logger.js'
@@ -9,11 +9,11 @@ import { createLogger } from '../telemetry/logger.js'
 /** Beyond the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
 
-/** Runs until a signal comes. Exit code 0 after a clean stop. */
-export const work = async (): Promise<void> => {
+/** Runs until a signal comes; resolves once the workers run. Exit code 0 after a clean stop. */
+export const work = async (catalog: Catalog = createCatalog()): Promise<void> => {
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const workers = await openWorkers({ config, catalog: createCatalog(), log })
+  const workers = await openWorkers({ config, catalog, log })
   closeWithGrace({ delay: config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'stopping after an unforeseen error')
     else log.info({ signal }, 'stopping')

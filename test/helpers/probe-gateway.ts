@@ -1,0 +1,47 @@
+// A gateway or worker process whose job types are the probes: for tests in which a process has to die.
+// Usage: node --import tsx probe-gateway.ts serve|worker. RUN_LOG names the file that gets a line before and after every run.
+// Lines on its standard input release what is blocked; when it ends, the test is gone and so is this process.
+
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { createCatalog } from '../../src/catalog.js'
+import { serve } from '../../src/commands/serve.js'
+import { work } from '../../src/commands/worker.js'
+import type { JobType } from '../../src/job-type.js'
+import { createProbes } from './probe-job-types.js'
+import type { RunLine } from './run-log.js'
+
+const [command] = process.argv.slice(2)
+const probes = createProbes()
+
+/** On the disk before the next step, whatever becomes of this process. */
+const note = (line: RunLine) => {
+  const file = openSync(process.env.RUN_LOG as string, 'a')
+  writeSync(file, `${JSON.stringify(line)}\n`)
+  fsyncSync(file)
+  closeSync(file)
+}
+
+const recorded = (type: JobType): JobType => ({
+  ...type,
+  run: async (data, ctx) => {
+    const about = { jobId: ctx.jobId, label: data.label as string, attempt: ctx.attempt, pid: process.pid }
+    note({ ...about, at: Date.now(), what: 'start' })
+    // A job that takes its worker along.
+    if (type.name === 'poison') process.kill(process.pid, 'SIGKILL')
+    ctx.signal.addEventListener('abort', () => note({ ...about, at: Date.now(), what: 'abort', reason: String(ctx.signal.reason) }))
+    const outcome = await type.run(data, ctx)
+    note({ ...about, at: Date.now(), what: 'end' })
+    return outcome
+  },
+})
+
+const input = createInterface({ input: process.stdin })
+input.on('line', (label) => probes.release(label))
+input.on('close', () => process.kill(process.pid, 'SIGKILL'))
+
+const [echo] = probes.catalog as [JobType]
+const catalog = createCatalog([...probes.catalog, { ...echo, name: 'poison', description: 'Probe: poison.' }].map(recorded))
+if (command === 'worker') await work(catalog)
+const address = command === 'worker' ? '' : await serve(catalog)
+process.stdout.write(`${JSON.stringify({ address })}\n`)
