@@ -74,7 +74,8 @@ export const createJobList = ({
     const bytes = Buffer.from(cursor, 'base64url')
     const text = bytes.subarray(macBytes).toString()
     const [version, position, cursorScope] = text.split('.')
-    if (bytes.length <= macBytes || version !== cursorVersion || cursorScope !== scope || !position) return null
+    // base64url may be written in more than one way; ours is the only one that counts.
+    if (bytes.toString('base64url') !== cursor || bytes.length <= macBytes || version !== cursorVersion || cursorScope !== scope || !position) return null
     return timingSafeEqual(bytes.subarray(0, macBytes), await sign(text)) ? position : null
   }
 

@@ -37,7 +37,7 @@ export const createProbes = () => {
   const record = (data: { label: string }, ctx: JobContext) => {
     runs.push({ jobId: ctx.jobId, label: data.label, attempt: ctx.attempt, data })
     signals.set(ctx.jobId, ctx.signal)
-    events.emit(data.label)
+    events.emit(`run ${data.label}`)
   }
   const define = (
     name: string,
@@ -88,11 +88,11 @@ export const createProbes = () => {
       throw new Error('a secret detail: hunter2')
     }),
     define('block', async ({ label }, { signal }) => {
-      if (!signal.aborted) await Promise.race([once(signal, 'abort'), once(release, label)])
+      if (!signal.aborted) await Promise.race([once(signal, 'abort'), once(release, `release ${label}`)])
       return signal.aborted ? retry('handler_error', 'Stopped.') : done({ label })
     }),
     define('stubborn', async ({ label }) => {
-      await once(release, label)
+      await once(release, `release ${label}`)
       return done({ label })
     }),
     define('later', async ({ label }, { jobId }) =>
@@ -111,11 +111,11 @@ export const createProbes = () => {
     catalog,
     runs,
     /** Lets a blocked attempt end well. */
-    release: (label: string) => release.emit(label),
+    release: (label: string) => release.emit(`release ${label}`),
     signalOf: (jobId: string) => signals.get(jobId),
     /** Resolves when an attempt with this label has begun; at once when one already has. */
     started: async (label: string): Promise<void> => {
-      if (!runs.some((run) => run.label === label)) await once(events, label)
+      if (!runs.some((run) => run.label === label)) await once(events, `run ${label}`)
     },
   }
 }

@@ -1,0 +1,122 @@
+import t from 'tap'
+import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
+import { eventually } from '../helpers/eventually.js'
+import { parseSse } from '../helpers/read-sse.js'
+
+const follow = ({ app }: TestApp, id: string, headers: Record<string, string> = {}) =>
+  app.inject({ method: 'GET', url: `/v1/jobs/${id}/events`, headers: { authorization: `Bearer ${adminKey}`, ...headers } })
+/** A stream that is read while it is open. */
+const begin = async ({ app }: TestApp, id: string) => {
+  const answer = await app.inject({ method: 'GET', url: `/v1/jobs/${id}/events`, headers: { authorization: `Bearer ${adminKey}` }, payloadAsStream: true })
+  let seen = ''
+  const stream = answer.stream()
+  const ended = (async () => {
+    for await (const chunk of stream) seen += String(chunk)
+    return seen
+  })()
+  return {
+    headers: answer.headers,
+    /** All of it, once it has ended. */
+    text: () => ended,
+    saw: (text: string) => eventually(`the stream says ${text}`, () => seen.includes(text)),
+  }
+}
+const submitOne = async ({ submit }: TestApp, type: string, label: string, more: object = {}): Promise<string> =>
+  (await submit({ type, data: { label }, ...more })).json().id
+
+t.test('the stream of a job', async (t) => {
+  const test = await buildTestApp(t)
+  await t.test('SSE-1 SSE-2 from its present state to its last event', async (t) => {
+    const id = await submitOne(test, 'block', 'whole')
+    await test.probes.started('whole')
+    const answer = await begin(test, id)
+    const body = answer.text()
+    await answer.saw('event: active')
+    test.probes.release('whole')
+    t.match(answer.headers, { 'content-type': /^text\/event-stream/, 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
+    t.ok(answer.headers['x-request-id'] && answer.headers['ratelimit'], 'SSE-5 headers set by hooks are present')
+    t.match(await body, /^retry: 3000\n\n/)
+    const events = parseSse(await body)
+    t.same(events.map(({ event }) => event), ['active', 'completed'])
+    t.match(events[0]?.data, { id, state: 'active', data: { label: 'whole' } })
+    t.match(events[1]?.data, { id, state: 'completed', result: { label: 'whole' } })
+    t.ok(events.every(({ id }) => /^\d+-\d+$/.test(id)))
+  })
+
+  await t.test('every change has its event', async (t) => {
+    const id = await submitOne(test, 'flaky', 'changes', { options: { delayMs: 400, backoff: { type: 'fixed', delayMs: 1 } } })
+    const events = parseSse((await follow(test, id)).body)
+    t.same(
+      events.map(({ event, data }) => [event, data['state']]),
+      [
+        ['waiting', 'delayed'],
+        ['waiting', 'waiting'],
+        ['active', 'active'],
+        ['retrying', 'delayed'],
+        ['waiting', 'waiting'],
+        ['active', 'active'],
+        ['completed', 'completed'],
+      ],
+    )
+  })
+
+  await t.test('progress, failure and cancellation', async (t) => {
+    const progress = await submitOne(test, 'progress', 'prog', { options: { delayMs: 300 } })
+    const events = parseSse((await follow(test, progress)).body)
+    t.same(events.filter(({ event }) => event === 'progress').map(({ data }) => data['progress']), [50, { step: 'last' }])
+
+    const refused = await submitOne(test, 'refuse', 'ref', { options: { delayMs: 300 } })
+    t.match(parseSse((await follow(test, refused)).body).at(-1), { event: 'failed', data: { error: { code: 'invalid_data' } } })
+
+    const blocked = await submitOne(test, 'block', 'canc')
+    await test.probes.started('canc')
+    const stream = await begin(test, blocked)
+    const body = stream.text()
+    await stream.saw('event: active')
+    await test.request({ method: 'DELETE', url: `/v1/jobs/${blocked}` })
+    t.match(parseSse(await body).at(-1), { event: 'cancelled', data: { state: 'cancelled' } })
+  })
+
+  await t.test('SSE-3 Last-Event-ID resumes after it', async (t) => {
+    const id = await submitOne(test, 'progress', 'resume', { options: { delayMs: 300 } })
+    const all = parseSse((await follow(test, id)).body)
+    for (let at = 1; at < all.length - 1; at++) {
+      const rest = parseSse((await follow(test, id, { 'last-event-id': all[at]?.id as string })).body)
+      t.same(rest.map(({ id }) => id), all.slice(at + 1).map(({ id }) => id), all[at]?.event)
+    }
+    t.equal((await follow(test, id, { 'last-event-id': all.at(-1)?.id as string })).statusCode, 204, 'SSE-4')
+  })
+
+  await t.test('SSE-3 an unknown id starts with the present state', async (t) => {
+    const id = await submitOne(test, 'echo', 'unknown')
+    await test.finished(id)
+    for (const lastEventId of ['x', '0-0', '1-1', '99999999999999999999-0', 'a b']) {
+      const events = parseSse((await follow(test, id, { 'last-event-id': lastEventId })).body)
+      t.match(events, [{ event: 'completed', data: { id } }], lastEventId)
+    }
+  })
+
+  await t.test('SSE-1 SSE-5 refusals are problem documents', async (t) => {
+    const id = await submitOne(test, 'echo', 'refusal')
+    const json = await follow(test, id, { accept: 'application/json' })
+    t.equal(json.statusCode, 406)
+    t.match(json.headers['content-type'], 'application/problem+json')
+    t.equal((await follow(test, 'ext_3q2AMb1cT7mR0wZk9vYxFg')).statusCode, 404)
+    t.equal((await follow(test, id, { authorization: 'Bearer wrong' })).statusCode, 401)
+  })
+
+  await t.test('followers leave nothing behind', async (t) => {
+    await eventually('nobody follows', () => test.services.events.followed() === 0)
+  })
+})
+
+t.test('SSE-5 streams of a tenant are capped', async (t) => {
+  const test = await buildTestApp(t, { env: { MAX_STREAMS: '1' } })
+  const id = await submitOne(test, 'block', 'cap')
+  const stream = await begin(test, id)
+  await test.probes.started('cap')
+  t.equal((await follow(test, id)).statusCode, 503)
+  test.probes.release('cap')
+  await stream.text()
+  t.equal((await follow(test, id)).statusCode, 200)
+})

@@ -1,0 +1,31 @@
+import t from 'tap'
+import { createCatalog } from '../../src/catalog.js'
+import { validatorCompilers } from '../../src/schemas/validator.js'
+import { buildTestApp } from '../helpers/build-test-app.js'
+
+t.test('the catalog as clients see it', async (t) => {
+  const { request, services } = await buildTestApp(t)
+  const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json()
+  t.equal(items.length, services.catalog.all.length)
+  const echo = (await request({ method: 'GET', url: '/v1/job-types/echo' })).json()
+  t.match(echo, { type: 'echo', queue: 'external-api', available: true, defaults: { attempts: 3, priority: 'normal' }, dataSchema: { type: 'object' }, example: { type: 'echo' } })
+  t.equal((await request({ method: 'GET', url: '/v1/job-types/nope' })).statusCode, 404)
+  const { key } = (await request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:read'], types: ['echo'] } })).json()
+  t.equal((await request({ method: 'GET', url: '/v1/job-types', key })).json().items.length, 1)
+  t.equal((await request({ method: 'GET', url: '/v1/job-types/flaky', key })).statusCode, 404)
+})
+
+t.test('without workers nothing is available', async (t) => {
+  const { request } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  t.equal((await request({ method: 'GET', url: '/v1/job-types/echo' })).json().available, false)
+})
+
+t.test('every example is accepted, and every schema is closed and bounded', async (t) => {
+  const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createCatalog().all })
+  const compile = validatorCompilers({})
+  for (const type of createCatalog().all) {
+    t.equal(compile({ schema: type.data })(type.example), true, `${type.name}: example fits`)
+    const answer = await submit({ type: type.name, data: type.example })
+    t.equal(answer.statusCode, 202, `${type.name}: ${answer.body.slice(0, 300)}`)
+  }
+})
