@@ -1,7 +1,8 @@
 // What Tencent Meeting tells about a meeting that took place, in the shapes of our own schemas.
 
 import type { Participant, Transcript, TranscriptSegment } from '../schemas/meeting.js'
-import type { TencentAnswer, TencentMeeting } from './tencent-meeting.js'
+import type { TencentMeeting } from './tencent-meeting.js'
+import type { TencentAnswer } from './tencent-meeting-wire.js'
 import { toObject, toText } from './vendor-http.js'
 import type { VendorOutcome } from './vendor-outcome.js'
 

@@ -2,7 +2,8 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import type { FieldProblem } from '../errors.js'
-import type { TencentCaller, TencentMeeting, TencentMeetingFacts } from '../integrations/tencent-meeting.js'
+import type { TencentCaller, TencentMeeting } from '../integrations/tencent-meeting.js'
+import type { TencentMeetingFacts } from '../integrations/tencent-meeting-wire.js'
 import { toFailedAttempt } from '../integrations/vendor-outcome.js'
 import { defer, defineJobType, done, fail, type JobContext, type JobOutcome, retry } from '../job-type.js'
 import { closed, Line, MeetingId, Nullable, StringEnum, Time, VendorId } from '../schemas/common.js'
