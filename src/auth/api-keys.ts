@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/keys.js'
+import { keepSubscribed } from '../redis/subscribe.js'
 import { type ApiKeyRecord, createApiKeyRecords } from './api-key-records.js'
 import { firstPrincipal } from './first-key.js'
 import { type Principal, type Scope, scopes } from './grants.js'
@@ -175,9 +176,11 @@ export const openApiKeys = (deps: {
   events.on('message', onMessage)
   // Messages of the time without a connection are lost.
   events.on('ready', forgetAll)
-  let closed = false
-  events.subscribe(keys.apiKeysChanged).catch((error: Error) => {
-    if (!closed) log.warn({ error: error.message }, 'changes of API keys are not followed: they take effect within 5 s')
+  const unsubscribe = keepSubscribed({
+    client: events,
+    channel: keys.apiKeysChanged,
+    log,
+    consequence: 'changes of API keys are not followed: they take effect within 5 s',
   })
 
   return {
@@ -202,7 +205,7 @@ export const openApiKeys = (deps: {
     },
     /** Stops following changes and forgets what it knows. The connections are closed by their opener. */
     async close() {
-      closed = true
+      unsubscribe()
       events.off('message', onMessage)
       events.off('ready', forgetAll)
       forgetAll()

@@ -25,6 +25,8 @@ const reconnectOnError = (error: Error) => error.message.startsWith('READONLY')
  */
 const patientOptions: RedisOptions = {
   reconnectOnError,
+  // Left to keepSubscribed.
+  autoResubscribe: false,
   maxRetriesPerRequest: null,
   connectTimeout: 5000,
   disconnectTimeout: 500,

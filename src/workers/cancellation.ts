@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
+import { keepSubscribed } from '../redis/subscribe.js'
 
 /** Why an attempt's signal fired. */
 export type StopReason = 'cancelled' | 'timed_out' | 'lock_lost' | 'shutdown'
@@ -50,8 +51,11 @@ export const openCancellation = async ({
     remember(jobId)
     stop(jobId, 'cancelled')
   })
-  subscriber.subscribe(keys.cancelled).catch((error: Error) => {
-    log.warn({ error: error.message }, 'not subscribed to cancellations; running jobs are looked at instead')
+  const unsubscribe = keepSubscribed({
+    client: subscriber,
+    channel: keys.cancelled,
+    log,
+    consequence: 'not subscribed to cancellations; running jobs are looked at instead',
   })
 
   const look = async () => {
@@ -83,6 +87,7 @@ export const openCancellation = async ({
     running: () => running.size,
     close() {
       clearInterval(timer)
+      unsubscribe()
       subscriber.disconnect()
     },
   }
