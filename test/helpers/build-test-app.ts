@@ -65,7 +65,12 @@ export const buildTestApp = async (
   const logs: string[] = []
   const log = pino(
     toLoggerOptions({ level: config.logLevel }),
-    new Writable({ write: (chunk, _encoding, done) => (logs.push(String(chunk)), done()) }),
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        logs.push(String(chunk))
+        done()
+      },
+    }),
   )
   const probes = beside?.probes ?? createProbes()
   const services = await openServices({ config, catalog: createCatalog(types ?? probes.catalog), log })

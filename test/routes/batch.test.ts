@@ -11,7 +11,14 @@ const asLines = async ({ app }: TestApp, lines: string[], headers: Record<string
     payload: lines.join('\n'),
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/x-ndjson', ...headers },
   })
-  const results = answer.statusCode === 207 ? answer.body.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line)) : []
+  const results =
+    answer.statusCode === 207
+      ? answer.body
+          .trim()
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line))
+      : []
   return { answer, results }
 }
 
@@ -22,7 +29,16 @@ t.test('207', async (t) => {
     const answer = await asJson(test, [echo('a'), { type: 'echo' }, 5, echo('b', { options: { attempts: 1e9 } }), echo('c')])
     t.equal(answer.statusCode, 207)
     const { items } = answer.json()
-    t.same(items.map(({ index, status }: { index: number; status: number }) => [index, status]), [[0, 202], [1, 400], [2, 400], [3, 400], [4, 202]])
+    t.same(
+      items.map(({ index, status }: { index: number; status: number }) => [index, status]),
+      [
+        [0, 202],
+        [1, 400],
+        [2, 400],
+        [3, 400],
+        [4, 202],
+      ],
+    )
     t.match(items[0], { id: /^ext_/, location: `/v1/jobs/${items[0].id}` })
     t.same(items[1].error.errors[0].pointer, '#/data')
     t.same(items[3].error.errors[0].pointer, '#/options/attempts')
@@ -34,9 +50,17 @@ t.test('207', async (t) => {
   })
 
   await t.test('BAT-4 items bring their own keys', async (t) => {
-    const items = [echo('k', { idempotencyKey: 'k1' }), echo('k', { idempotencyKey: 'k1' }), echo('other', { idempotencyKey: 'k1' }), { type: 'flaky', data: { label: 'k' }, idempotencyKey: 'k1' }]
+    const items = [
+      echo('k', { idempotencyKey: 'k1' }),
+      echo('k', { idempotencyKey: 'k1' }),
+      echo('other', { idempotencyKey: 'k1' }),
+      { type: 'flaky', data: { label: 'k' }, idempotencyKey: 'k1' },
+    ]
     const results = (await asJson(test, items)).json().items
-    t.same(results.map(({ status }: { status: number }) => status), [202, 202, 422, 422])
+    t.same(
+      results.map(({ status }: { status: number }) => status),
+      [202, 202, 422, 422],
+    )
     t.equal(results[0].id, results[1].id)
     t.equal(results[1].replayed, true)
     const alone = await test.submit(echo('k'), { 'idempotency-key': 'k1' })
@@ -48,19 +72,44 @@ t.test('207', async (t) => {
     const headers = { 'idempotency-key': '"batch"' }
     const first = (await asJson(test, items, headers)).json().items
     const again = (await asJson(test, items, headers)).json().items
-    const { results } = await asLines(test, items.map((item) => JSON.stringify(item)), headers)
-    t.same(again.map(({ id }: { id: string }) => id), first.map(({ id }: { id: string }) => id))
-    t.same(results.map(({ id }) => id), first.map(({ id }: { id: string }) => id))
+    const { results } = await asLines(
+      test,
+      items.map((item) => JSON.stringify(item)),
+      headers,
+    )
+    t.same(
+      again.map(({ id }: { id: string }) => id),
+      first.map(({ id }: { id: string }) => id),
+    )
+    t.same(
+      results.map(({ id }) => id),
+      first.map(({ id }: { id: string }) => id),
+    )
     t.ok(results.every(({ replayed }) => replayed))
     const plain = await test.submit(echo('h0'), { 'idempotency-key': 'batch' })
     t.not(plain.json().id, first[0].id, 'a space of its own')
   })
 
   await t.test('BAT-3 lines are judged one by one', async (t) => {
-    const { answer, results } = await asLines(test, [JSON.stringify(echo('1')), '', '   ', '{', JSON.stringify({ type: 'x' }), `"${'x'.repeat(300_000)}"`, `${JSON.stringify(echo('2'))}\r`, '{"__proto__":1}'])
+    const { answer, results } = await asLines(test, [
+      JSON.stringify(echo('1')),
+      '',
+      '   ',
+      '{',
+      JSON.stringify({ type: 'x' }),
+      `"${'x'.repeat(300_000)}"`,
+      `${JSON.stringify(echo('2'))}\r`,
+      '{"__proto__":1}',
+    ])
     t.match(answer.headers['content-type'], 'application/x-ndjson')
-    t.same(results.map(({ status }) => status), [202, 400, 400, 413, 202, 400])
-    t.same(results.map(({ index }) => index), [0, 1, 2, 3, 4, 5])
+    t.same(
+      results.map(({ status }) => status),
+      [202, 400, 400, 413, 202, 400],
+    )
+    t.same(
+      results.map(({ index }) => index),
+      [0, 1, 2, 3, 4, 5],
+    )
     t.equal(results[1].error.line, 4)
   })
 
@@ -71,31 +120,56 @@ t.test('207', async (t) => {
   })
 
   await t.test('grants hold for every item', async (t) => {
-    const issued = await test.request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:submit'], types: ['echo'] } })
-    const { results } = await asLines(test, [JSON.stringify(echo('g')), JSON.stringify({ type: 'flaky', data: { label: 'g' } })], {}, issued.json().key)
-    t.same(results.map(({ status }) => status), [202, 403])
+    const issued = await test.request({
+      method: 'POST',
+      url: '/admin/api-keys',
+      payload: { name: 'k', scopes: ['jobs:submit'], types: ['echo'] },
+    })
+    const { results } = await asLines(
+      test,
+      [JSON.stringify(echo('g')), JSON.stringify({ type: 'flaky', data: { label: 'g' } })],
+      {},
+      issued.json().key,
+    )
+    t.same(
+      results.map(({ status }) => status),
+      [202, 403],
+    )
   })
 })
 
 t.test('400', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', IDEMPOTENCY_REQUIRED: 'true' } })
-  for (const items of [[], Array.from({ length: 1001 }, () => echo('x')), 'x', null]) t.equal((await asJson(test, items)).statusCode, 400, 'BAT-1')
+  for (const items of [[], Array.from({ length: 1001 }, () => echo('x')), 'x', null])
+    t.equal((await asJson(test, items)).statusCode, 400, 'BAT-1')
   t.equal((await asJson(test, [echo('x')], { 'idempotency-key': '"' })).statusCode, 400)
 
   await t.test('IDK-3 an item without any key where one is required', async (t) => {
     const { items } = (await asJson(test, [echo('x'), echo('y', { idempotencyKey: 'y' })])).json()
-    t.same(items.map(({ status }: { status: number }) => status), [400, 202])
+    t.same(
+      items.map(({ status }: { status: number }) => status),
+      [400, 202],
+    )
     t.equal(items[0].error.type, '/problems/idempotency-key-missing')
   })
 })
 
 t.test('503 for the items that no longer fit', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', QUEUE_MAX_DEPTH: '3' } })
-  const { results } = await asLines(test, Array.from({ length: 5 }, (_, at) => JSON.stringify(echo(`${at}`))))
-  t.same(results.map(({ status }) => status), [202, 202, 202, 503, 503])
+  const { results } = await asLines(
+    test,
+    Array.from({ length: 5 }, (_, at) => JSON.stringify(echo(`${at}`))),
+  )
+  t.same(
+    results.map(({ status }) => status),
+    [202, 202, 202, 503, 503],
+  )
 })
 
 t.test('415', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  t.equal((await test.request({ method: 'POST', url: '/v1/jobs/batch', payload: 'x', headers: { 'content-type': 'text/csv' } })).statusCode, 415)
+  t.equal(
+    (await test.request({ method: 'POST', url: '/v1/jobs/batch', payload: 'x', headers: { 'content-type': 'text/csv' } })).statusCode,
+    415,
+  )
 })

@@ -7,7 +7,12 @@ const follow = ({ app }: TestApp, id: string, headers: Record<string, string> = 
   app.inject({ method: 'GET', url: `/v1/jobs/${id}/events`, headers: { authorization: `Bearer ${adminKey}`, ...headers } })
 /** A stream that is read while it is open. */
 const begin = async ({ app }: TestApp, id: string) => {
-  const answer = await app.inject({ method: 'GET', url: `/v1/jobs/${id}/events`, headers: { authorization: `Bearer ${adminKey}` }, payloadAsStream: true })
+  const answer = await app.inject({
+    method: 'GET',
+    url: `/v1/jobs/${id}/events`,
+    headers: { authorization: `Bearer ${adminKey}` },
+    payloadAsStream: true,
+  })
   let seen = ''
   const stream = answer.stream()
   const ended = (async () => {
@@ -37,7 +42,10 @@ t.test('the stream of a job', async (t) => {
     t.ok(answer.headers['x-request-id'] && answer.headers['ratelimit'], 'SSE-5 headers set by hooks are present')
     t.match(await body, /^retry: 3000\n\n/)
     const events = parseSse(await body)
-    t.same(events.map(({ event }) => event), ['active', 'completed'])
+    t.same(
+      events.map(({ event }) => event),
+      ['active', 'completed'],
+    )
     t.match(events[0]?.data, { id, state: 'active', data: { label: 'whole' } })
     t.match(events[1]?.data, { id, state: 'completed', result: { label: 'whole' } })
     t.ok(events.every(({ id }) => /^\d+-\d+$/.test(id)))
@@ -63,7 +71,10 @@ t.test('the stream of a job', async (t) => {
   await t.test('progress, failure and cancellation', async (t) => {
     const progress = await submitOne(test, 'progress', 'prog', { options: { delayMs: 300 } })
     const events = parseSse((await follow(test, progress)).body)
-    t.same(events.filter(({ event }) => event === 'progress').map(({ data }) => data['progress']), [50, { step: 'last' }])
+    t.same(
+      events.filter(({ event }) => event === 'progress').map(({ data }) => data['progress']),
+      [50, { step: 'last' }],
+    )
 
     const refused = await submitOne(test, 'refuse', 'ref', { options: { delayMs: 300 } })
     t.match(parseSse((await follow(test, refused)).body).at(-1), { event: 'failed', data: { error: { code: 'invalid_data' } } })
@@ -82,7 +93,11 @@ t.test('the stream of a job', async (t) => {
     const all = parseSse((await follow(test, id)).body)
     for (let at = 1; at < all.length - 1; at++) {
       const rest = parseSse((await follow(test, id, { 'last-event-id': all[at]?.id as string })).body)
-      t.same(rest.map(({ id }) => id), all.slice(at + 1).map(({ id }) => id), all[at]?.event)
+      t.same(
+        rest.map(({ id }) => id),
+        all.slice(at + 1).map(({ id }) => id),
+        String(all[at]?.event),
+      )
     }
     t.equal((await follow(test, id, { 'last-event-id': all.at(-1)?.id as string })).statusCode, 204, 'SSE-4')
   })
@@ -106,7 +121,7 @@ t.test('the stream of a job', async (t) => {
   })
 
   await t.test('followers leave nothing behind', async (t) => {
-    await eventually('nobody follows', () => test.services.events.followed() === 0)
+    await t.resolves(eventually('nobody follows', () => test.services.events.followed() === 0))
   })
 })
 

@@ -8,9 +8,18 @@ t.test('the catalog as clients see it', async (t) => {
   const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json()
   t.equal(items.length, services.catalog.all.length)
   const echo = (await request({ method: 'GET', url: '/v1/job-types/echo' })).json()
-  t.match(echo, { type: 'echo', queue: 'external-api', available: true, defaults: { attempts: 3, priority: 'normal' }, dataSchema: { type: 'object' }, example: { type: 'echo' } })
+  t.match(echo, {
+    type: 'echo',
+    queue: 'external-api',
+    available: true,
+    defaults: { attempts: 3, priority: 'normal' },
+    dataSchema: { type: 'object' },
+    example: { type: 'echo' },
+  })
   t.equal((await request({ method: 'GET', url: '/v1/job-types/nope' })).statusCode, 404)
-  const { key } = (await request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:read'], types: ['echo'] } })).json()
+  const { key } = (
+    await request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:read'], types: ['echo'] } })
+  ).json()
   t.equal((await request({ method: 'GET', url: '/v1/job-types', key })).json().items.length, 1)
   t.equal((await request({ method: 'GET', url: '/v1/job-types/flaky', key })).statusCode, 404)
 })

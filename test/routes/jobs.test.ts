@@ -5,7 +5,8 @@ import { eventually } from '../helpers/eventually.js'
 
 const submitOne = async ({ submit }: TestApp, type: string, label: string, more: object = {}): Promise<string> =>
   (await submit({ type, data: { label }, ...more })).json().id
-const read = (test: TestApp, path: string, headers: Record<string, string> = {}) => test.request({ method: 'GET', url: `/v1/jobs/${path}`, headers })
+const read = (test: TestApp, path: string, headers: Record<string, string> = {}) =>
+  test.request({ method: 'GET', url: `/v1/jobs/${path}`, headers })
 
 t.test('reading', async (t) => {
   const test = await buildTestApp(t)
@@ -74,7 +75,11 @@ t.test('reading', async (t) => {
     const id = await submitOne(test, 'flaky', 'error', { options: { backoff: { type: 'fixed', delayMs: 60_000 } } })
     await test.probes.started('error')
     await eventually('the attempt has ended', async () => (await read(test, id)).json().attempts.made === 1)
-    t.match((await read(test, id)).json(), { state: 'delayed', error: { code: 'handler_error', message: 'Not yet.', retryable: true }, finishedAt: null })
+    t.match((await read(test, id)).json(), {
+      state: 'delayed',
+      error: { code: 'handler_error', message: 'Not yet.', retryable: true },
+      finishedAt: null,
+    })
     await test.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })
     t.match(await test.finished(id), { state: 'completed', error: null, attempts: { made: 2, max: 3 } })
   })
@@ -96,7 +101,10 @@ t.test('reading', async (t) => {
     const { id } = (await test.submit({ type: 'many', data: { labels: ['c0', 'bad', 'c2'] } })).json()
     t.match(await test.finished(id), { state: 'completed', result: { total: 3, failed: 1 } })
     const first = (await read(test, `${id}/children?limit=2`)).json()
-    t.same(first.items.map(({ data }: { data: { labels: string } }) => data.labels), ['c0', 'bad'])
+    t.same(
+      first.items.map(({ data }: { data: { labels: string } }) => data.labels),
+      ['c0', 'bad'],
+    )
     t.ok(first.items.every(({ parentId }: { parentId: string }) => parentId === id))
     const second = (await read(test, `${id}/children?limit=2&cursor=${first.next}`)).json()
     t.match(second, { items: [{ data: { labels: 'c2' } }], next: null })
@@ -105,14 +113,29 @@ t.test('reading', async (t) => {
 
 t.test('404', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  const issue = async (body: object) => (await test.request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:read', 'jobs:manage'], ...body } })).json().key
+  const issue = async (body: object) =>
+    (
+      await test.request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', scopes: ['jobs:read', 'jobs:manage'], ...body } })
+    ).json().key
   const id = await submitOne(test, 'echo', 'mine')
-  const keys = { tenant: await issue({ tenant: 'other' }), type: await issue({ types: ['flaky'] }), queue: await issue({ queues: ['email'] }) }
+  const keys = {
+    tenant: await issue({ tenant: 'other' }),
+    type: await issue({ types: ['flaky'] }),
+    queue: await issue({ queues: ['email'] }),
+  }
   const shape = ({ type, title, status, detail }: Record<string, unknown>) => ({ type, title, status, detail })
   const absent = shape((await read(test, 'ext_3q2AMb1cT7mR0wZk9vYxFg')).json())
 
   for (const [name, key] of Object.entries(keys)) {
-    for (const [method, path] of [['GET', ''], ['GET', '/events'], ['GET', '/logs'], ['GET', '/children'], ['DELETE', ''], ['POST', '/retry'], ['POST', '/promote']] as const) {
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', '/events'],
+      ['GET', '/logs'],
+      ['GET', '/children'],
+      ['DELETE', ''],
+      ['POST', '/retry'],
+      ['POST', '/promote'],
+    ] as const) {
       const answer = await test.request({ method, url: `/v1/jobs/${id}${path}`, key })
       t.equal(answer.statusCode, 404, `LRO-5 ${name} ${method} ${path}`)
       t.same(shape(answer.json()), absent)
@@ -170,7 +193,10 @@ t.test('cancelling', async (t) => {
     t.equal((await cancel(id)).statusCode, 202)
     t.match(await test.finished(id), { state: 'cancelled' })
     const children = (await read(test, `${id}/children`)).json().items
-    t.same(children.map(({ state }: { state: string }) => state), ['cancelled', 'cancelled'])
+    t.same(
+      children.map(({ state }: { state: string }) => state),
+      ['cancelled', 'cancelled'],
+    )
   })
 })
 
@@ -227,7 +253,8 @@ t.test('listing', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const list = async (query: string) => test.request({ method: 'GET', url: `/v1/jobs?${query}` })
   const ids: string[] = []
-  for (let at = 0; at < 7; at++) ids.unshift(await submitOne(test, at % 2 ? 'flaky' : 'echo', `l${at}`, { userId: `u${at % 3}`, correlationId: `c${at}` }))
+  for (let at = 0; at < 7; at++)
+    ids.unshift(await submitOne(test, at % 2 ? 'flaky' : 'echo', `l${at}`, { userId: `u${at % 3}`, correlationId: `c${at}` }))
 
   await t.test('PAG-1 pages of newest first, with links', async (t) => {
     const seen: string[] = []
@@ -256,7 +283,8 @@ t.test('listing', async (t) => {
   })
 
   await t.test('PAG-1 bounds; unknown members', async (t) => {
-    for (const query of ['limit=0', 'limit=201', 'limit=x', 'state=gone', 'queue=nope', 'more=1', 'cursor=']) t.equal((await list(query)).statusCode, 400, query)
+    for (const query of ['limit=0', 'limit=201', 'limit=x', 'state=gone', 'queue=nope', 'more=1', 'cursor='])
+      t.equal((await list(query)).statusCode, 400, query)
     t.equal((await list('limit=200')).statusCode, 200)
   })
 
@@ -264,7 +292,8 @@ t.test('listing', async (t) => {
     const { next } = (await list('limit=2&type=echo')).json()
     t.equal((await list(`limit=3&type=echo&cursor=${next}`)).statusCode, 200, 'another limit is fine')
     const flipped = next.slice(0, 5) + (next[5] === 'A' ? 'B' : 'A') + next.slice(6)
-    for (const cursor of [flipped, 'AAAA', 'x'.repeat(100), `${next}A`]) t.equal((await list(`limit=2&type=echo&cursor=${cursor}`)).statusCode, 400)
+    for (const cursor of [flipped, 'AAAA', 'x'.repeat(100), `${next}A`])
+      t.equal((await list(`limit=2&type=echo&cursor=${cursor}`)).statusCode, 400)
     const answer = await list(`limit=2&cursor=${next}`)
     t.equal(answer.statusCode, 400)
     t.equal(answer.json().type, '/problems/cursor-invalid')
@@ -273,7 +302,10 @@ t.test('listing', async (t) => {
   await t.test('an entry whose job is gone is forgotten', async (t) => {
     const { redis, queueKeys, keys } = test.services
     await redis.request.del(queueKeys['external-api'].job(ids[0] as string))
-    t.same((await list('')).json().items.map(({ id }: { id: string }) => id), ids.slice(1))
+    t.same(
+      (await list('')).json().items.map(({ id }: { id: string }) => id),
+      ids.slice(1),
+    )
     t.equal(await redis.request.zcard(keys.jobIndex('default')), 6)
   })
 })
@@ -299,7 +331,9 @@ t.test('PAG-3 paging neither skips nor repeats what is still there', async (t) =
           await redis.request.del(queueKeys['external-api'].job(id))
         }
         if (each === 'page' && cursor !== null) {
-          const page = (await test.request({ method: 'GET', url: `/v1/jobs?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}` })).json()
+          const page: { items: { id: string }[]; next: string | null } = (
+            await test.request({ method: 'GET', url: `/v1/jobs?limit=${limit}${cursor ? `&cursor=${cursor}` : ''}` })
+          ).json()
           seen.push(...page.items.map(({ id }: { id: string }) => id))
           cursor = page.next
         }

@@ -8,7 +8,9 @@ t.test('202', async (t) => {
   const { submit, request, finished, probes } = test
 
   await t.test('LRO-1 accepted: Location, Retry-After and the job', async (t) => {
-    const answer = await submit(echo('a', { userId: 'u1', correlationId: 'c1', metadata: { source: 'signup', n: 1 }, options: { priority: 'high', attempts: 5 } }))
+    const answer = await submit(
+      echo('a', { userId: 'u1', correlationId: 'c1', metadata: { source: 'signup', n: 1 }, options: { priority: 'high', attempts: 5 } }),
+    )
     t.equal(answer.statusCode, 202)
     const job = answer.json()
     t.equal(answer.headers.location, `/v1/jobs/${job.id}`)
@@ -58,7 +60,12 @@ t.test('202', async (t) => {
   await t.test('IDK-5 the same payload written differently is a repeat', async (t) => {
     const headers = { 'idempotency-key': 'order', 'content-type': 'application/json' }
     const one = await request({ method: 'POST', url: '/v1/jobs', headers, payload: '{"type":"echo","data":{"label":"o"},"userId":"u"}' })
-    const two = await request({ method: 'POST', url: '/v1/jobs', headers, payload: ' {"userId":"u", "data":{ "label":"o" }, "type":"echo"}' })
+    const two = await request({
+      method: 'POST',
+      url: '/v1/jobs',
+      headers,
+      payload: ' {"userId":"u", "data":{ "label":"o" }, "type":"echo"}',
+    })
     t.equal(two.headers['idempotent-replayed'], 'true')
     t.equal(one.json().id, two.json().id)
   })
@@ -168,7 +175,8 @@ t.test('400', async (t) => {
   })
 
   await t.test('hostile JSON', async (t) => {
-    const send = (payload: string) => request({ method: 'POST', url: '/v1/jobs', headers: { ...key, 'content-type': 'application/json' }, payload })
+    const send = (payload: string) =>
+      request({ method: 'POST', url: '/v1/jobs', headers: { ...key, 'content-type': 'application/json' }, payload })
     const bodies = [
       '{"type":"echo","data":{"label":"x","__proto__":{"a":1}}}',
       '{"type":"echo","data":{"label":"x","\\u005f_proto__":1}}',
@@ -186,7 +194,8 @@ t.test('400', async (t) => {
 
 t.test('401 and 403', async (t) => {
   const { request, submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  const issue = async (body: object) => (await request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', ...body } })).json().key as string
+  const issue = async (body: object) =>
+    (await request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'k', ...body } })).json().key as string
 
   t.equal((await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key: null })).statusCode, 401)
   t.equal((await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key: 'wrong-key-0' })).statusCode, 401)
@@ -194,11 +203,19 @@ t.test('401 and 403', async (t) => {
   t.equal((await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key: reader })).statusCode, 403)
   const flakyOnly = await issue({ scopes: ['jobs:submit', 'jobs:read'], types: ['flaky'] })
   t.equal((await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key: flakyOnly })).statusCode, 403)
-  t.equal((await request({ method: 'POST', url: '/v1/jobs', payload: { type: 'flaky', data: { label: 'f' } }, key: flakyOnly })).statusCode, 202)
+  t.equal(
+    (await request({ method: 'POST', url: '/v1/jobs', payload: { type: 'flaky', data: { label: 'f' } }, key: flakyOnly })).statusCode,
+    202,
+  )
 
   await t.test('IDK-4 tenants never share keys; two keys of one tenant do', async (t) => {
-    const [a1, a2, b] = [await issue({ scopes: ['jobs:submit'], tenant: 'a' }), await issue({ scopes: ['jobs:submit'], tenant: 'a' }), await issue({ scopes: ['jobs:submit'], tenant: 'b' })]
-    const send = async (key: string) => (await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key, headers: { 'idempotency-key': 'shared' } })).json().id
+    const [a1, a2, b] = [
+      await issue({ scopes: ['jobs:submit'], tenant: 'a' }),
+      await issue({ scopes: ['jobs:submit'], tenant: 'a' }),
+      await issue({ scopes: ['jobs:submit'], tenant: 'b' }),
+    ]
+    const send = async (key: string) =>
+      (await request({ method: 'POST', url: '/v1/jobs', payload: echo(), key, headers: { 'idempotency-key': 'shared' } })).json().id
     const [one, two, other] = [await send(a1), await send(a2), await send(b)]
     t.equal(one, two)
     t.not(one, other)
@@ -208,9 +225,16 @@ t.test('401 and 403', async (t) => {
 
 t.test('413 and 415', async (t) => {
   const { request } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', BODY_LIMIT_BYTES: '2048' } })
-  const send = (contentType: string, payload: string) => request({ method: 'POST', url: '/v1/jobs', headers: { 'content-type': contentType }, payload })
+  const send = (contentType: string, payload: string) =>
+    request({ method: 'POST', url: '/v1/jobs', headers: { 'content-type': contentType }, payload })
   t.equal((await send('application/json', JSON.stringify(echo('x'.repeat(4000))))).statusCode, 413)
-  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'application/json; charset=utf-16']) {
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/xml',
+    'application/json; charset=utf-16',
+  ]) {
     t.equal((await send(type, JSON.stringify(echo()))).statusCode, 415, type)
   }
 })
