@@ -15,6 +15,7 @@ import requestLog from './plugins/request-log.js'
 import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
+import adminHealth from './routes/admin-health.js'
 import batch from './routes/batch.js'
 import documents from './routes/documents.js'
 import inbound from './routes/inbound.js'
@@ -71,6 +72,7 @@ export const buildApp = async (services: Services) => {
     await scope.register(jobs, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
+    await scope.register(adminHealth, { metrics: services.metrics, limits: config.queues })
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
   })
   return app

@@ -1,6 +1,7 @@
 // Opens everything below HTTP, in order, and closes it in reverse.
 
 import type { Logger } from 'pino'
+import { createQueueMetrics } from './admin/queue-metrics.js'
 import { openApiKeys } from './auth/api-keys.js'
 import { openFirstKey } from './auth/first-key.js'
 import type { Catalog } from './catalog.js'
@@ -15,6 +16,7 @@ import { createJobFeed } from './queues/job-feed.js'
 import { createJobIndex, openIndexSweep } from './queues/job-index.js'
 import { createJobList } from './queues/job-list.js'
 import { createJobViews } from './queues/job-view.js'
+import { createQueueCounts } from './queues/queue-counts.js'
 import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
 import { createSensitiveDataByType } from './queues/sensitive-data.js'
@@ -91,6 +93,8 @@ export const openServices = async (options: Options) => {
   const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
 
+  const workerInstances = () => readWorkerInstances(request, keys)
+
   let closing: Promise<void> | undefined
   const close = async () => {
     await (await workerSide?.catch(() => undefined))?.close()
@@ -116,7 +120,8 @@ export const openServices = async (options: Options) => {
     awaitFinish: createAwaitFinish({ events, readJob, views, queueKeys: queues.keys }),
     control: createJobControl({ redis: request, keys, queues }),
     list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
-    workerInstances: () => readWorkerInstances(request, keys),
+    workerInstances,
+    metrics: createQueueMetrics({ count: createQueueCounts(request), queueKeys: queues.keys, workerInstances }),
     /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
     async ready(): Promise<void> {
       // Not `events.once`: an error on the way there is no reason to give up.

@@ -7,7 +7,7 @@ import { day } from '../schemas/common.js'
 import type { JobOptions, JobPriority } from '../schemas/job.js'
 
 /** BullMQ takes lower numbers first, and jobs without a number before all of them: every job gets one. */
-const priorityNumbers: Readonly<Record<JobPriority, number>> = { high: 1, normal: 10, low: 100 }
+export const priorityNumbers: Readonly<Record<JobPriority, number>> = { high: 1, normal: 10, low: 100 }
 const priorityNames = new Map<number, JobPriority>(Object.entries(priorityNumbers).map(([name, value]) => [value, name as JobPriority]))
 
 /** The class of a stored priority number; a number of another origin shows as normal. */
