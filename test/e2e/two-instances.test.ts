@@ -80,7 +80,7 @@ t.test('two instances', async (t) => {
     await runs.started('cut')
     const before = (await subscribers()).length
     t.ok(before > 0)
-    await redis.client.client('KILL', 'TYPE', 'pubsub')
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await eventually('it has subscribed again', async () => (await subscribers()).length === before, deadlineMs)
     t.equal((await there.remove(`/v1/jobs/${body.id}`)).status, 202)
     t.match(await there.finished(body.id), { state: 'cancelled' })
