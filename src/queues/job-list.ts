@@ -75,7 +75,14 @@ export const createJobList = ({
     const text = bytes.subarray(macBytes).toString()
     const [version, position, cursorScope] = text.split('.')
     // base64url may be written in more than one way; ours is the only one that counts.
-    if (bytes.toString('base64url') !== cursor || bytes.length <= macBytes || version !== cursorVersion || cursorScope !== scope || !position) return null
+    if (
+      bytes.toString('base64url') !== cursor ||
+      bytes.length <= macBytes ||
+      version !== cursorVersion ||
+      cursorScope !== scope ||
+      !position
+    )
+      return null
     return timingSafeEqual(bytes.subarray(0, macBytes), await sign(text)) ? position : null
   }
 

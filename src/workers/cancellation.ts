@@ -35,6 +35,8 @@ export const openCancellation = async ({
 }) => {
   const running = new Map<string, Running>()
   const recent = new Map<string, number>()
+  /** Set once all attempts are to stop: one that begins later, fetched a moment before, is no exception. */
+  let stoppedAll: StopReason | null = null
 
   const stop = (jobId: string, reason: StopReason) => running.get(jobId)?.controller.abort(reason)
 
@@ -74,6 +76,7 @@ export const openCancellation = async ({
       const controller = new AbortController()
       running.set(jobId, { queue, controller })
       if (recent.has(jobId)) controller.abort('cancelled' satisfies StopReason)
+      else if (stoppedAll) controller.abort(stoppedAll)
       return controller
     },
     end(jobId: string) {
@@ -82,6 +85,7 @@ export const openCancellation = async ({
     },
     stop,
     stopAll(reason: StopReason) {
+      stoppedAll = reason
       for (const id of running.keys()) stop(id, reason)
     },
     running: () => running.size,

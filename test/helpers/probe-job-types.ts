@@ -33,6 +33,10 @@ export const createProbes = () => {
   const signals = new Map<string, AbortSignal>()
   const events = new EventEmitter().setMaxListeners(0)
   const release = new EventEmitter().setMaxListeners(0)
+  const released = new Set<string>()
+  const untilReleased = async (label: string) => {
+    if (!released.has(label)) await once(release, `release ${label}`)
+  }
 
   const record = (data: { label: string }, ctx: JobContext) => {
     runs.push({ jobId: ctx.jobId, label: data.label, attempt: ctx.attempt, data })
@@ -88,11 +92,11 @@ export const createProbes = () => {
       throw new Error('a secret detail: hunter2')
     }),
     define('block', async ({ label }, { signal }) => {
-      if (!signal.aborted) await Promise.race([once(signal, 'abort'), once(release, `release ${label}`)])
+      if (!signal.aborted) await Promise.race([once(signal, 'abort'), untilReleased(label)])
       return signal.aborted ? retry('handler_error', 'Stopped.') : done({ label })
     }),
     define('stubborn', async ({ label }) => {
-      await once(release, `release ${label}`)
+      await untilReleased(label)
       return done({ label })
     }),
     define('later', async ({ label }, { jobId }) =>
@@ -111,7 +115,10 @@ export const createProbes = () => {
     catalog,
     runs,
     /** Lets a blocked attempt end well. */
-    release: (label: string) => release.emit(`release ${label}`),
+    release: (label: string) => {
+      released.add(label)
+      release.emit(`release ${label}`)
+    },
     signalOf: (jobId: string) => signals.get(jobId),
     /** Resolves when an attempt with this label has begun; at once when one already has. */
     started: async (label: string): Promise<void> => {
