@@ -89,18 +89,20 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       return { kind: 'handed-back', code: 'shutdown', error: new WaitingError() }
     }
     if (outcome.kind === 'fail') return toFailed(outcome.code, outcome.message)
+    // However a handler ends when its time is up: the time is the reason.
+    const { code, message } = stopped === 'timed_out' ? stoppedOutcome(stopped) : outcome
     if (outcome.kind === 'defer') {
       const deferrals = await redis.hincrby(queue.job(job.id as string), 'jg:deferrals', 1)
       if (deferrals <= deferralsMax) {
         await job.moveToDelayed(Date.now() + Math.max(1, Math.round(outcome.afterMs)), token)
-        return { kind: 'deferred', code: outcome.code, error: new DelayedError() }
+        return { kind: 'deferred', code, error: new DelayedError() }
       }
     }
     const last = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
     return {
       kind: last ? 'failed' : 'retrying',
-      code: outcome.code,
-      error: withoutStack(new Error(encodeJobError(outcome.code, outcome.message))),
+      code,
+      error: withoutStack(new Error(encodeJobError(code, message))),
     }
   }
 
@@ -168,8 +170,11 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   }
 }
 
-const stoppedOutcome = (reason: StopReason): JobOutcome =>
-  reason === 'timed_out' ? retry('timed_out', jobErrors.timed_out.meaning) : retry('handler_error', `The attempt was stopped: ${reason}.`)
+const stoppedOutcome = (reason: StopReason) => {
+  const code: JobErrorCode = reason === 'timed_out' ? 'timed_out' : 'handler_error'
+  const message = reason === 'timed_out' ? jobErrors.timed_out.meaning : `The attempt was stopped: ${reason}.`
+  return { kind: 'retry' as const, code, message }
+}
 
 /** Settles a while after the signal fired, for handlers that do not obey it. */
 const disobedience = (signal: AbortSignal): Promise<JobOutcome> =>
