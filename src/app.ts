@@ -16,6 +16,8 @@ import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import adminHealth from './routes/admin-health.js'
+import adminJobs from './routes/admin-jobs.js'
+import adminQueues from './routes/admin-queues.js'
 import batch from './routes/batch.js'
 import documents from './routes/documents.js'
 import inbound from './routes/inbound.js'
@@ -73,6 +75,8 @@ export const buildApp = async (services: Services) => {
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
     await scope.register(adminHealth, { metrics: services.metrics, limits: config.queues })
+    await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
+    await scope.register(adminJobs, { services })
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
   })
   return app

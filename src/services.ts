@@ -1,6 +1,8 @@
 // Opens everything below HTTP, in order, and closes it in reverse.
 
 import type { Logger } from 'pino'
+import { createAudit } from './admin/audit.js'
+import { createQueueControl } from './admin/queue-control.js'
 import { createQueueMetrics } from './admin/queue-metrics.js'
 import { openApiKeys } from './auth/api-keys.js'
 import { openFirstKey } from './auth/first-key.js'
@@ -15,6 +17,7 @@ import { openJobEvents } from './queues/job-events.js'
 import { createJobFeed } from './queues/job-feed.js'
 import { createJobIndex, openIndexSweep } from './queues/job-index.js'
 import { createJobList } from './queues/job-list.js'
+import { createJobRecordReader } from './queues/job-record.js'
 import { createJobViews } from './queues/job-view.js'
 import { createQueueCounts } from './queues/queue-counts.js'
 import { createJobReader } from './queues/read-jobs.js'
@@ -93,6 +96,7 @@ export const openServices = async (options: Options) => {
   const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
 
+  const audit = createAudit({ redis: request, keys, log })
   const workerInstances = () => readWorkerInstances(request, keys)
 
   let closing: Promise<void> | undefined
@@ -121,6 +125,9 @@ export const openServices = async (options: Options) => {
     control: createJobControl({ redis: request, keys, queues }),
     list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
     workerInstances,
+    audit,
+    queueControl: createQueueControl({ queues, audit }),
+    readJobRecord: createJobRecordReader({ redis: request, queues }),
     metrics: createQueueMetrics({ count: createQueueCounts(request), queueKeys: queues.keys, workerInstances }),
     /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
     async ready(): Promise<void> {

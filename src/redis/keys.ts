@@ -39,6 +39,14 @@ export const createKeys = (prefix: string) => {
     smsHandedOver: (jobId: string) => `${own}:sms-handed-over:${jobId}`,
     /** Id of the record that one meeting was written to; `digest` of table and meeting. */
     larkRecord: (digest: string) => `${own}:lark-record:${digest}`,
+    /** Stream of what operators did. */
+    audit: `${own}:audit`,
+    /** Hash of `<queue>:<kind>` → id of the operation that is open. */
+    operationsOpen: `${own}:operations-open`,
+    /** Hash of one operation. */
+    operation: (id: string) => `${own}:operation:${id}`,
+    /** Held by the instance that runs an operation. */
+    operationLease: (id: string) => `${own}:operation-lease:${id}`,
     /** A token that a vendor sent us, encrypted. */
     vendorToken: (name: string) => `${own}:vendor-token:${name}`,
   }
