@@ -43,9 +43,9 @@ t.test('200 without workers', async (t) => {
     const keys = queueKeys['external-api']
     const [oldestLow] = await redis.request.zrange(keys.prioritized, -1, -1)
     const hourAgo = Date.now() - 3_600_000
-    await redis.request.hset(keys.job(oldestLow as string), 'timestamp', hourAgo)
+    await redis.request.hset(keys.job(oldestLow as string), 'timestamp', String(hourAgo))
     t.ok((await get(test, 'external-api/metrics')).oldestWaitingMs >= 3_600_000)
-    await redis.request.hset(keys.job(oldestLow as string), 'jg:retriedOn', Date.now())
+    await redis.request.hset(keys.job(oldestLow as string), 'jg:retriedOn', String(Date.now()))
     t.ok((await get(test, 'external-api/metrics')).oldestWaitingMs < 3_600_000)
   })
 
