@@ -23,6 +23,12 @@ const requireWrk = () => {
   if (spawnSync('wrk', ['--version']).error) throw new Error('wrk is missing: install it (Debian: apt-get install wrk)')
 }
 
+const stop = async (child) => {
+  const exited = once(child, 'exit')
+  child.kill()
+  await exited
+}
+
 const startRedis = async (dir) => {
   const path = join(dir, 'redis.sock')
   const child = spawn('redis-server', ['--port', '0', '--unixsocket', path, '--save', '', '--appendonly', 'yes', '--dir', dir], {
@@ -31,7 +37,11 @@ const startRedis = async (dir) => {
   const client = new Redis(path, { retryStrategy: () => 50 })
   client.on('error', () => {})
   await new Promise((resolve) => client.once('ready', resolve))
-  return { path, client, close: async () => (client.disconnect(), child.kill(), once(child, 'exit')) }
+  const close = async () => {
+    client.disconnect()
+    await stop(child)
+  }
+  return { path, client, close }
 }
 
 /** A server process that prints its address as JSON, or, for the gateway, in its log. */
@@ -39,7 +49,7 @@ const startServer = async (args, env) => {
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
   for await (const line of createInterface({ input: child.stdout })) {
     const { address } = JSON.parse(line)
-    if (address) return { address, close: async () => (child.kill(), once(child, 'exit')) }
+    if (address) return { address, close: () => stop(child) }
   }
   throw new Error(`${args[0]} did not start`)
 }

@@ -41,7 +41,7 @@ t.test('200 without workers', async (t) => {
   await t.test('oldestWaitingMs looks into every class and counts from when a job was due', async (t) => {
     const { redis, queueKeys } = test.services
     const keys = queueKeys['external-api']
-    const [oldestLow] = await redis.request.zrange(keys.prioritized, -1, -1)
+    const [oldestLow] = await redis.request.zrange(keys.prioritized, '-1', '-1')
     const hourAgo = Date.now() - 3_600_000
     await redis.request.hset(keys.job(oldestLow as string), 'timestamp', String(hourAgo))
     t.ok((await get(test, 'external-api/metrics')).oldestWaitingMs >= 3_600_000)
@@ -52,7 +52,7 @@ t.test('200 without workers', async (t) => {
   await t.test('a delayed job that is due and finds no worker is overdue', async (t) => {
     const { redis, queueKeys } = test.services
     const { delayed } = queueKeys['external-api']
-    const [id] = await redis.request.zrange(delayed, 0, 0)
+    const [id] = await redis.request.zrange(delayed, '0', '0')
     await redis.request.zadd(delayed, (Date.now() - 1000) * 4096, id as string)
     t.match(await get(test, 'external-api/metrics'), { overdue: 1, delayed: 1 })
   })
