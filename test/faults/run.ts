@@ -1,0 +1,116 @@
+// `npm run test:faults`: breaks what Jobgate promises on purpose, row by row, and tells what held.
+// Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --duration-ms N (row 30).
+
+import { parseArgs } from 'node:util'
+import { gatewayRows } from './rows/gateway.js'
+import { keyRows } from './rows/keys.js'
+import { createWorld, type Row, type World } from './world.js'
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    seed: { type: 'string' },
+    only: { type: 'string' },
+    short: { type: 'boolean', default: false },
+    'duration-ms': { type: 'string' },
+  },
+})
+
+const seedsDefault = 5
+const all = [...keyRows, ...gatewayRows].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
+const named = values.only?.split(',')
+const rows = all.filter((row) =>
+  named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && !(values.short && row.long),
+)
+if (rows.length === 0) {
+  console.error(`No such row. Known: ${all.map(({ id }) => id).join(', ')}`)
+  process.exit(2)
+}
+
+/** Whatever ends this process ends what it started. */
+let current: World | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await current?.dispose()
+    process.exit(1)
+  })
+}
+
+interface Result {
+  readonly row: Row
+  readonly seeds: number
+  readonly failed: number
+  readonly acknowledged: number
+  readonly lost: number
+  readonly ranTwice: number
+  readonly refused: number
+  readonly unknown: number
+  readonly gapMs: number
+}
+
+const toSeeds = (row: Row): number[] => {
+  if (values.seed !== undefined) return [Number(values.seed)]
+  const count = values.seeds ? Number(values.seeds) : values.short ? 1 : (row.seeds ?? seedsDefault)
+  return Array.from({ length: count }, () => Math.floor(Math.random() * 2 ** 31))
+}
+
+const runRow = async (row: Row): Promise<Result> => {
+  let result: Result = { row, seeds: 0, failed: 0, acknowledged: 0, lost: 0, ranTwice: 0, refused: 0, unknown: 0, gapMs: 0 }
+  for (const seed of toSeeds(row)) {
+    const start = Date.now()
+    const durationMs = values['duration-ms'] === undefined ? undefined : Number(values['duration-ms'])
+    const world = await createWorld({ row: row.id, seed, short: values.short, durationMs })
+    current = world
+    try {
+      await row.run(world)
+    } catch (error) {
+      world.failures.push((error as Error).stack ?? String(error))
+    }
+    await world.dispose()
+    current = undefined
+    const { verdict } = world
+    const isGood = world.failures.length === 0 && verdict !== undefined
+    console.log(
+      `${isGood ? 'ok    ' : 'FAILED'} row ${row.id} --seed ${seed}, ${Math.round((Date.now() - start) / 100) / 10} s: ${row.fault}`,
+    )
+    for (const text of world.notes) console.log(`         ${text}`)
+    for (const text of world.failures) console.log(`       ! ${text}`)
+    result = {
+      row,
+      seeds: result.seeds + 1,
+      failed: result.failed + (isGood ? 0 : 1),
+      acknowledged: result.acknowledged + (verdict?.acknowledged ?? 0),
+      lost: result.lost + (verdict?.lost ?? 0),
+      ranTwice: result.ranTwice + (verdict?.ranTwice ?? 0),
+      refused: result.refused + (verdict?.refused ?? 0),
+      unknown: result.unknown + (verdict?.unknown ?? 0),
+      gapMs: Math.max(result.gapMs, world.gapMs ?? 0),
+    }
+  }
+  return result
+}
+
+const print = (results: readonly Result[]) => {
+  const head = ['row', 'fault', 'seeds', 'acknowledged', 'lost', 'run twice', 'refused', 'unknown', 'longest gap', 'result']
+  const lines = results.map((each) => [
+    each.row.id,
+    each.row.fault,
+    each.seeds,
+    each.acknowledged,
+    each.lost,
+    each.ranTwice,
+    each.refused,
+    each.unknown,
+    `${each.gapMs} ms`,
+    each.failed === 0 ? 'ok' : `${each.failed} FAILED`,
+  ])
+  const table = [head, ...lines].map((line) => line.map(String))
+  const widths = head.map((_, column) => Math.max(...table.map((line) => (line[column] as string).length)))
+  console.log()
+  for (const line of table) console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`)
+}
+
+const results: Result[] = []
+for (const row of rows) results.push(await runRow(row))
+print(results)
+process.exit(results.some(({ failed }) => failed > 0) ? 1 : 0)

@@ -1,0 +1,49 @@
+// Reads what Redis holds of every job, without the gateway's help.
+
+import { Cluster, type Redis } from 'ioredis'
+import type { StoredJob } from './checker.js'
+import { until } from './until.js'
+
+const base = '{jobgate}:external-api:'
+const drainDeadlineMs = 90_000
+
+/** Where a job may be, and what that is called. */
+const sets = { prioritized: 'waiting', delayed: 'delayed', completed: 'completed', failed: 'failed' } as const
+const lists = { wait: 'waiting', paused: 'waiting', active: 'active' } as const
+
+/** Resolves when no job waits, runs or is delayed. */
+export const untilDrained = (client: Redis | Cluster): Promise<number> =>
+  until(
+    'every job is finished',
+    async () => {
+      const sizes = await Promise.all([
+        ...['prioritized', 'delayed', 'waiting-children'].map((name) => client.zcard(base + name)),
+        ...Object.keys(lists).map((name) => client.llen(base + name)),
+      ])
+      return sizes.every((size) => size === 0)
+    },
+    drainDeadlineMs,
+  )
+
+/** Every job of the probes' queue, found by its own key: also one that no list or set knows. */
+export const readStoredJobs = async (client: Redis | Cluster): Promise<StoredJob[]> => {
+  const states = new Map<string, StoredJob['state']>()
+  for (const [name, state] of Object.entries(sets)) for (const id of await client.zrange(base + name, '0', '-1')) states.set(id, state)
+  for (const [name, state] of Object.entries(lists)) for (const id of await client.lrange(base + name, 0, -1)) states.set(id, state)
+  const ids = new Set<string>()
+  for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await node.scan(cursor, 'MATCH', `${base}ext_*`, 'COUNT', '1000')
+      cursor = next
+      for (const key of keys) if (!key.slice(base.length).includes(':')) ids.add(key.slice(base.length))
+    } while (cursor !== '0')
+  }
+  return Promise.all(
+    [...ids].map(async (id) => {
+      const [data, made] = await client.hmget(base + id, 'data', 'atm')
+      const { data: payload } = JSON.parse(data ?? '{}') as { data?: { label?: string } }
+      return { id, label: payload?.label ?? '', state: states.get(id) ?? 'limbo', attemptsMade: Number(made ?? 0) }
+    }),
+  )
+}

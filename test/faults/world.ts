@@ -1,0 +1,192 @@
+// One run of one row: what it starts and cleans up, what it saw, and what it concludes.
+
+import { cpSync, existsSync, rmSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Cluster, Redis } from 'ioredis'
+import { createRunLog } from '../helpers/run-log.js'
+import { type ProbeProcess, startProbeGateway, startProbeWorker, startUnreadyProbeGateway } from '../helpers/start-probe-process.js'
+import { judge, type LeaseLoss, type Verdict, type ViolationKind } from './checker.js'
+import { createHistory, type Send } from './history.js'
+import { createRandom } from './random.js'
+import { readStoredJobs, untilDrained } from './stored-jobs.js'
+import { until } from './until.js'
+
+const violationsShown = 5
+/** The promise is 1.2 s; the rest is for this client, which shares two cores with all it tests. */
+export const answerLimitMs = 1500
+
+export interface WorldOptions {
+  readonly row: string
+  readonly seed: number
+  /** The form for every change: smaller loads, fewer faults. */
+  readonly short: boolean
+  /** How long rows that have a duration take. */
+  readonly durationMs: number | undefined
+}
+
+/** `dispose` ends everything it started, in reverse order. */
+export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions) => {
+  const cleanups: (() => unknown)[] = []
+  const scope = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) }
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  scope.after(() => rm(dataDir, { recursive: true, force: true, maxRetries: 20 }))
+  const history = createHistory(scope, join(dataDir, 'history.ndjson'))
+  const runs = createRunLog(join(dataDir, 'runs.ndjson'))
+  const random = createRandom(seed)
+  const losses: LeaseLoss[] = []
+  const removed = new Set<string>()
+  const failures: string[] = []
+  const notes: string[] = []
+  let verdict: Verdict | undefined
+  let gapMs: number | undefined
+
+  /** Writes down a failure; the row goes on, since the whole history is judged at its end. */
+  const check = (what: string, holds: boolean) => {
+    if (!holds) failures.push(what)
+  }
+  const env = (more: Record<string, string> = {}) => ({ QUEUE_CONCURRENCY_EXTERNAL_API: '10', ...more })
+
+  return {
+    seed,
+    short,
+    durationMs,
+    scope,
+    dataDir,
+    history,
+    runs,
+    random,
+    removed,
+    failures,
+    notes,
+    check,
+    note: (text: string) => void notes.push(text),
+    get verdict() {
+      return verdict
+    },
+    get gapMs() {
+      return gapMs
+    },
+
+    gateway: (more: Record<string, string>) => startProbeGateway(scope, { dataDir, env: env(more) }),
+    unreadyGateway: (more: Record<string, string>) => startUnreadyProbeGateway(scope, { dataDir, env: env(more) }),
+    worker: (more: Record<string, string>) => startProbeWorker(scope, { dataDir, env: env(more) }),
+
+    /** From here until the returned function is called, leases may be lost: those of one process, or all. */
+    loseLeases(pid?: number) {
+      const from = Date.now()
+      const loss = { ...(pid === undefined ? {} : { pid }), from, to: Number.MAX_SAFE_INTEGER }
+      losses.push(loss)
+      return (afterMs = 0) => {
+        loss.to = Date.now() + afterMs
+      }
+    },
+
+    /** Keeps sending new keys through whatever `url` names at the moment, until `stop`; `left` are the keys without an `ok`. */
+    startLoad({ url, senders = 8, pauseMs = 10, name = 'k' }: { url: () => string; senders?: number; pauseMs?: number; name?: string }) {
+      let stopped = false
+      let count = 0
+      const left: Send[] = []
+      const run = async () => {
+        while (!stopped) {
+          const send = { key: `${name}${seed}-${count++}` }
+          let { outcome } = await history.submit(url(), send)
+          // Half of the clients send again at once, half leave it to later.
+          for (let tries = 0; outcome !== 'ok' && tries < 3 && !stopped && random.chance(0.5); tries++) {
+            await pause(50)
+            outcome = (await history.submit(url(), send)).outcome
+          }
+          if (outcome !== 'ok') left.push(send)
+          await pause(pauseMs)
+        }
+      }
+      const done = Promise.all(Array.from({ length: senders }, run))
+      return {
+        left,
+        async stop() {
+          stopped = true
+          await done
+        },
+      }
+    },
+
+    /** Sends half of the keys again, which must all be accepted now; the other half stays as it is, and must be sound as well. */
+    async sendAgain(url: string, left: readonly Send[]) {
+      for (const send of left) {
+        if (random.chance(0.5)) continue
+        const call = await history.submit(url, send)
+        check(`${send.key} was not accepted after everything had healed: ${call.status}`, call.outcome === 'ok')
+      }
+    },
+
+    /** Waits for the drain, reads what is there, and judges it all. `tolerate` names what the fault may cost without breaking a promise. */
+    async conclude(
+      client: Redis | Cluster,
+      { tolerate = [], drain = true }: { tolerate?: readonly ViolationKind[]; drain?: boolean } = {},
+    ) {
+      await until('every call has settled', () => history.open === 0)
+      if (drain) {
+        await untilDrained(client).catch((error: Error) => failures.push(error.message))
+      }
+      const stored = await readStoredJobs(client)
+      verdict = judge({ calls: history.calls, runs: await runs.read(), stored, losses, removed })
+      gapMs = longestGap(history.calls)
+      const counted = verdict.violations.filter(({ kind }) => !tolerate.includes(kind))
+      for (const { kind, what } of counted.slice(0, violationsShown)) failures.push(`${kind}: ${what}`)
+      if (counted.length > violationsShown) failures.push(`and ${counted.length - violationsShown} violations more`)
+      return verdict
+    },
+
+    /** Longest time of a call that began in this window, which must stay within the limit of a 503. */
+    slowest(from: number, to = Number.MAX_SAFE_INTEGER): number {
+      const slowest = Math.max(0, ...history.calls.filter(({ start }) => start >= from && start < to).map(({ start, end }) => end - start))
+      check(`a call took ${slowest} ms, promised are 1200`, slowest <= answerLimitMs)
+      return slowest
+    },
+
+    async dispose() {
+      if (failures.length > 0) {
+        // What happened can be read afterwards.
+        const kept = join(tmpdir(), `jobgate-faults-${row}-${seed}`)
+        rmSync(kept, { recursive: true, force: true })
+        for (const name of ['history.ndjson', 'runs.ndjson']) {
+          if (existsSync(join(dataDir, name))) cpSync(join(dataDir, name), join(kept, name))
+        }
+        failures.push(`history and runs: ${kept}`)
+      }
+      for (const cleanup of cleanups.reverse()) await cleanup()
+    },
+  }
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>
+
+/** One row of the matrix. */
+export interface Row {
+  readonly id: string
+  readonly fault: string
+  /** Left out of the form for every change. */
+  readonly long?: true
+  /** Runs only when it is named. */
+  readonly onRequest?: true
+  /** Seeds it gets unless told otherwise. */
+  readonly seeds?: number
+  run(world: World): Promise<void>
+}
+
+/** Longest time without any `ok`, from the first to the last one. */
+const longestGap = (calls: readonly { outcome: string; end: number }[]): number => {
+  const ends = calls
+    .filter(({ outcome }) => outcome === 'ok')
+    .map(({ end }) => end)
+    .sort((a, b) => a - b)
+  return Math.max(0, ...ends.slice(1).map((end, index) => end - (ends[index] as number)))
+}
+
+/** Kills without a word; whatever it ran may run again. */
+export const killWorker = async (world: World, worker: ProbeProcess): Promise<void> => {
+  world.loseLeases(worker.pid)
+  await worker.kill()
+}
