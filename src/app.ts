@@ -2,6 +2,7 @@
 
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
+import { EstimateView, OperationView } from './admin/operation-schemas.js'
 import authenticate from './plugins/authenticate.js'
 import gracefulClose from './plugins/graceful-close.js'
 import jsonBody from './plugins/json-body.js'
@@ -15,8 +16,10 @@ import requestLog from './plugins/request-log.js'
 import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
+import adminDeadLetters from './routes/admin-dead-letters.js'
 import adminHealth from './routes/admin-health.js'
 import adminJobs from './routes/admin-jobs.js'
+import adminOperations from './routes/admin-operations.js'
 import adminQueues from './routes/admin-queues.js'
 import batch from './routes/batch.js'
 import documents from './routes/documents.js'
@@ -44,7 +47,8 @@ export const buildApp = async (services: Services) => {
   limitConnections(app.server)
 
   const { shared, submission, batchItem } = createSubmissionSchemas(services.catalog.all)
-  for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, ...shared]) app.addSchema(schema)
+  for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, OperationView, EstimateView, ...shared])
+    app.addSchema(schema)
 
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
   await app.register(problemJson)
@@ -77,6 +81,8 @@ export const buildApp = async (services: Services) => {
     await scope.register(adminHealth, { metrics: services.metrics, limits: config.queues })
     await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
     await scope.register(adminJobs, { services })
+    await scope.register(adminOperations, { operations: services.operations })
+    await scope.register(adminDeadLetters, { operations: services.operations, list: services.deadLetters })
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
   })
   return app

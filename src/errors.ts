@@ -86,6 +86,21 @@ export const problems = {
     title: 'The state of the job does not allow this',
     remedy: 'Read the job and act on the state it is in now.',
   },
+  'operation-running': {
+    status: 409,
+    title: 'An operation of this kind is under way in this queue',
+    remedy: 'Follow the operation in the Location header, or cancel it; then send this again.',
+  },
+  'operation-finished': {
+    status: 409,
+    title: 'The operation has already finished',
+    remedy: 'Read the operation; what it did cannot be stopped any more.',
+  },
+  'queue-busy': {
+    status: 409,
+    title: 'Jobs of this queue are running',
+    remedy: 'Pause the queue and wait until none is active, or send this with force=true to stop them.',
+  },
   'payload-too-large': {
     status: 413,
     title: 'The body is too large',

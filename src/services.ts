@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 import { createAudit } from './admin/audit.js'
+import { openOperations } from './admin/operations.js'
 import { createQueueControl } from './admin/queue-control.js'
 import { createQueueMetrics } from './admin/queue-metrics.js'
 import { openApiKeys } from './auth/api-keys.js'
@@ -12,6 +13,8 @@ import { requireMailTemplates } from './integrations/mail-templates.js'
 import { openIntegrations } from './integrations/open-integrations.js'
 import { createAcceptance } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
+import { createBulkJobs } from './queues/bulk-jobs.js'
+import { createDeadLetterList } from './queues/dead-letters.js'
 import { createJobControl } from './queues/job-control.js'
 import { openJobEvents } from './queues/job-events.js'
 import { createJobFeed } from './queues/job-feed.js'
@@ -97,11 +100,15 @@ export const openServices = async (options: Options) => {
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
 
   const audit = createAudit({ redis: request, keys, log })
+  const control = createJobControl({ redis: request, keys, queues })
+  const bulk = createBulkJobs(request)
+  const operations = openOperations({ bulk, control, keys, log, queues, redis: request })
   const workerInstances = () => readWorkerInstances(request, keys)
 
   let closing: Promise<void> | undefined
   const close = async () => {
     await (await workerSide?.catch(() => undefined))?.close()
+    await operations.close()
     sweep.close()
     await events.close()
     await queues.close()
@@ -122,7 +129,9 @@ export const openServices = async (options: Options) => {
     events,
     feed: createJobFeed({ events, readJob, views, queueKeys: queues.keys }),
     awaitFinish: createAwaitFinish({ events, readJob, views, queueKeys: queues.keys }),
-    control: createJobControl({ redis: request, keys, queues }),
+    control,
+    operations,
+    deadLetters: createDeadLetterList({ bulk, queueKeys: queues.keys }),
     list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
     workerInstances,
     audit,

@@ -52,3 +52,25 @@ export const releaseParentFunction = toFunction(
   loadScript('releaseParentIfNoPendingDependencies', 2).content,
   [],
 )
+
+/** Lua function `promote`, as BullMQ's script of that name. */
+export const promoteFunction = toFunction('promote', loadScript('promote', 9).content, [])
+
+/** Where the functions of BullMQ 6.7.0's script end and its work begins. */
+const endOfFunctions = '-- 1) Check if paused'
+const [removeFunctions, removeWork] = loadScript('obliterate', 2).content.split(endOfFunctions)
+if (removeFunctions === undefined || removeWork === undefined) {
+  throw new Error(`BullMQ's script obliterate has changed: expected "${endOfFunctions}" once`)
+}
+
+/**
+ * Lua function `createRemoveJob(base)`: gives a function that deletes all keys of the job with a given id, but not its entry in
+ * a set. A parent in the same queue whose last pending child goes is removed as well.
+ */
+export const createRemoveJobFunction = `
+local function createRemoveJob(base)
+  local KEYS, ARGV = { '', base }, { '0' }
+  ${removeFunctions}
+  return function(id) removeJob(id, true, baseKey, true) end
+end
+`
