@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { freePorts } from '../helpers/redis-clusters.js'
 import type { TestScope } from '../helpers/start-redis.js'
@@ -65,3 +66,16 @@ export const openRedisServer = async (
 }
 
 export type FaultyRedis = Awaited<ReturnType<typeof openRedisServer>>
+
+/** BullMQ's own view of the probes' queue. Closed with the scope. */
+export const openQueue = (scope: TestScope, { client }: FaultyRedis): Queue => {
+  const connection = client.duplicate()
+  connection.on('error', () => {})
+  const queue = new Queue('external-api', { prefix: '{jobgate}', connection })
+  queue.on('error', () => {})
+  scope.after(async () => {
+    await queue.close()
+    connection.disconnect()
+  })
+  return queue
+}

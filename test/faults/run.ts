@@ -4,6 +4,9 @@
 import { parseArgs } from 'node:util'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
+import { modeRows } from './rows/modes.js'
+import { redisRows } from './rows/redis.js'
+import { workerRows } from './rows/workers.js'
 import { createWorld, type Row, type World } from './world.js'
 
 const { values } = parseArgs({
@@ -17,7 +20,9 @@ const { values } = parseArgs({
 })
 
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
+const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows].sort(
+  (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
+)
 const named = values.only?.split(',')
 const rows = all.filter((row) =>
   named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && !(values.short && row.long),

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { createRunLog } from '../helpers/run-log.js'
 import { type ProbeProcess, startProbeGateway, startProbeWorker, startUnreadyProbeGateway } from '../helpers/start-probe-process.js'
-import { judge, type LeaseLoss, type Verdict, type ViolationKind } from './checker.js'
+import { type Call, judge, type LeaseLoss, type Verdict, type ViolationKind } from './checker.js'
 import { createHistory, type Send } from './history.js'
 import { createRandom } from './random.js'
 import { readStoredJobs, untilDrained } from './stored-jobs.js'
@@ -42,6 +42,8 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
   const notes: string[] = []
   let verdict: Verdict | undefined
   let gapMs: number | undefined
+  /** When a load ran: only then does a time without `ok` mean anything. */
+  const loads: { from: number; to: number }[] = []
 
   /** Writes down a failure; the row goes on, since the whole history is judged at its end. */
   const check = (what: string, holds: boolean) => {
@@ -86,6 +88,8 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
 
     /** Keeps sending new keys through whatever `url` names at the moment, until `stop`; `left` are the keys without an `ok`. */
     startLoad({ url, senders = 8, pauseMs = 10, name = 'k' }: { url: () => string; senders?: number; pauseMs?: number; name?: string }) {
+      const window = { from: Date.now(), to: Number.MAX_SAFE_INTEGER }
+      loads.push(window)
       let stopped = false
       let count = 0
       const left: Send[] = []
@@ -107,6 +111,7 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
         left,
         async stop() {
           stopped = true
+          window.to = Date.now()
           await done
         },
       }
@@ -132,7 +137,7 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
       }
       const stored = await readStoredJobs(client)
       verdict = judge({ calls: history.calls, runs: await runs.read(), stored, losses, removed })
-      gapMs = longestGap(history.calls)
+      gapMs = Math.max(0, ...loads.map((load) => longestGap(history.calls, load)))
       const counted = verdict.violations.filter(({ kind }) => !tolerate.includes(kind))
       for (const { kind, what } of counted.slice(0, violationsShown)) failures.push(`${kind}: ${what}`)
       if (counted.length > violationsShown) failures.push(`and ${counted.length - violationsShown} violations more`)
@@ -176,10 +181,10 @@ export interface Row {
   run(world: World): Promise<void>
 }
 
-/** Longest time without any `ok`, from the first to the last one. */
-const longestGap = (calls: readonly { outcome: string; end: number }[]): number => {
+/** Longest time without any `ok` in a window, from the first to the last one. */
+const longestGap = (calls: readonly Call[], { from, to }: { from: number; to: number }): number => {
   const ends = calls
-    .filter(({ outcome }) => outcome === 'ok')
+    .filter(({ outcome, end }) => outcome === 'ok' && end >= from && end <= to)
     .map(({ end }) => end)
     .sort((a, b) => a - b)
   return Math.max(0, ...ends.slice(1).map((end, index) => end - (ends[index] as number)))

@@ -1,8 +1,7 @@
 // Rows 1 to 3: one idempotency key means one job, in parallel, with another payload, and long after the job.
 
-import { Queue } from 'bullmq'
 import { adminKey } from '../../helpers/start-probe-process.js'
-import { openRedisServer } from '../redis-server.js'
+import { openQueue, openRedisServer } from '../redis-server.js'
 import { until } from '../until.js'
 import type { Row, World } from '../world.js'
 
@@ -59,9 +58,7 @@ const replays: Row = {
   async run(world) {
     const { history, random, removed } = world
     const { redis, urls } = await openPair(world, { QUEUE_REMOVE_ON_COMPLETE: '2' })
-    const queue = new Queue('external-api', { prefix: '{jobgate}', connection: redis.client.duplicate() })
-    queue.on('error', () => {})
-    world.scope.after(() => queue.close())
+    const queue = openQueue(world.scope, redis)
     const headers = { authorization: `Bearer ${adminKey}` }
     const finished = async (id: string) => {
       const answer = await fetch(`${urls[0]}/v1/jobs/${id}?waitMs=20000`, { headers })

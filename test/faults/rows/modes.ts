@@ -1,0 +1,110 @@
+// Rows 9 and 10: the master behind the Sentinels, or the owner of the slot in a Cluster, dies or freezes.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import { Cluster, Redis } from 'ioredis'
+import { startCluster, startSentinel } from '../../helpers/redis-clusters.js'
+import type { ViolationKind } from '../checker.js'
+import { until } from '../until.js'
+import type { Row, World } from '../world.js'
+
+/** What a master takes along that its replica does not have yet, and what follows from that. Its number is published, not forbidden. */
+const lossOfMemory: readonly ViolationKind[] = ['lost', 'double-id', 'doubled', 'rerun', 'counts']
+/** Replies of the old master and leases may be lost this long after the failover. */
+const leaseMarginMs = 8000
+const patience = { WORKER_LOCK_MS: '5000', WORKER_STALLED_INTERVAL_MS: '1000' }
+
+/** Load, fault, load; `strike` breaks and `mend` (if it can be mended) brings back. */
+const failOver = async (
+  world: World,
+  options: {
+    env: Record<string, string>
+    client: Redis | Cluster
+    strike: () => void
+    mend?: () => void
+    gapLimitMs: number
+    tolerate: readonly ViolationKind[]
+  },
+) => {
+  const { history, random } = world
+  const { env, client, strike, mend } = options
+  const gateway = await world.gateway(env)
+  await world.worker(env)
+  const load = world.startLoad({ url: () => gateway.url, senders: 8, pauseMs: 5 })
+  await pause(random.between(1500, 3000))
+  world.check(
+    'nothing was accepted before the fault',
+    history.calls.some(({ outcome }) => outcome === 'ok'),
+  )
+  const settled = world.loseLeases()
+  strike()
+  const struck = Date.now()
+  // Answers under way are not a sign of the new master.
+  await pause(500)
+  const probe = Date.now()
+  await until('it accepts again', () => history.calls.some(({ start, outcome }) => start >= probe && outcome === 'ok'), 60_000)
+  await pause(2000)
+  mend?.()
+  await pause(mend ? 4000 : 1000)
+  await load.stop()
+  settled(leaseMarginMs)
+  await until('the new master answers the checker', async () => (await client.set('{jobgate}:checker', '1').catch(() => null)) === 'OK')
+  await world.sendAgain(gateway.url, load.left)
+  const verdict = await world.conclude(client, { tolerate: options.tolerate })
+  const ends = history.calls.filter(({ outcome }) => outcome === 'ok').map(({ end }) => end)
+  const before = Math.max(...ends.filter((end) => end <= struck))
+  const after = Math.min(...ends.filter((end) => end > probe))
+  world.note(`gap ${after - before} ms, lost ${verdict.lost} of ${verdict.acknowledged}, ${verdict.ranTwice} started again`)
+  world.check(`the gap was ${after - before} ms`, after - before <= options.gapLimitMs)
+}
+
+const sentinel = (signal: 'SIGKILL' | 'SIGSTOP', durability: 'memory' | 'replicated'): Row => ({
+  id: `9${signal === 'SIGKILL' ? 'k' : 's'}${durability === 'memory' ? 'm' : 'r'}`,
+  fault: `Sentinel master ${signal}, DURABILITY=${durability}`,
+  long: true,
+  async run(world) {
+    const { hosts, master, name } = await startSentinel(world.scope)
+    const client = new Redis({ sentinels: hosts, name, maxRetriesPerRequest: null, socketTimeout: 3000 })
+    client.on('error', () => {})
+    world.scope.after(() => client.disconnect())
+    await failOver(world, {
+      env: { REDIS_SENTINELS: hosts.map(({ host, port }) => `${host}:${port}`).join(','), DURABILITY: durability, ...patience },
+      client,
+      strike: () => master.process.kill(signal),
+      ...(signal === 'SIGSTOP' ? { mend: () => void master.process.kill('SIGCONT') } : {}),
+      gapLimitMs: 8000,
+      tolerate: durability === 'memory' ? lossOfMemory : [],
+    })
+  },
+})
+
+const cluster = (durability: 'memory' | 'replicated'): Row => ({
+  id: `10${durability === 'memory' ? 'm' : 'r'}`,
+  fault: `Cluster slot owner SIGKILL, DURABILITY=${durability}`,
+  long: true,
+  async run(world) {
+    const { hosts, nodes } = await startCluster(world.scope, { replicas: true })
+    const client = new Cluster(hosts, { clusterRetryStrategy: () => 100 })
+    client.on('error', () => {})
+    world.scope.after(() => client.disconnect())
+    const slot = Number(await client.cluster('KEYSLOT', '{jobgate}'))
+    const slots = (await client.cluster('SLOTS')) as unknown as [number, number, [string, number]][]
+    const port = slots.find(([from, to]) => from <= slot && slot <= to)?.[2][1]
+    const owner = nodes.find((node) => node.port === port)
+    await failOver(world, {
+      env: { REDIS_CLUSTER_NODES: hosts.map((each) => `${each.host}:${each.port}`).join(','), DURABILITY: durability, ...patience },
+      client,
+      strike: () => void owner?.process.kill('SIGKILL'),
+      gapLimitMs: 6000,
+      tolerate: durability === 'memory' ? lossOfMemory : [],
+    })
+  },
+})
+
+export const modeRows: readonly Row[] = [
+  sentinel('SIGKILL', 'memory'),
+  sentinel('SIGKILL', 'replicated'),
+  sentinel('SIGSTOP', 'memory'),
+  sentinel('SIGSTOP', 'replicated'),
+  cluster('memory'),
+  cluster('replicated'),
+]
