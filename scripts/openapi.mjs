@@ -1,21 +1,23 @@
-// Writes openapi/openapi.json from the built gateway; with --check it only compares and fails when the file is stale.
+// Writes openapi/openapi.json and docs/job-types.md from the built gateway; with --check it only compares and fails when one is stale.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureInstalled } from './ensure-installed.mjs'
+import { toJobTypesDocument } from './openapi/job-types-document.mjs'
 
-const file = new URL('../openapi/openapi.json', import.meta.url)
-
-/** The document as the gateway serves it with default settings. Nothing has to run: a Redis that is not there is no error. */
+/** Both documents by their paths, with default settings. Nothing has to run: a Redis that is not there is no error. */
 const generate = async () => {
-  const [{ buildApp }, { createCatalog }, { loadConfig }, { openServices }, { createLogger }] = await Promise.all([
-    import('../dist/app.js'),
-    import('../dist/catalog.js'),
-    import('../dist/config.js'),
-    import('../dist/services.js'),
-    import('../dist/telemetry/logger.js'),
-  ])
+  const [{ buildApp }, { createCatalog }, { loadConfig }, { jobErrors }, { Email, Line, Link }, { openServices }, { createLogger }] =
+    await Promise.all([
+      import('../dist/app.js'),
+      import('../dist/catalog.js'),
+      import('../dist/config.js'),
+      import('../dist/errors.js'),
+      import('../dist/schemas/common.js'),
+      import('../dist/services.js'),
+      import('../dist/telemetry/logger.js'),
+    ])
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const config = loadConfig(
     { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
@@ -27,7 +29,16 @@ const generate = async () => {
     await app.ready()
     const document = app.swagger()
     await app.close()
-    return `${JSON.stringify(document, null, 2)}\n`
+    const phrases = new Map([
+      [Email.pattern, 'an e-mail address'],
+      [Line(1).pattern, 'no control characters'],
+      [Link().pattern, 'an http or https address without user'],
+    ])
+    const { defaultAttempts: attempts, defaultBackoffMs: backoffMs } = config.queues
+    return {
+      'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
+      'docs/job-types.md': toJobTypesDocument({ types: createCatalog().all, jobErrors, defaults: { attempts, backoffMs }, phrases }),
+    }
   } finally {
     await services.close()
     await rm(dataDir, { recursive: true, force: true })
@@ -35,10 +46,12 @@ const generate = async () => {
 }
 
 await ensureInstalled({ build: true })
-const text = await generate()
-if (!process.argv.includes('--check')) {
-  await writeFile(file, text)
-} else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
-  console.error('openapi/openapi.json is stale: run `npm run openapi` and commit it')
-  process.exitCode = 1
+for (const [path, text] of Object.entries(await generate())) {
+  const file = new URL(`../${path}`, import.meta.url)
+  if (!process.argv.includes('--check')) {
+    await writeFile(file, text)
+  } else if ((await readFile(file, 'utf8').catch(() => '')) !== text) {
+    console.error(`${path} is stale: run \`npm run openapi\` and commit it`)
+    process.exitCode = 1
+  }
 }
