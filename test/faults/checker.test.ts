@@ -72,7 +72,9 @@ t.test('a duplicate', async (t) => {
   t.equal(judge({ ...sound, runs }).ranTwice, 1)
   t.same(kindsOf({ runs, losses: [{ pid: 1, from: 250, to: 260 }] }), [], 'the worker was lost between the two')
   t.same(kindsOf({ runs, losses: [{ from: 190, to: 210 }] }), [], 'Redis was away')
-  t.same(kindsOf({ runs, losses: [{ pid: 2, from: 250, to: 260 }] }), ['rerun'], 'another worker was lost')
+  t.same(kindsOf({ runs, losses: [{ pid: 2, from: 190, to: 290 }] }), [], 'the other worker froze with it, and woke')
+  t.same(kindsOf({ runs, losses: [{ pid: 2, from: 400, to: 500 }] }), ['rerun'], 'the other worker was lost later')
+  t.same(kindsOf({ runs, losses: [{ pid: 3, from: 250, to: 260 }] }), ['rerun'], 'a third worker was lost')
   t.same(kindsOf({ runs, losses: [{ pid: 1, from: 400, to: 500 }] }), ['rerun'], 'it was lost later')
 })
 

@@ -79,7 +79,8 @@ export interface Verdict {
 
 /**
  * Holds all of it against the promises. Pure; the order of the evidence does not matter.
- * A second start is excused only if the lease of the first was lost: its process died or froze, or Redis was away, between the two.
+ * A second start is excused only if a lease was lost: Redis was away between the two, or the process of the first died or froze,
+ * or that of the second froze with the job in its hands and started it when it woke, after the first had taken it over.
  */
 export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }: Evidence): Verdict => {
   const violations: Violation[] = []
@@ -145,7 +146,9 @@ export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }:
     const inOrder = starts.toSorted((a, b) => a.at - b.at)
     for (const [index, next] of inOrder.slice(1).entries()) {
       const first = inOrder[index] as RunLine
-      const isExcused = losses.some(({ pid, from, to }) => (pid ?? first.pid) === first.pid && from <= next.at && to >= first.at)
+      const isExcused = losses.some(
+        ({ pid, from, to }) => (pid === undefined || pid === first.pid || pid === next.pid) && from <= next.at && to >= first.at,
+      )
       if (!isExcused) report('rerun', `job ${id} was started again after ${next.at - first.at} ms although its lease was kept`)
     }
   }
