@@ -100,7 +100,9 @@ export const Environment = Type.Object({
   SMTP_RATE_PER_SECOND: count(0, 0, 100_000, 'Messages a second at most; 0 sets no limit.'),
   SMTP_CONNECT_TIMEOUT_MS: count(10_000, 100, 600_000, 'Connecting to the mail server may take this long.'),
   SMTP_SOCKET_TIMEOUT_MS: count(30_000, 100, 600_000, 'The mail server may stay silent this long.'),
-  EMAIL_TEMPLATE_DIR: text("Folder whose templates replace or join Jobgate's own."),
+  EMAIL_TEMPLATE_DIR: text(
+    "Folder whose files <name>.<en|zh>.<html|text|subject>.hbs replace or join Jobgate's own templates; see docs/email-templates.md.",
+  ),
   EMAIL_DEFAULT_LOCALE: choice('en', ['en', 'zh'], 'Language of an e-mail that names none.'),
   EMAIL_LINK_HOSTS: list('Hosts that links in e-mails may point to; empty allows every host.'),
   EMAIL_MESSAGE_ID_DOMAIN: text('Domain of the Message-ID; unset: that of MAIL_FROM.'),
