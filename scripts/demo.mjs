@@ -59,9 +59,12 @@ const main = async (stopping, closers) => {
   // Imported only now: on a bare checkout their packages have just been installed.
   const { register } = await import('tsx/esm/api')
   register()
-  const [{ startStandIns }, { createJobs }, { startGateway }, { findSecrets, readRedis, readFiles }] = await Promise.all(
-    ['stand-ins', 'jobs', 'gateway', 'search'].map((name) => import(`./demo/${name}.mjs`)),
-  )
+  const [{ startStandIns }, { createJobs }, { startGateway }, { findSecrets, readRedis, readFiles }] = await Promise.all([
+    import('./demo/stand-ins.mjs'),
+    import('./demo/jobs.mjs'),
+    import('./demo/gateway.mjs'),
+    import('./demo/search.mjs'),
+  ])
   const scope = { after: (close) => closers.push(close) }
 
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
