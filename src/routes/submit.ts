@@ -26,13 +26,12 @@ const Headers = Type.Object({
   'Idempotency-Key': Type.Optional(
     Type.String({
       maxLength: 1024,
-      description: 'Makes a repeat of this request harmless: the same job, the same answer.',
-      examples: ['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
+      // In the text, since Swagger UI would send an example along with every body.
+      description:
+        'Makes a repeat of this request harmless: the same job, the same answer. For example `"8e03978e-40d5-43dd-bc93-6894a57f9324"`.',
     }),
   ),
-  Prefer: Type.Optional(
-    Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.', examples: ['wait=30'] }),
-  ),
+  Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.' })),
 })
 
 /** The key of a request, or the problem that it lacks or garbles one. */
@@ -55,6 +54,11 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     method: 'POST',
     url: '/v1/jobs',
     onRequest: requireScope('jobs:submit'),
+    config: {
+      documentedExamples: Object.fromEntries(
+        catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
+      ),
+    },
     schema: {
       operationId: 'submitJob',
       summary: 'Submit a job',
@@ -65,12 +69,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       ].join(' '),
       tags: ['jobs'],
       headers: Headers,
-      body: Type.Unsafe<Submission>({
-        ...Type.Ref(submission.$id as string),
-        'x-examples': Object.fromEntries(
-          catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
-        ),
-      }),
+      body: Type.Unsafe<Submission>(Type.Ref(submission.$id as string)),
       response: {
         200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),
         202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed', 'Preference-Applied']),

@@ -33,7 +33,7 @@ const bodies = { ...shared, coerceTypes: false, useDefaults: false }
 const texts = { ...shared, coerceTypes: true, useDefaults: true, allErrors: true }
 
 /** Keywords that say something to readers of a schema and nothing to a validator. */
-const annotations = ['x-sensitive', 'x-examples', 'example', 'contact', 'separator']
+const annotations = ['x-sensitive', 'example', 'contact', 'separator']
 
 interface AjvLike {
   addKeyword(keyword: string): unknown

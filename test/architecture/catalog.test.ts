@@ -1,6 +1,6 @@
 // Holds src/catalog.ts to src/job-types: every file listed, and named as its type.
 
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createCatalog, jobTypes } from '../../src/catalog.js'
@@ -30,4 +30,11 @@ t.test('finds a type by name, and nothing by another', async (t) => {
   for (const type of jobTypes) t.equal(catalog.find(type.name), type)
   t.equal(catalog.find('no-such-type'), undefined)
   t.equal(catalog.find('constructor'), undefined)
+})
+
+t.test('OAS-4 every type has an example ready to send in the document', async (t) => {
+  const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8'))
+  const { examples } = document.paths['/v1/jobs'].post.requestBody.content['application/json']
+  t.same(Object.keys(examples).sort(), files)
+  for (const { name, example } of jobTypes) t.same(examples[name].value, { type: name, data: example })
 })
