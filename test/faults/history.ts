@@ -8,7 +8,8 @@ import type { Call, CallOutcome } from './checker.js'
 
 /** No promise takes this long: who has no answer by then counts as hanging. */
 const hangMs = 10_000
-const connections = 64
+/** Enough that a queue grows at the gateway, not in this client. */
+const connections = 512
 
 /** What to submit; a payload is told by its label. */
 export interface Send {

@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
+import { loadRows } from './rows/load.js'
 import { modeRows } from './rows/modes.js'
 import { redisRows } from './rows/redis.js'
 import { workerRows } from './rows/workers.js'
@@ -20,12 +21,12 @@ const { values } = parseArgs({
 })
 
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows].sort(
+const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, ...loadRows].sort(
   (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
 )
 const named = values.only?.split(',')
 const rows = all.filter((row) =>
-  named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && !(values.short && row.long),
+  named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && (!values.short || row.short),
 )
 if (rows.length === 0) {
   console.error(`No such row. Known: ${all.map(({ id }) => id).join(', ')}`)

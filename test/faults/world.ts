@@ -42,6 +42,7 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
   const notes: string[] = []
   let verdict: Verdict | undefined
   let gapMs: number | undefined
+  const stops: (() => Promise<void>)[] = []
   /** When a load ran: only then does a time without `ok` mean anything. */
   const loads: { from: number; to: number }[] = []
 
@@ -107,14 +108,13 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
         }
       }
       const done = Promise.all(Array.from({ length: senders }, run))
-      return {
-        left,
-        async stop() {
-          stopped = true
-          window.to = Date.now()
-          await done
-        },
+      const stop = async () => {
+        if (!stopped) window.to = Date.now()
+        stopped = true
+        await done
       }
+      stops.push(stop)
+      return { left, stop }
     },
 
     /** Sends half of the keys again, which must all be accepted now; the other half stays as it is, and must be sound as well. */
@@ -152,6 +152,7 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
     },
 
     async dispose() {
+      await Promise.all(stops.map((stop) => stop()))
       if (failures.length > 0) {
         // What happened can be read afterwards.
         const kept = join(tmpdir(), `jobgate-faults-${row}-${seed}`)
@@ -172,8 +173,8 @@ export type World = Awaited<ReturnType<typeof createWorld>>
 export interface Row {
   readonly id: string
   readonly fault: string
-  /** Left out of the form for every change. */
-  readonly long?: true
+  /** Part of the form for every change. The others are too slow for it, or `test/e2e` has them. */
+  readonly short?: boolean
   /** Runs only when it is named. */
   readonly onRequest?: true
   /** Seeds it gets unless told otherwise. */

@@ -15,6 +15,7 @@ export const recoveryLimitMs = 2000
 const gatewayKilled: Row = {
   id: '4',
   fault: 'gateway SIGKILL with submissions in flight',
+  short: true,
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
@@ -43,6 +44,7 @@ const gatewayKilled: Row = {
 const repliesSwallowed: Row = {
   id: '5',
   fault: '15 cuts: replies swallowed, then RST, 32 in flight',
+  short: true,
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
-import { startCluster, startSentinel } from '../../helpers/redis-clusters.js'
+import { freePorts, type RedisNode, startCluster, startSentinel, startServer } from '../../helpers/redis-clusters.js'
 import type { ViolationKind } from '../checker.js'
 import { until } from '../until.js'
 import type { Row, World } from '../world.js'
@@ -18,15 +18,17 @@ const failOver = async (
   world: World,
   options: {
     env: Record<string, string>
-    client: Redis | Cluster
+    /** A new connection for the checker: an old one may still lead to a master that was replaced while it was frozen. */
+    connect: () => Redis | Cluster
     strike: () => void
-    mend?: () => void
+    /** Brings it back; resolves when it knows that it is no master any more. */
+    mend?: () => Promise<void>
     gapLimitMs: number
     tolerate: readonly ViolationKind[]
   },
 ) => {
   const { history, random } = world
-  const { env, client, strike, mend } = options
+  const { env, connect, strike, mend } = options
   const gateway = await world.gateway(env)
   await world.worker(env)
   const load = world.startLoad({ url: () => gateway.url, senders: 8, pauseMs: 5 })
@@ -43,10 +45,13 @@ const failOver = async (
   const probe = Date.now()
   await until('it accepts again', () => history.calls.some(({ start, outcome }) => start >= probe && outcome === 'ok'), 60_000)
   await pause(2000)
-  mend?.()
-  await pause(mend ? 4000 : 1000)
+  await mend?.()
+  await pause(1000)
   await load.stop()
   settled(leaseMarginMs)
+  const client = connect()
+  client.on('error', () => {})
+  world.scope.after(() => client.disconnect())
   await until('the new master answers the checker', async () => (await client.set('{jobgate}:checker', '1').catch(() => null)) === 'OK')
   await world.sendAgain(gateway.url, load.left)
   const verdict = await world.conclude(client, { tolerate: options.tolerate })
@@ -57,42 +62,68 @@ const failOver = async (
   world.check(`the gap was ${after - before} ms`, after - before <= options.gapLimitMs)
 }
 
+/** Sentinels wait some seconds before they turn a master that came back into a replica. */
+const wakeAsReplica = async (node: RedisNode) => {
+  node.process.kill('SIGCONT')
+  const client = new Redis({ port: node.port, host: '127.0.0.1', maxRetriesPerRequest: null })
+  client.on('error', () => {})
+  await until('the old master is a replica in step', async () => {
+    const info = await client.info('replication').catch(() => '')
+    return info.includes('role:slave') && info.includes('master_link_status:up')
+  })
+  client.disconnect()
+}
+
 const sentinel = (signal: 'SIGKILL' | 'SIGSTOP', durability: 'memory' | 'replicated'): Row => ({
   id: `9${signal === 'SIGKILL' ? 'k' : 's'}${durability === 'memory' ? 'm' : 'r'}`,
   fault: `Sentinel master ${signal}, DURABILITY=${durability}`,
-  long: true,
   async run(world) {
     const { hosts, master, name } = await startSentinel(world.scope)
-    const client = new Redis({ sentinels: hosts, name, maxRetriesPerRequest: null, socketTimeout: 3000 })
-    client.on('error', () => {})
-    world.scope.after(() => client.disconnect())
     await failOver(world, {
       env: { REDIS_SENTINELS: hosts.map(({ host, port }) => `${host}:${port}`).join(','), DURABILITY: durability, ...patience },
-      client,
-      strike: () => master.process.kill(signal),
-      ...(signal === 'SIGSTOP' ? { mend: () => void master.process.kill('SIGCONT') } : {}),
+      connect: () => new Redis({ sentinels: hosts, name, maxRetriesPerRequest: null, socketTimeout: 3000 }),
+      strike: () => void master.process.kill(signal),
+      ...(signal === 'SIGSTOP' ? { mend: () => wakeAsReplica(master) } : {}),
       gapLimitMs: 8000,
       tolerate: durability === 'memory' ? lossOfMemory : [],
     })
   },
 })
 
+/** A second replica for the owner: with none left behind the new master, nothing could be confirmed as replicated. */
+const addReplica = async (world: World, owner: number) => {
+  const [port] = (await freePorts(1)) as [number]
+  const lines = ['cluster-enabled yes', 'cluster-config-file nodes.conf', 'cluster-node-timeout 1500', 'repl-diskless-sync-delay 0']
+  await startServer(world.scope, { port, lines })
+  const master = new Redis({ port: owner, host: '127.0.0.1' })
+  const replica = new Redis({ port, host: '127.0.0.1' })
+  const id = await master.cluster('MYID')
+  await replica.cluster('MEET', '127.0.0.1', owner)
+  await until('the new node knows the owner', async () =>
+    replica.cluster('REPLICATE', id).then(
+      () => true,
+      () => false,
+    ),
+  )
+  await until('the owner has two replicas in step', async () => (await master.info('replication')).split('state=online').length === 3)
+  for (const client of [master, replica]) client.disconnect()
+}
+
 const cluster = (durability: 'memory' | 'replicated'): Row => ({
   id: `10${durability === 'memory' ? 'm' : 'r'}`,
   fault: `Cluster slot owner SIGKILL, DURABILITY=${durability}`,
-  long: true,
   async run(world) {
     const { hosts, nodes } = await startCluster(world.scope, { replicas: true })
-    const client = new Cluster(hosts, { clusterRetryStrategy: () => 100 })
-    client.on('error', () => {})
-    world.scope.after(() => client.disconnect())
-    const slot = Number(await client.cluster('KEYSLOT', '{jobgate}'))
-    const slots = (await client.cluster('SLOTS')) as unknown as [number, number, [string, number]][]
+    const any = new Redis({ port: (nodes[0] as RedisNode).port, host: '127.0.0.1' })
+    const slot = Number(await any.cluster('KEYSLOT', '{jobgate}'))
+    const slots = (await any.cluster('SLOTS')) as unknown as [number, number, [string, number]][]
+    any.disconnect()
     const port = slots.find(([from, to]) => from <= slot && slot <= to)?.[2][1]
+    await addReplica(world, port as number)
     const owner = nodes.find((node) => node.port === port)
     await failOver(world, {
       env: { REDIS_CLUSTER_NODES: hosts.map((each) => `${each.host}:${each.port}`).join(','), DURABILITY: durability, ...patience },
-      client,
+      connect: () => new Cluster(hosts, { clusterRetryStrategy: () => 100 }),
       strike: () => void owner?.process.kill('SIGKILL'),
       gapLimitMs: 6000,
       tolerate: durability === 'memory' ? lossOfMemory : [],

@@ -15,6 +15,7 @@ const logLinesMax = 200
 const redisKilled = (appendfsync: 'always' | 'everysec'): Row => ({
   id: appendfsync === 'always' ? '6a' : '6b',
   fault: `Redis SIGKILL and restart, appendfsync ${appendfsync}`,
+  short: appendfsync === 'everysec',
   async run(world) {
     const redis = await openRedisServer(world.scope, { appendfsync })
     const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' }
@@ -63,6 +64,7 @@ const absences = (redis: FaultyRedis, proxy: Awaited<ReturnType<typeof startRedi
 const redisAway: Row = {
   id: '7',
   fault: 'Redis killed, hung, silent, refusing connections',
+  short: true,
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
@@ -135,6 +137,7 @@ const refusals = (redis: FaultyRedis) => {
 const redisRefuses: Row = {
   id: '11',
   fault: 'OOM, NOREPLICAS, READONLY, BUSY',
+  short: true,
   async run(world: World) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
