@@ -1,4 +1,4 @@
-// Processes that die in the middle: nothing accepted is lost, nothing is accepted twice, and poison is put away.
+// Gateways that die in the middle: nothing accepted is lost, nothing is accepted twice.
 
 import t from 'tap'
 import { eventually } from '../helpers/eventually.js'
@@ -9,11 +9,6 @@ import { createDataDir, type ProbeProcess, startProbeGateway, startProbeWorker }
 const submissions = 200
 const rounds = 3
 const deadlineMs = 60_000
-/** A worker that dies holds its job this long, and others look for such jobs this often. */
-const lockMs = 1000
-const stalledIntervalMs = 500
-/** The first hand-out and those after four lost workers. */
-const handOutsMax = 5
 
 const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 t.comment(`TEST_SEED=${seed}`)
@@ -111,45 +106,4 @@ t.test('SIGKILL of the gateway while Redis and a worker go on', async (t) => {
     [...starts.values()].every((count) => count === 1),
     'each ran exactly once',
   )
-})
-
-t.test('SIGKILL of a worker', async (t) => {
-  const { dataDir, runs } = await createDataDir(t)
-  const redis = await startOwnRedis(t, dataDir)
-  const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: String(lockMs), WORKER_STALLED_INTERVAL_MS: String(stalledIntervalMs) }
-  const gateway = await startProbeGateway(t, { dataDir, env })
-  const client = createClient(t, gateway.url)
-
-  await t.test('its job runs again and ends', async (t) => {
-    const victim = await startProbeWorker(t, { dataDir, env })
-    const { body } = await client.submit('block', 'orphan')
-    await runs.started('orphan')
-    const heir = await startProbeWorker(t, { dataDir, env })
-    await victim.kill()
-    const killedAt = Date.now()
-    await runs.started('orphan', 2)
-    const [, again] = await runs.starts('orphan')
-    t.comment(`again ${(again?.at ?? 0) - killedAt} ms after the kill; promised are ${lockMs + 2 * stalledIntervalMs} ms`)
-    t.match(again, { jobId: body.id, pid: heir.pid, attempt: 1 }, 'the lost run used up no attempt')
-    heir.release('orphan')
-    t.match(await client.finished(body.id), { state: 'completed', attempts: { made: 1 } })
-    t.equal(await heir.close(), 0)
-  })
-
-  await t.test('a job that kills every worker ends as failed', async (t) => {
-    const workers = await Promise.all(Array.from({ length: handOutsMax + 1 }, () => startProbeWorker(t, { dataDir, env })))
-    const dead = new Set<number>()
-    for (const { pid, exited } of workers) exited.then(() => dead.add(pid))
-    const { body } = await client.submit('poison', 'poison')
-    await runs.started('poison', handOutsMax)
-    const job = await client.finished(body.id)
-    t.match(job, { state: 'failed', error: { code: 'worker_lost', retryable: false } })
-    const survivors = workers.filter(({ pid }) => !dead.has(pid))
-    t.equal(survivors.length, 1, 'the cap spares a worker')
-
-    const after = await client.submit('echo', 'after')
-    t.match(await client.finished(after.body.id), { state: 'completed' }, 'the queue goes on')
-    t.equal((await runs.starts('poison')).length, handOutsMax, 'and poison was not handed out again')
-    t.match(await client.get(`/v1/jobs/${body.id}`), { status: 200, body: { state: 'failed' } })
-  })
 })

@@ -8,8 +8,8 @@ import t, { type Test } from 'tap'
 import { eventually } from '../helpers/eventually.js'
 import { createClient } from '../helpers/http-client.js'
 import { openSse } from '../helpers/open-sse.js'
-import { type OwnRedis, startOwnRedis } from '../helpers/own-redis.js'
-import { adminKey, createDataDir, startProbeGateway, startProbeWorker } from '../helpers/start-probe-process.js'
+import { startOwnRedis } from '../helpers/own-redis.js'
+import { adminKey, createDataDir, startProbeGateway } from '../helpers/start-probe-process.js'
 
 const deadlineMs = 60_000
 const clients = 8
@@ -55,16 +55,11 @@ const startLoad = (t: Test, url: string) => {
   return { sent, done: Promise.all(Array.from({ length: clients }, run)) }
 }
 
-const openQueue = (t: Test, redis: OwnRedis) => {
-  const queue = new Queue('external-api', { prefix: '{jobgate}', connection: redis.client })
-  t.after(() => queue.close())
-  return queue
-}
-
 t.test('HLT-2 SHD-1 the gateway under load', async (t) => {
   const { dataDir, runs } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
-  const queue = openQueue(t, redis)
+  const queue = new Queue('external-api', { prefix: '{jobgate}', connection: redis.client })
+  t.after(() => queue.close())
   const env = { REDIS_URL: redis.url, SHUTDOWN_DRAIN_MS: '1500', WORKERS_ENABLED: 'true', QUEUE_CONCURRENCY_EXTERNAL_API: '10' }
   const gateway = await startProbeGateway(t, { dataDir, env })
   const client = createClient(t, gateway.url)
@@ -130,55 +125,3 @@ t.test('HLT-2 SHD-1 the gateway under load', async (t) => {
   }
   t.match((await again.get(`/v1/jobs/${delayed.id}`)).body, { state: 'delayed' })
 })
-
-for (const command of ['serve', 'worker'] as const) {
-  t.test(`SHD-1 running jobs when a ${command === 'serve' ? 'gateway with workers' : 'worker'} stops`, async (t) => {
-    const { dataDir, runs } = await createDataDir(t)
-    const redis = await startOwnRedis(t, dataDir)
-    const queue = openQueue(t, redis)
-    const env = { REDIS_URL: redis.url, QUEUE_CONCURRENCY_EXTERNAL_API: '10', SHUTDOWN_GRACE_MS: '1000' }
-    const gateway = await startProbeGateway(t, { dataDir, env })
-    const client = createClient(t, gateway.url)
-    const startRunner = () =>
-      command === 'serve'
-        ? startProbeGateway(t, { dataDir, env: { ...env, WORKERS_ENABLED: 'true' } })
-        : startProbeWorker(t, { dataDir, env })
-    const runner = await startRunner()
-
-    const labels = { ends: 'block', obeys: 'block', ignores: 'stubborn' } as const
-    const ids: Record<string, string> = {}
-    for (const [label, type] of Object.entries(labels)) {
-      ids[label] = (await client.submit(type, label)).body.id
-      await runs.started(label)
-    }
-    const exit = runner.close()
-    runner.release('ends')
-    t.equal(await exit, 0)
-
-    t.match((await client.get(`/v1/jobs/${ids['ends']}`)).body, { state: 'completed', attempts: { made: 1 } }, 'was let finish')
-    t.match(await runs.aborts('ends'), [])
-    for (const label of ['obeys', 'ignores']) {
-      t.match(
-        (await client.get(`/v1/jobs/${ids[label]}`)).body,
-        { state: 'waiting', attempts: { made: 0 }, error: null },
-        `${label}: handed back`,
-      )
-      t.match(await runs.aborts(label), [{ reason: 'shutdown' }])
-    }
-    t.equal((await runs.ends('ignores')).length, 0)
-    t.equal(await queue.getActiveCount(), 0)
-
-    const heir = await startRunner()
-    for (const label of ['obeys', 'ignores']) {
-      await runs.started(label, 2)
-      heir.release(label)
-      t.match(
-        await client.finished(ids[label] as string),
-        { state: 'completed', attempts: { made: 1 } },
-        `${label}: runs again, no attempt used up`,
-      )
-      t.equal((await runs.starts(label)).at(-1)?.attempt, 1)
-    }
-    t.equal(await heir.close(), 0)
-  })
-}
