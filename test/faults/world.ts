@@ -17,6 +17,8 @@ import { until } from './until.js'
 const violationsShown = 5
 /** The promise is 1.2 s; the rest is for this client, which shares two cores with all it tests. */
 export const answerLimitMs = 1500
+/** From the end of a fault to the first accepted submission. */
+export const recoveryLimitMs = 2000
 
 export interface WorldOptions {
   readonly row: string
@@ -121,8 +123,10 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
     async sendAgain(url: string, left: readonly Send[]) {
       for (const send of left) {
         if (random.chance(0.5)) continue
-        const call = await history.submit(url, send)
-        check(`${send.key} was not accepted after everything had healed: ${call.status}`, call.outcome === 'ok')
+        const accepted = async () => (await history.submit(url, send)).outcome === 'ok'
+        await until(`${send.key} is accepted after everything has healed`, accepted, recoveryLimitMs).catch((error: Error) =>
+          failures.push(error.message),
+        )
       }
     },
 
@@ -144,9 +148,12 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
       return verdict
     },
 
-    /** Longest time of a call that began in this window, which must stay within the limit of a 503. */
+    /** Longest time of a call that was under way in this window, which must stay within the limit of a 503. */
     slowest(from: number, to = Number.MAX_SAFE_INTEGER): number {
-      const slowest = Math.max(0, ...history.calls.filter(({ start }) => start >= from && start < to).map(({ start, end }) => end - start))
+      const slowest = Math.max(
+        0,
+        ...history.calls.filter(({ start, end }) => end >= from && start < to).map(({ start, end }) => end - start),
+      )
       check(`a call took ${slowest} ms, promised are 1200`, slowest <= answerLimitMs)
       return slowest
     },

@@ -6,16 +6,13 @@ import { untilReady } from '../../helpers/start-probe-process.js'
 import type { Send } from '../history.js'
 import { openRedisServer } from '../redis-server.js'
 import { until } from '../until.js'
-import type { Row } from '../world.js'
+import { type Row, recoveryLimitMs } from '../world.js'
 
 const inFlight = 32
-/** From the end of a fault to the first accepted submission. */
-export const recoveryLimitMs = 2000
 
 const gatewayKilled: Row = {
   id: '4',
   fault: 'gateway SIGKILL with submissions in flight',
-  short: true,
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
@@ -49,8 +46,10 @@ const repliesSwallowed: Row = {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
     const proxy = await startRedisProxy(world.scope, { target: { port: redis.port } })
-    await world.worker({ REDIS_URL: redis.url })
-    const gateway = await world.gateway({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` })
+    const [gateway] = await Promise.all([
+      world.gateway({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` }),
+      world.worker({ REDIS_URL: redis.url }),
+    ])
     const left: Send[] = []
     let reads = 0
     for (let cut = 0; cut < (world.short ? 5 : 15); cut++) {

@@ -90,7 +90,7 @@ const soak: Row = {
     while (Date.now() < until) {
       await pause(sampleMs)
       sizes.push(await residentBytes(gateway.pid))
-      if (random.chance(0.2)) {
+      if (random.chance(0.4)) {
         proxy.cut()
         cuts++
       }

@@ -4,8 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
 import { type FaultyRedis, openRedisServer } from '../redis-server.js'
 import { until } from '../until.js'
-import type { Row, World } from '../world.js'
-import { recoveryLimitMs } from './gateway.js'
+import { type Row, recoveryLimitMs, type World } from '../world.js'
 
 /** A worker that lost its connection may find its lease gone this long after Redis is back. */
 const leaseMarginMs = 5000
@@ -69,8 +68,10 @@ const redisAway: Row = {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
     const proxy = await startRedisProxy(world.scope, { target: { port: redis.port } })
-    const gateway = await world.gateway({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` })
-    await world.worker({ REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' })
+    const [gateway] = await Promise.all([
+      world.gateway({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` }),
+      world.worker({ REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' }),
+    ])
     const load = world.startLoad({ url: () => gateway.url, senders: 8, pauseMs: 10 })
     const ways = absences(redis, proxy)
     const slowest: string[] = []
@@ -87,7 +88,7 @@ const redisAway: Row = {
         history.calls.some(({ start, outcome }) => start >= back && outcome === 'ok'),
       )
       world.check(`it took ${healed} ms to accept again after ${name}`, healed <= recoveryLimitMs)
-      const calls = history.calls.filter(({ start }) => start >= from && start < back)
+      const calls = history.calls.filter(({ start, end }) => end >= from && start < back)
       world.check(
         `${name}: no call was answered with 503`,
         calls.some(({ status }) => status === 503),
@@ -142,8 +143,7 @@ const redisRefuses: Row = {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
     const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' }
-    const gateway = await world.gateway(env)
-    const worker = await world.worker(env)
+    const [gateway, worker] = await Promise.all([world.gateway(env), world.worker(env)])
     const load = world.startLoad({ url: () => gateway.url, senders: 8, pauseMs: 10 })
     const ways = refusals(redis)
     const seen: string[] = []

@@ -16,7 +16,6 @@ const handOutsMax = 5
 const workersKilled: Row = {
   id: '12',
   fault: 'worker SIGKILL ×10 under load, one frozen',
-  short: true,
   async run(world) {
     const { random, history } = world
     const redis = await openRedisServer(world.scope)
