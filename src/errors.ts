@@ -193,6 +193,14 @@ export const jobErrors = {
   unknown_job_type: { retryable: false, meaning: 'The worker does not know this job type; gateway and workers run different versions.' },
   invalid_data: { retryable: false, meaning: 'The stored data do not fit what the handler expects.' },
   worker_lost: { retryable: false, meaning: 'The workers that ran the job died or stalled as often as is allowed.' },
+  follow_up_refused: {
+    retryable: false,
+    meaning: 'The work is done, but a follow-up does not fit its schema with the result in it, so none was submitted.',
+  },
+  follow_up_delayed: {
+    retryable: true,
+    meaning: 'The work is done, but a follow-up could not be stored: its queue is full, or Redis did not confirm it. The job comes back.',
+  },
   handler_error: { retryable: true, meaning: 'The handler failed in a way it did not foresee; the log has the cause.' },
   'smtp.recipient_refused': { retryable: false, meaning: 'The mail server refused the recipient for good (5xx).' },
   'smtp.message_refused': { retryable: false, meaning: 'The mail server refused the message for good (5xx).' },

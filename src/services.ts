@@ -27,8 +27,9 @@ import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
 import { createSensitiveDataByType } from './queues/sensitive-data.js'
 import { readWorkerInstances } from './queues/worker-instances.js'
-import { openRedis } from './redis/connect.js'
+import { openRedis, type RedisClient } from './redis/connect.js'
 import { createKeys } from './redis/keys.js'
+import { createFollowUps } from './submission/follow-ups.js'
 import { createSubmit } from './submission/submit.js'
 import { openWorkerPool } from './workers/worker-pool.js'
 
@@ -47,9 +48,27 @@ const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
   return { redis, keys, queues, sensitive }
 }
 
+type Base = Awaited<ReturnType<typeof openBase>>
+
+/** Submits over the given connection. WAIT holds up whatever follows on it: stronger durability wants one of its own. */
+const openSubmit = ({ config, catalog }: Options, { keys, queues, sensitive }: Base, redis: RedisClient, writing: RedisClient) =>
+  createSubmit({
+    accept: createAcceptance({ redis: writing, maxDepth: config.queues.maxDepth, durability: config.queues.durability }),
+    catalog,
+    config,
+    keys,
+    queueKeys: queues.keys,
+    redis,
+    sensitive,
+    views: createJobViews(sensitive),
+  })
+
 /** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
-const openWorkerSide = async ({ config, catalog, log }: Options, base: Awaited<ReturnType<typeof openBase>>) => {
-  const integrations = await openIntegrations({ config, log, store: { redis: base.redis.connect('worker'), keys: base.keys } })
+const openWorkerSide = async (options: Options, base: Base) => {
+  const { config, catalog, log } = options
+  const redis = base.redis.connect('worker')
+  const integrations = await openIntegrations({ config, log, store: { redis, keys: base.keys } })
+  const submit = openSubmit(options, base, redis, config.queues.durability === 'memory' ? redis : base.redis.connect('worker'))
   const pool = await openWorkerPool({
     catalog,
     config,
@@ -59,6 +78,7 @@ const openWorkerSide = async ({ config, catalog, log }: Options, base: Awaited<R
     queueKeys: base.queues.keys,
     redis: base.redis,
     sensitive: base.sensitive,
+    submitFollowUps: createFollowUps({ catalog, sensitive: base.sensitive, submit }),
   })
   return {
     pool,
@@ -88,13 +108,7 @@ export const openServices = async (options: Options) => {
   const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
   const index = createJobIndex({ redis: request, keys })
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
-  const accept = createAcceptance({
-    // WAIT holds up whatever follows on its connection: stronger durability gets one of its own.
-    redis: config.queues.durability === 'memory' ? request : redis.connect('request'),
-    maxDepth: config.queues.maxDepth,
-    durability: config.queues.durability,
-  })
-  const submit = createSubmit({ accept, catalog, config, keys, queueKeys: queues.keys, redis: request, sensitive, views })
+  const submit = openSubmit(options, base, request, config.queues.durability === 'memory' ? request : redis.connect('request'))
   // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
   const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))

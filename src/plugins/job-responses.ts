@@ -2,10 +2,12 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maySee } from '../auth/grants.js'
+import type { Catalog } from '../catalog.js'
+import type { JobType } from '../job-type.js'
 import { queueOfJobId } from '../queues/job-id.js'
 import type { ReadJobView } from '../queues/job-view.js'
 import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
-import type { SubmitContext, SubmitOutcome } from '../submission/submit.js'
+import type { Submission, SubmitContext, SubmitOutcome } from '../submission/submit.js'
 import { formatTraceparent, type TraceContext } from '../telemetry/trace-context.js'
 import { problem } from './problem-json.js'
 
@@ -59,8 +61,15 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
 }
 
 /** Throws 403 when the key may not submit this job type. */
-export const requireGrant = (request: FastifyRequest, job: { type: string; queue: string }): void => {
+const requireGrant = (request: FastifyRequest, job: { type: string; queue: string }): void => {
   if (!maySee(request.principal, job)) throw problem('forbidden', `This API key has no grant for the job type \`${job.type}\`.`)
+}
+
+/** Throws 403 when the key may not submit this job type or one of its follow-ups. */
+export const requireGrants = (request: FastifyRequest, { type, followUps = [] }: Submission, catalog: Catalog): void => {
+  for (const name of [type, ...followUps.map((each) => each.type)]) {
+    requireGrant(request, { type: name, queue: (catalog.find(name) as JobType).queue })
+  }
 }
 
 /** The trace that a job carries on: that of its caller. A request without one leaves nothing to store, its correlationId is enough. */

@@ -1,6 +1,12 @@
 // What is stored in a BullMQ job beside the handler's data.
 
+import type { FollowUp } from '../schemas/follow-up.js'
 import type { Metadata } from '../schemas/job.js'
+
+/** A job to be submitted, under this id, once the one that carries it has done its work. */
+export interface StoredFollowUp extends FollowUp {
+  readonly id: string
+}
 
 /** The `data` member of a BullMQ job. Times are milliseconds since 1970. */
 export interface JobEnvelope {
@@ -16,6 +22,7 @@ export interface JobEnvelope {
   expiresAt?: number
   /** This job stands for several; its children did the work. */
   fanOut?: true
+  followUps?: readonly StoredFollowUp[]
   /** W3C trace context of the request that submitted the job. */
   traceparent?: string
   tracestate?: string

@@ -1,6 +1,6 @@
 // Mints job ids; an id carries its queue, so that a job is found without a look-up.
 
-import { randomFillSync } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 import type { QueueName } from '../schemas/job.js'
 
 const prefixes: Readonly<Record<QueueName, string>> = { meeting: 'meet', email: 'mail', 'external-api': 'ext' }
@@ -25,6 +25,10 @@ export const mintJobId = (queue: QueueName): string => {
 
 /** The id of a child: its parent's and its place, so that adding a fan-out again changes nothing. */
 export const childJobId = (parentId: string, index: number): string => `${parentId}-${index.toString(36)}`
+
+/** The id of a follow-up: the same whenever it is submitted, so that it is submitted once. */
+export const followUpJobId = (firstId: string, step: number, queue: QueueName): string =>
+  `${prefixes[queue]}_${hash('sha256', `${firstId}|${step}`, 'base64url').slice(0, 22)}`
 
 /** The place of a child among its siblings, from its id. */
 export const childIndex = (id: string): number => Number.parseInt(id.slice(id.lastIndexOf('-') + 1), 36)

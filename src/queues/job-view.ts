@@ -31,6 +31,9 @@ const iso = (ms: number | string | null | undefined): string | null =>
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
+const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> =>
+  followUps === undefined ? {} : { followUps: followUps.map(({ id }) => id) }
+
 export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) => {
   // Data of a type that this version does not know may hold secrets it cannot recognise.
   const maskData = (type: string, data: unknown): unknown => sensitive.get(type)?.mask(data) ?? null
@@ -60,6 +63,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         idempotencyKey: envelope.idempotencyKey ?? null,
         ...(job.parentKey === null ? {} : { parentId: idOfKey(job.parentKey) }),
         ...(scheduleId === undefined ? {} : { scheduleId }),
+        ...toFollowUps(envelope),
         createdAt: iso(job.timestamp) as string,
         runAt: iso(envelope.runAt),
         startedAt: iso(job.processedOn),
@@ -86,6 +90,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         correlationId: envelope.correlationId,
         metadata: envelope.metadata ?? {},
         idempotencyKey: envelope.idempotencyKey ?? null,
+        ...toFollowUps(envelope),
         createdAt: iso(createdAt) as string,
         runAt: iso(options.runAt),
         startedAt: null,

@@ -4,9 +4,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { ProblemDetails } from '../errors.js'
-import type { JobType } from '../job-type.js'
 import { requireScope } from '../plugins/authenticate.js'
-import { requireGrant, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
+import { requireGrants, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import type { NdjsonLine } from '../plugins/line-stream.js'
 import { isNdjson } from '../plugins/ndjson.js'
 import { problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
@@ -137,8 +136,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
         errors,
       })
     const { idempotencyKey, ...submission } = value as BatchItem
-    const type = catalog.find(submission.type) as JobType
-    requireGrant(request, { type: type.name, queue: type.queue })
+    requireGrants(request, submission, catalog)
     const key = toItemKey(idempotencyKey, headerKey, index)
     if (!key && config.idempotency.required) {
       return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch brings an idempotency key.' })

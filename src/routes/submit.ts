@@ -3,9 +3,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { JobType } from '../job-type.js'
 import { requireScope } from '../plugins/authenticate.js'
-import { requireGrant, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
+import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import { applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
 import { finishedStates, type JobView } from '../schemas/job.js'
@@ -66,6 +65,9 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
         'Stores one job and answers 202 once it is safely in the queue. `type` decides which `data` it takes.',
         `With an Idempotency-Key the same request can be sent again for ${config.queues.idempotencyTtlMs / 3_600_000} h: it yields the same job and the same answer.`,
         'The key is compared by the SHA-256 of the canonical JSON of the body, so white space and member order do not matter; another body under the same key is refused with 422.',
+        '`followUps` names up to 10 jobs that are submitted, each once, when this one has done its work; `resultInto` puts parts of its',
+        'result into their data. Their ids are told at once. If one does not fit with the result in it, none is submitted and this job',
+        'fails with `follow_up_refused`.',
       ].join(' '),
       tags: ['jobs'],
       headers: Headers,
@@ -79,8 +81,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     },
     handler: async (request, reply) => {
       const { body } = request
-      const type = catalog.find(body.type) as JobType
-      requireGrant(request, { type: type.name, queue: type.queue })
+      requireGrants(request, body, catalog)
       const key = requireIdempotencyKey(request, config.idempotency)
       const outcome = await services.submit(body, {
         tenant: request.principal.tenant,

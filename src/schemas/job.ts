@@ -104,6 +104,11 @@ export const JobView = Type.Object(
     idempotencyKey: Nullable(Type.String()),
     parentId: Type.Optional(JobId),
     scheduleId: Type.Optional(Type.String()),
+    followUps: Type.Optional(
+      Type.Array(JobId, {
+        description: 'Ids of the jobs that follow, in the order of `followUps`. They exist once this one has completed.',
+      }),
+    ),
     createdAt: Time(),
     runAt: Nullable(Time(), { description: 'When a delayed job is due.' }),
     startedAt: Nullable(Time(), { description: 'Start of the latest attempt.' }),
@@ -131,6 +136,7 @@ export interface JobView {
   idempotencyKey: string | null
   parentId?: string
   scheduleId?: string
+  followUps?: string[]
   createdAt: string
   runAt: string | null
   startedAt: string | null

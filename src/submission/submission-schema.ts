@@ -3,6 +3,7 @@
 import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import type { JobType } from '../job-type.js'
 import { closed } from '../schemas/common.js'
+import { type FollowUp, followUpsMax, ResultInto } from '../schemas/follow-up.js'
 import { CorrelationId, JobOptions, Metadata, UserId } from '../schemas/job.js'
 import type { Submission } from './submit.js'
 
@@ -21,21 +22,35 @@ const toDataSchemas = (type: JobType): { data: TSchema; branches: TSchema[] } =>
   return { data, branches }
 }
 
-const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject => {
+const toSchema = (type: JobType, suffix: string, more: Record<string, TSchema>): TObject => {
   const name = toPascalCase(type.name)
   return Type.Object(
     {
       type: Type.Unsafe<string>({ type: 'string', enum: [type.name] }),
       data: Type.Ref(`${name}Data`),
       options: Type.Optional(Type.Ref(JobOptions.$id as string)),
-      userId: Type.Optional(UserId),
-      correlationId: Type.Optional(CorrelationId),
-      metadata: Type.Optional(Type.Ref(Metadata.$id as string)),
       ...more,
     },
     { $id: `${name}${suffix}`, ...closed, description: type.description },
   )
 }
+
+const followUpId = 'JobFollowUp'
+
+const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject =>
+  toSchema(type, suffix, {
+    userId: Type.Optional(UserId),
+    correlationId: Type.Optional(CorrelationId),
+    metadata: Type.Optional(Type.Ref(Metadata.$id as string)),
+    followUps: Type.Optional(
+      Type.Array(Type.Ref(followUpId), {
+        minItems: 1,
+        maxItems: followUpsMax,
+        description: 'Jobs to submit once this one has done its work, each once, with parts of its result. None when it fails.',
+      }),
+    ),
+    ...more,
+  })
 
 /** A union told apart by `type`. Not TypeBox's Union: that emits `anyOf`, which Ajv's discriminator refuses. */
 const toUnion = <T>(id: string, schemas: readonly TSchema[], description: string) =>
@@ -67,8 +82,10 @@ export const createSubmissionSchemas = (types: readonly JobType[]) => {
   const items = types.map((type) => toSubmissionSchema(type, 'BatchItem', { idempotencyKey }))
   const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` decides which data it takes.')
   const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
+  const followUps = types.map((type) => toSchema(type, 'FollowUp', { resultInto: Type.Optional(ResultInto) }))
+  const followUp = toUnion<FollowUp>(followUpId, followUps, 'A job to submit after another one; `type` decides which data it takes.')
   const data = types.map(toDataSchemas).flatMap(({ data, branches }) => [...branches, data])
-  return { shared: [...data, ...single, ...items, submission, batchItem], submission, batchItem }
+  return { shared: [...data, ...followUps, followUp, ...single, ...items, submission, batchItem], submission, batchItem }
 }
 
 /** The example body of one job type, as it can be sent. */

@@ -6,7 +6,7 @@ import type { FieldProblem } from '../errors.js'
 import type { JobType } from '../job-type.js'
 import { type Accept, type Acceptance, fingerprintChars, type NewJob } from '../queues/acceptance.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
-import { childJobId, mintJobId } from '../queues/job-id.js'
+import { childJobId, followUpJobId, mintJobId } from '../queues/job-id.js'
 import { toIndexMember } from '../queues/job-index.js'
 import { type ResolvedOptions, resolveOptions, toStoredOptions } from '../queues/job-options.js'
 import type { JobViews } from '../queues/job-view.js'
@@ -14,7 +14,9 @@ import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
+import type { FollowUp } from '../schemas/follow-up.js'
 import type { JobOptions, JobView, Metadata, QueueName } from '../schemas/job.js'
+import { followUpProblems } from './check-follow-ups.js'
 import { fingerprint } from './fingerprint.js'
 import { digestIdempotencyKey, type KeySpace } from './idempotency-key.js'
 import { decodeRecord, encodeRecord, type IdempotencyRecord } from './idempotency-record.js'
@@ -27,6 +29,7 @@ export interface Submission {
   readonly userId?: string
   readonly correlationId?: string
   readonly metadata?: Metadata
+  readonly followUps?: readonly FollowUp[]
 }
 
 /** Who submits, and under which key. */
@@ -34,6 +37,8 @@ export interface SubmitContext {
   readonly tenant: string
   readonly key?: { readonly key: string; readonly space: KeySpace }
   readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
+  /** For jobs whose id was settled before; left out, one is minted. */
+  readonly jobId?: string
 }
 
 export type SubmitOutcome =
@@ -63,6 +68,9 @@ interface Deps {
 export const createSubmit = (deps: Deps) => {
   const { accept, catalog, config, keys, queueKeys, redis, sensitive, views } = deps
 
+  const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
+    followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
+
   const knownTenants = new Set<string>()
   /** Tenants are listed for the duty that forgets finished jobs. */
   const rememberTenant = (tenant: string) => {
@@ -77,7 +85,7 @@ export const createSubmit = (deps: Deps) => {
     return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
   }
 
-  return async (submission: Submission, { tenant, key, trace }: SubmitContext): Promise<SubmitOutcome> => {
+  return async (submission: Submission, { tenant, key, trace, jobId: settledId }: SubmitContext): Promise<SubmitOutcome> => {
     const type = catalog.find(submission.type) as JobType
     const now = Date.now()
     const claim = key && {
@@ -91,9 +99,12 @@ export const createSubmit = (deps: Deps) => {
       timeoutMs: options.timeoutMs,
       ...(submission.userId === undefined ? {} : { userId: submission.userId }),
       ...(submission.metadata === undefined ? {} : { metadata: submission.metadata }),
-      ...(key === undefined || key.space === 'batch' ? {} : { idempotencyKey: key.key }),
+      ...(key === undefined || ownSpaces.has(key.space) ? {} : { idempotencyKey: key.key }),
       ...(options.runAt === undefined ? {} : { runAt: options.runAt }),
       ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
+      ...(submission.followUps === undefined
+        ? {}
+        : { followUps: submission.followUps.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })) }),
       ...trace,
     })
     /** The first answer, from what the record kept and the request repeats. */
@@ -104,14 +115,18 @@ export const createSubmit = (deps: Deps) => {
     }
 
     const resolved = resolveOptions(type, submission.data, submission.options ?? {}, config.queues, now)
-    const errors = [...(type.check?.(submission.data, { now, config }) ?? []), ...(resolved.kind === 'refused' ? resolved.errors : [])]
+    const errors = [
+      ...(type.check?.(submission.data, { now, config }) ?? []),
+      ...(resolved.kind === 'refused' ? resolved.errors : []),
+      ...followUpProblems(submission.followUps ?? [], { catalog, config, now }),
+    ]
     if (errors.length > 0 || resolved.kind === 'refused') {
       const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
       return earlier ? replay(earlier) : { kind: 'invalid', errors }
     }
 
     const { options } = resolved
-    const jobId = mintJobId(type.queue)
+    const jobId = settledId ?? mintJobId(type.queue)
     const children = type.fanOut?.(submission.data) ?? null
     const fanOut = children !== null
     const envelope = toEnvelope(jobId, options)
@@ -141,6 +156,9 @@ export const createSubmit = (deps: Deps) => {
 
 export type Submit = ReturnType<typeof createSubmit>
 
+/** Spaces whose keys no client has sent. */
+const ownSpaces: ReadonlySet<KeySpace> = new Set<KeySpace>(['batch', 'follow-up'])
+
 /** Minted from the job id, so that a replay mints the same. */
 const toCorrelationId = (jobId: string): string => `c${jobId.slice(jobId.indexOf('_'))}`
 
@@ -153,7 +171,7 @@ const toJobs = (
   children: readonly unknown[] | null,
   sensitive: ReadonlyMap<string, SensitiveData>,
 ): Acceptance['jobs'] => {
-  const seal = sensitive.get(type.name)?.seal ?? ((data: unknown) => data)
+  const seal = (name: string, data: unknown) => sensitive.get(name)?.seal(data) ?? data
   const plainKind = options.runAt === undefined ? 'prioritized' : 'delayed'
   const stored = toStoredOptions(options, now)
   const toJob = (id: string, kind: NewJob['kind'], content: JobEnvelope): NewJob => ({
@@ -161,11 +179,15 @@ const toJobs = (
     kind,
     name: type.name,
     timestamp: now,
-    data: JSON.stringify({ ...content, data: seal(content.data) } satisfies JobEnvelope),
+    data: JSON.stringify({
+      ...content,
+      data: seal(type.name, content.data),
+      ...(content.followUps ? { followUps: content.followUps.map((each) => ({ ...each, data: seal(each.type, each.data) })) } : {}),
+    } satisfies JobEnvelope),
     options: stored,
   })
   if (!children) return [toJob(jobId, plainKind, envelope)]
-  const { idempotencyKey: _own, ...shared } = envelope
+  const { idempotencyKey: _key, followUps: _followUps, ...shared } = envelope
   // The parent only gathers: it is due as soon as its children are finished.
   const { runAt: _due, ...atOnce } = options
   const parent = { ...toJob(jobId, 'parent', { ...envelope, fanOut: true }), options: toStoredOptions(atOnce, now) }

@@ -6,13 +6,14 @@ import type { Catalog } from '../catalog.js'
 import type { Config } from '../config.js'
 import { type JobErrorCode, jobErrors } from '../errors.js'
 import { type IntegrationName, type Integrations, integrationVariables } from '../integrations/open-integrations.js'
-import { fail, type JobContext, type JobOutcome, type JobType, retry } from '../job-type.js'
+import { defer, fail, type JobContext, type JobOutcome, type JobType, retry } from '../job-type.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { encodeJobError } from '../queues/job-error.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
+import type { SubmitFollowUps } from '../submission/follow-ups.js'
 import { createAttemptMarker } from './attempt-marker.js'
 import type { Cancellation, StopReason } from './cancellation.js'
 import { gatherChildren } from './gather-children.js'
@@ -23,6 +24,8 @@ const obeyMs = 1000
 const logLineCharsMax = 2000
 /** A job that keeps asking to come back later is failed like any other after this many times. */
 const deferralsMax = 200
+/** A full queue takes a while to empty, a broken Redis to come back. */
+const followUpDelayMs = 30_000
 /** A job may be handed out this often beyond its finished attempts, that is, after workers died or stalled with it. */
 const lostRunsMax = 4
 
@@ -35,6 +38,7 @@ interface Deps {
   readonly log: Logger
   readonly redis: RedisClient
   readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly submitFollowUps: SubmitFollowUps
   /** Told about every attempt that ends. */
   readonly onAttempt?: (attempt: { type: string; queue: string; outcome: string; code: string | null; durationMs: number }) => void
 }
@@ -62,7 +66,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     })
     const controller = cancellation.begin(id, queue)
     try {
-      const outcome = await attemptJob(job, controller, line)
+      const outcome = await withFollowUps(job, await attemptJob(job, controller, line), line)
       const stopped = controller.signal.aborted ? (controller.signal.reason as StopReason) : null
       const end = await settle(job, token as string, outcome, stopped)
       const durationMs = Date.now() - startedAt
@@ -115,6 +119,23 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     const missing = missingIntegration(type, deps.integrations)
     if (missing) return fail('not_configured', `Set ${missing} where the workers run.`)
     return runHandler(type, job, controller, line)
+  }
+
+  /** Work that is done is complete once what follows it is submitted. */
+  async function withFollowUps(job: Job<JobEnvelope>, outcome: JobOutcome, line: Logger): Promise<JobOutcome> {
+    if (outcome.kind !== 'done' || !job.data.followUps) return outcome
+    const followed = await deps.submitFollowUps(job.data, outcome.result).catch((error: Error) => {
+      line.warn({ error: error.message }, 'follow-ups were not confirmed')
+      return { kind: 'full' } as const
+    })
+    switch (followed.kind) {
+      case 'submitted':
+        return outcome
+      case 'refused':
+        return fail('follow_up_refused', `${jobErrors.follow_up_refused.meaning} At fault is ${followed.detail}.`)
+      case 'full':
+        return defer('follow_up_delayed', jobErrors.follow_up_delayed.meaning, followUpDelayMs)
+    }
   }
 
   /** Limits that forbid an attempt; the usual case costs no round trip. */

@@ -12,6 +12,7 @@ import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import { type QueueName, queueNames } from '../schemas/job.js'
+import type { SubmitFollowUps } from '../submission/follow-ups.js'
 import { openCancellation } from './cancellation.js'
 import { openHeartbeat } from './heartbeat.js'
 import { createRunJob } from './run-job.js'
@@ -32,6 +33,7 @@ interface Deps {
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly redis: RedisConnections
   readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly submitFollowUps: SubmitFollowUps
 }
 
 /**
