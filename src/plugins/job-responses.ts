@@ -8,7 +8,7 @@ import { queueOfJobId } from '../queues/job-id.js'
 import type { ReadJobView } from '../queues/job-view.js'
 import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
 import type { Submission, SubmitContext, SubmitOutcome } from '../submission/submit.js'
-import { formatTraceparent, type TraceContext } from '../telemetry/trace-context.js'
+import { formatTraceparent } from '../telemetry/trace-context.js'
 import { problem } from './problem-json.js'
 
 /** Seconds after which looking at an unfinished job again makes sense. */
@@ -73,7 +73,9 @@ export const requireGrants = (request: FastifyRequest, { type, followUps = [] }:
 }
 
 /** The trace that a job carries on: that of its caller. A request without one leaves nothing to store, its correlationId is enough. */
-export const toJobTrace = (context: TraceContext): Pick<SubmitContext, 'trace'> =>
-  context.parentSpanId === null
-    ? {}
-    : { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }
+export const toJobTrace = (request: FastifyRequest): Pick<SubmitContext, 'trace'> => {
+  if (request.headers['traceparent'] === undefined) return {}
+  const context = request.traceContext
+  if (context.parentSpanId === null) return {}
+  return { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }
+}

@@ -1,7 +1,9 @@
 // One log line a request, and the trace that request, job and worker share.
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Logger } from 'pino'
+import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { type TraceContext, toTraceContext } from '../telemetry/trace-context.js'
 
 export interface RequestLogOptions {
@@ -25,12 +27,25 @@ interface Caller {
 }
 
 const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOptions) => {
-  app.decorateRequest('traceContext')
+  const contexts = new WeakMap<FastifyRequest, TraceContext>()
+  app.decorateRequest('traceContext', {
+    // Random ids cost more than most of a request: they are minted when somebody asks for them.
+    getter(this: FastifyRequest) {
+      let context = contexts.get(this)
+      if (!context) {
+        context = toTraceContext(this.headers, { trust: trustTrace })
+        contexts.set(this, context)
+      }
+      return context
+    },
+  })
 
   app.addHook('onRequest', async (request, reply) => {
-    request.traceContext = toTraceContext(request.headers, { trust: trustTrace })
-    const { traceId, spanId, link } = request.traceContext
-    request.log = request.log.child({ trace_id: traceId, span_id: spanId, ...(link ? { link_trace_id: link.traceId } : {}) })
+    const parent = request.log as Logger
+    request.log = createLazyLogger(parent, () => {
+      const { traceId, spanId, link } = request.traceContext
+      return { trace_id: traceId, span_id: spanId, ...(link ? { link_trace_id: link.traceId } : {}) }
+    })
     reply.log = request.log
   })
 

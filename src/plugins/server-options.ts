@@ -11,8 +11,10 @@ import {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
+import type { Bindings, Logger } from 'pino'
 import { type ProblemDetails, problems } from '../errors.js'
 import { validatorCompilers } from '../schemas/validator.js'
+import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
 
 /** Fastify names the type of a builder after the package that makes its own. */
@@ -43,6 +45,8 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
   ({
     ...(settings.loggerInstance ? { loggerInstance: settings.loggerInstance } : {}),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'reqId' }),
+    // Every request gets a logger; few write a line before their answer.
+    childLoggerFactory: (logger, bindings) => createLazyLogger(logger as Logger, () => bindings as Bindings),
     requestIdHeader: false,
     genReqId: toRequestId,
     trustProxy: settings.trustProxy && settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,

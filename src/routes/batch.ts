@@ -144,7 +144,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     const outcome = await submit(submission, {
       tenant: request.principal.tenant,
       ...(key ? { key } : {}),
-      ...toJobTrace(request.traceContext),
+      ...toJobTrace(request),
     })
     if (outcome.kind !== 'accepted') return toRefusal(index, problemDetailsOf(toSubmitProblem(outcome)) as ProblemDetails)
     const { id } = outcome.view

@@ -86,7 +86,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       const outcome = await services.submit(body, {
         tenant: request.principal.tenant,
         ...(key === null ? {} : { key: { key, space: 'key' as const } }),
-        ...toJobTrace(request.traceContext),
+        ...toJobTrace(request),
       })
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
       const { view, replayed } = outcome
