@@ -1,8 +1,10 @@
 // Jobs that follow another: checked at acceptance, submitted once, with parts of the result, and with nothing secret left in the open.
 
 import t from 'tap'
+import { createCatalog } from '../../src/catalog.js'
 import { createSensitiveDataByType } from '../../src/queues/sensitive-data.js'
 import { createFollowUps } from '../../src/submission/follow-ups.js'
+import type { Submission } from '../../src/submission/submit.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -120,6 +122,27 @@ t.test('the parent of a fan-out is followed once, its children are not', async (
   t.equal(children.length, 2)
   for (const child of children) t.notOk('followUps' in child)
   t.equal(app.probes.runs.filter(({ label }) => label === 'x').length, 1)
+})
+
+t.test('every real job type can follow: the check with the result in it knows all their schemas', async (t) => {
+  const catalog = createCatalog()
+  const submitted: Submission[] = []
+  const submit = async (submission: Submission) => {
+    submitted.push(submission)
+    return { kind: 'reused' } as const
+  }
+  const followUps = createFollowUps({ catalog, sensitive: new Map(), submit })
+  const first = { data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000 }
+  for (const { name, example } of catalog.all) {
+    t.same(await followUps({ ...first, followUps: [{ id: 'x', type: name, data: example }] }, null), { kind: 'submitted' }, name)
+  }
+  const data = { action: 'create', appToken: 'bascn1', tableId: 'tbl1', fields: { Summary: '-' } }
+  const record = { id: 'x', type: 'sync-lark-bitable', data, resultInto: { '/fields/Summary': '/summary/0/text' } }
+  t.same(await followUps({ ...first, followUps: [record] }, { summary: [{ text: 'It slipped.' }] }), { kind: 'submitted' })
+  t.match(submitted.at(-1), { type: 'sync-lark-bitable', data: { fields: { Summary: 'It slipped.' } } })
+  t.match(await followUps({ ...first, followUps: [{ ...record, resultInto: { '/tableId': '/summary' } }] }, { summary: [] }), {
+    kind: 'refused',
+  })
 })
 
 t.test('an attempt that is repeated after its follow-ups were submitted submits none again, whatever its result', async (t) => {
