@@ -78,7 +78,7 @@ const openWorkerSide = async (options: Options, base: Base) => {
     queueKeys: base.queues.keys,
     redis: base.redis,
     sensitive: base.sensitive,
-    submitFollowUps: createFollowUps({ catalog, sensitive: base.sensitive, submit }),
+    submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
   })
   return {
     pool,

@@ -1,6 +1,7 @@
 // Submits the jobs that follow one, with parts of its result, before it completes: a crash between the two is healed by the next attempt.
 
 import type { Catalog } from '../catalog.js'
+import type { Config } from '../config.js'
 import type { JobType } from '../job-type.js'
 import type { JobEnvelope, StoredFollowUp } from '../queues/job-envelope.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
@@ -23,6 +24,7 @@ interface Ready {
 
 interface Deps {
   readonly catalog: Catalog
+  readonly config: Config
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly submit: Submit
 }
@@ -32,7 +34,7 @@ interface Deps {
  * All are checked before the first is submitted. Each has an id that follows from the job's, so repeating this submits nothing twice,
  * even when the result has changed meanwhile. Throws the error of Redis.
  */
-export const createFollowUps = ({ catalog, sensitive, submit }: Deps) => {
+export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) => {
   const compile = validatorCompilers({})
   const validators = new Map<string, ReturnType<typeof compile>>()
   const validatorOf = (type: JobType) => {
@@ -59,6 +61,8 @@ export const createFollowUps = ({ catalog, sensitive, submit }: Deps) => {
     }
     const validate = validatorOf(type)
     if (!validate(filled)) return toFieldProblems((validate.errors ?? []) as unknown as SchemaError[])[0]?.detail ?? 'does not fit'
+    const [problem] = type.check?.(filled, { now: Date.now(), config }) ?? []
+    if (problem) return problem.detail
     const { correlationId, userId, metadata } = first
     const inherited = { correlationId, ...(userId === undefined ? {} : { userId }), ...(metadata === undefined ? {} : { metadata }) }
     return { id, submission: { type: name, data: filled, ...(options === undefined ? {} : { options }), ...inherited } }
