@@ -1,7 +1,9 @@
 // Jobs that follow another: checked at acceptance, submitted once, with parts of the result, and with nothing secret left in the open.
 
+import { tmpdir } from 'node:os'
 import t from 'tap'
 import { createCatalog } from '../../src/catalog.js'
+import { loadConfig } from '../../src/config.js'
 import { createSensitiveDataByType } from '../../src/queues/sensitive-data.js'
 import { createFollowUps } from '../../src/submission/follow-ups.js'
 import type { Submission } from '../../src/submission/submit.js'
@@ -131,7 +133,7 @@ t.test('every real job type can follow: the check with the result in it knows al
     submitted.push(submission)
     return { kind: 'reused' } as const
   }
-  const followUps = createFollowUps({ catalog, sensitive: new Map(), submit })
+  const followUps = createFollowUps({ catalog, config: loadConfig({}, tmpdir()), sensitive: new Map(), submit })
   const first = { data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000 }
   for (const { name, example } of catalog.all) {
     t.same(await followUps({ ...first, followUps: [{ id: 'x', type: name, data: example }] }, null), { kind: 'submitted' }, name)
@@ -143,13 +145,19 @@ t.test('every real job type can follow: the check with the result in it knows al
   t.match(await followUps({ ...first, followUps: [{ ...record, resultInto: { '/tableId': '/summary' } }] }, { summary: [] }), {
     kind: 'refused',
   })
+  const before = submitted.length
+  const reminder = catalog.find('send-meeting-reminder')?.example
+  const past = { id: 'y', type: 'send-meeting-reminder', data: reminder, resultInto: { '/meetingTime': '/at' } }
+  const outcome = await followUps({ ...first, followUps: [{ ...record, resultInto: {} }, past] }, { at: '2020-01-01T00:00:00Z' })
+  t.match(outcome, { kind: 'refused', detail: /follow-up 1/ }, 'what the schema cannot see is checked before the first is submitted too')
+  t.equal(submitted.length, before)
 })
 
 t.test('an attempt that is repeated after its follow-ups were submitted submits none again, whatever its result', async (t) => {
   const app = await buildTestApp(t)
   const { catalog, config, submit } = app.services
   const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
-  const followUps = createFollowUps({ catalog, sensitive, submit })
+  const followUps = createFollowUps({ catalog, config, sensitive, submit })
   const first = {
     data: null,
     tenant: 'default',
