@@ -20,4 +20,5 @@ export const work = async (catalog: Catalog = createCatalog()): Promise<void> =>
     await workers.close()
     log.info('stopped')
   })
+  await workers.ready
 }

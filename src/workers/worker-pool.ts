@@ -1,6 +1,7 @@
 // BullMQ workers for every queue, started and drained together; each process tells the others what it can do.
 
 import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import type { Catalog } from '../catalog.js'
@@ -21,6 +22,8 @@ import { createRunJob } from './run-job.js'
 const stalledCountMax = 4
 /** Finished jobs that one finishing job removes at most. */
 const removedAtOnceMax = 1000
+/** Beyond the grace of running jobs, closing may take this long: Redis may go away in the middle of it. */
+const closeMarginMs = 5000
 /** At most one line in this time about errors of one worker: a lost Redis raises thousands. */
 const errorLogIntervalMs = 5000
 
@@ -79,19 +82,28 @@ export const openWorkerPool = async (deps: Deps) => {
         .map(({ name }) => name),
     },
   })
-  await Promise.all(workers.map((worker) => worker.waitUntilReady()))
-  log.info({ concurrency: queues.concurrency }, 'workers started')
+  const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {
+    log.info({ concurrency: queues.concurrency }, 'workers started')
+  })
+  // Closed before Redis was ever there: nobody has to hear of it.
+  ready.catch(() => {})
 
   let closing: Promise<void> | undefined
   const close = async (graceMs: number) => {
     const handBack = setTimeout(() => cancellation.stopAll('shutdown'), graceMs)
-    await Promise.all(workers.map((worker) => worker.close()))
+    // Without Redis nothing can be finished or handed back: locks run out, and the jobs with them go to others.
+    const isCutOff = connection.status !== 'ready'
+    const closed = Promise.all(workers.map((worker) => worker.close(isCutOff)))
+      .then(heartbeat.close)
+      .then(() => true)
+    if (!(await Promise.race([closed, pause(graceMs + closeMarginMs, false, { ref: false })]))) log.warn('workers did not stop in time')
     clearTimeout(handBack)
     cancellation.close()
-    await heartbeat.close()
   }
   return {
     running: cancellation.running,
+    /** Settles once they take jobs, which is when Redis is there. */
+    ready,
     close: (graceMs: number): Promise<void> => {
       closing ??= close(graceMs)
       return closing

@@ -59,6 +59,19 @@ t.test('HLT-1 boot without Redis', async (t) => {
   t.equal(await gateway.close(), 0)
 })
 
+t.test('SHD-1 a gateway with workers stops in good order although Redis was never there, or hangs', async (t) => {
+  const { dataDir } = await createDataDir(t)
+  const absent = { REDIS_URL: `unix://${dataDir}/redis.sock`, WORKERS_ENABLED: 'true', SHUTDOWN_GRACE_MS: '100' }
+  const unready = await startUnreadyProbeGateway(t, { dataDir, env: absent })
+  t.equal(await unready.close(), 0)
+
+  const redis = await startOwnRedis(t, dataDir)
+  const hung = await startProbeGateway(t, { dataDir, env: { ...absent, REDIS_URL: redis.url } })
+  redis.hang()
+  t.equal(await hung.close(), 0)
+  redis.wake()
+})
+
 t.test('a Redis that hangs, is full, and dies', async (t) => {
   const { dataDir, runs } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
