@@ -72,7 +72,11 @@ export const Environment = Type.Object({
   QUEUE_MAX_WAITING_JOBS: count(100, 0, 1_000_000_000, 'Above this many waiting jobs a queue is unhealthy.'),
   QUEUE_MAX_FAILED_JOBS: count(50, 0, 1_000_000_000, 'Above this many failed jobs a queue is unhealthy.'),
   QUEUE_MAX_DEPTH: count(1_000_000, 1, 1_000_000_000, 'Above this many unfinished jobs in a queue a submission is refused.'),
-  DURABILITY: choice('memory', ['memory', 'fsync', 'replicated'], 'What a 2xx stands for: in Redis, on its disk, or on a replica too.'),
+  DURABILITY: choice(
+    'memory',
+    ['memory', 'fsync', 'replicated'],
+    'What a 2xx stands for: in Redis, on its disk (Redis 7.2 or Valkey), or on a replica too.',
+  ),
   IDEMPOTENCY_REQUIRED: flag(false, 'Refuse submissions without an Idempotency-Key.'),
   IDEMPOTENCY_STRICT: flag(false, 'Accept only the quoted form of the Idempotency-Key.'),
 

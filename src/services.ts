@@ -21,7 +21,7 @@ import { createJobFeed } from './queues/job-feed.js'
 import { createJobIndex, openIndexSweep } from './queues/job-index.js'
 import { createJobList } from './queues/job-list.js'
 import { createJobRecordReader } from './queues/job-record.js'
-import { createJobViews } from './queues/job-view.js'
+import { createJobLook, createJobViews } from './queues/job-view.js'
 import { createQueueCounts } from './queues/queue-counts.js'
 import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
@@ -81,7 +81,7 @@ const openWorkerSide = async (options: Options, base: Base) => {
     submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
   })
   return {
-    pool,
+    ready: pool.ready,
     async close() {
       await pool.close(config.http.shutdownGraceMs)
       await integrations.close()
@@ -103,8 +103,7 @@ export const openServices = async (options: Options) => {
   const request = redis.request
   const firstKey = await openFirstKey({ adminApiKey: config.adminApiKey, dataDir: config.dataDir })
   const apiKeys = openApiKeys({ redis: request, events: redis.connect('events'), keys, log, firstKey: firstKey.key })
-  const views = createJobViews(sensitive)
-  const readJob = createJobReader(request)
+  const look = createJobLook({ readJob: createJobReader(request), views: createJobViews(sensitive), queueKeys: queues.keys })
   const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
   const index = createJobIndex({ redis: request, keys })
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
@@ -137,16 +136,15 @@ export const openServices = async (options: Options) => {
     firstKey,
     apiKeys,
     submit,
-    views,
-    readJob,
     queueKeys: queues.keys,
     events,
-    feed: createJobFeed({ events, readJob, views, queueKeys: queues.keys }),
-    awaitFinish: createAwaitFinish({ events, readJob, views, queueKeys: queues.keys }),
+    look,
+    feed: createJobFeed({ events, look }),
+    awaitFinish: createAwaitFinish({ events, look }),
     control,
     operations,
     deadLetters: createDeadLetterList({ bulk, queueKeys: queues.keys }),
-    list: createJobList({ index, readJob, views, queueKeys: queues.keys, redis: request, keys }),
+    list: createJobList({ index, look, redis: request, keys }),
     workerInstances,
     audit,
     queueControl: createQueueControl({ queues, audit }),
@@ -156,7 +154,7 @@ export const openServices = async (options: Options) => {
     async ready(): Promise<void> {
       // Not `events.once`: an error on the way there is no reason to give up.
       if (request.status !== 'ready') await new Promise<void>((resolve) => request.once('ready', () => resolve()))
-      await workerSide
+      await (await workerSide)?.ready
     },
     close: (): Promise<void> => {
       closing ??= close()
@@ -172,7 +170,7 @@ export const openWorkers = async (options: Options) => {
   const base = await openBase(options, true)
   const side = await openWorkerSide(options, base)
   return {
-    redis: base.redis,
+    ready: side.ready,
     async close() {
       await side.close()
       await base.queues.close()

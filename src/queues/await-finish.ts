@@ -1,35 +1,18 @@
 // Waits until a job is finished: events first, a look at its state as net.
 
-import { finishedStates, type QueueName } from '../schemas/job.js'
+import { finishedStates } from '../schemas/job.js'
 import type { JobEvents } from './job-events.js'
-import type { JobViews, ReadJobView } from './job-view.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { ReadJob } from './read-jobs.js'
+import type { JobLook, ReadJobView } from './job-view.js'
 
 /** An event can be lost (a full stream, a failover): the state is looked at this often besides. */
 const lookIntervalMs = 1000
 
-export const createAwaitFinish = ({
-  events,
-  readJob,
-  views,
-  queueKeys,
-}: {
-  events: JobEvents
-  readJob: ReadJob
-  views: JobViews
-  queueKeys: Readonly<Record<QueueName, QueueKeys>>
-}) => {
-  const look = async (queue: QueueName, id: string): Promise<ReadJobView | null> => {
-    const stored = await readJob(queueKeys[queue], id)
-    return stored && views.ofStored(stored)
-  }
-
+export const createAwaitFinish = ({ events, look }: { events: JobEvents; look: JobLook }) => {
   /**
    * Resolves with the job once it is finished, and with its current state when `waitMs` is over or `signal` fires;
    * null when there is no such job. Rejects with the error of Redis when the first look fails.
    */
-  return async (queue: QueueName, id: string, waitMs: number, signal: AbortSignal): Promise<ReadJobView | null> => {
+  return async (id: string, waitMs: number, signal: AbortSignal): Promise<ReadJobView | null> => {
     const deadline = Date.now() + waitMs
     let wake = () => {}
     // Followed before the first look: what finishes in between is noticed.
@@ -47,7 +30,7 @@ export const createAwaitFinish = ({
             resolve()
           }
         })
-        const found = await look(queue, id)
+        const found = await look(id)
         const left = deadline - Date.now()
         if (!found || finishedStates.has(found.view.state) || left <= 0 || signal.aborted) return found
         if (woken) continue

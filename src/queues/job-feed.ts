@@ -2,9 +2,7 @@
 
 import { finishedStates, type JobEventName, type JobState, type QueueName } from '../schemas/job.js'
 import { compareIds, type JobEvents, type StreamedEvent } from './job-events.js'
-import type { JobViews, ReadJobView } from './job-view.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { ReadJob } from './read-jobs.js'
+import type { JobLook, ReadJobView } from './job-view.js'
 
 /** One event as clients get it. `data` is the whole job in the first and the last one. */
 export interface FeedEvent {
@@ -28,21 +26,7 @@ const eventOfState: Readonly<Record<JobState, JobEventName>> = {
   cancelled: 'cancelled',
 }
 
-export const createJobFeed = ({
-  events,
-  readJob,
-  views,
-  queueKeys,
-}: {
-  events: JobEvents
-  readJob: ReadJob
-  views: JobViews
-  queueKeys: Readonly<Record<QueueName, QueueKeys>>
-}) => {
-  const look = async (queue: QueueName, id: string): Promise<ReadJobView | null> => {
-    const stored = await readJob(queueKeys[queue], id)
-    return stored && views.ofStored(stored)
-  }
+export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLook }) => {
   const toFeedEvent = (id: string, { view }: ReadJobView): FeedEvent => ({ id, event: eventOfState[view.state], data: view })
 
   return {
@@ -68,7 +52,7 @@ export const createJobFeed = ({
       try {
         let cursor = events.position(queue)
         const known = lastEventId === undefined ? null : await events.replay(queue, id, lastEventId)
-        const first = await look(queue, id)
+        const first = await look(id)
         if (!first) return
         if (known) {
           cursor = lastEventId as string
@@ -85,7 +69,7 @@ export const createJobFeed = ({
             if (event.name === 'removed') return
             if (event.name === 'active') hasStarted = true
             const isFinal = finishedStates.has(event.state as JobState)
-            const current = isFinal ? await look(queue, id) : null
+            const current = isFinal ? await look(id) : null
             yield current ? { id: event.id, event: event.name, data: current.view } : toLightEvent(id, event, hasStarted)
             if (isFinal) return
           }
@@ -98,7 +82,7 @@ export const createJobFeed = ({
             if (pending.length > 0 || signal.aborted) wake()
           })
           if (pending.length > 0 || signal.aborted) continue
-          const now = await look(queue, id)
+          const now = await look(id)
           if (!now) return
           if (finishedStates.has(now.view.state)) {
             yield toFeedEvent(events.position(queue), now)

@@ -4,11 +4,8 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { JobState, JobView, QueueName } from '../schemas/job.js'
-import { queueOfJobId } from './job-id.js'
 import { idOfIndexMember, type JobIndex } from './job-index.js'
-import type { JobViews } from './job-view.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { ReadJob } from './read-jobs.js'
+import type { JobLook } from './job-view.js'
 
 /** What a page may be narrowed to. All given members have to fit. */
 export interface JobFilters {
@@ -29,21 +26,7 @@ const scannedMax = 2000
 const cursorVersion = '1'
 const macBytes = 12
 
-export const createJobList = ({
-  index,
-  readJob,
-  views,
-  queueKeys,
-  redis,
-  keys,
-}: {
-  index: JobIndex
-  readJob: ReadJob
-  views: JobViews
-  queueKeys: Readonly<Record<QueueName, QueueKeys>>
-  redis: RedisClient
-  keys: Keys
-}) => {
+export const createJobList = ({ index, look, redis, keys }: { index: JobIndex; look: JobLook; redis: RedisClient; keys: Keys }) => {
   let secret: Promise<string> | undefined
   /** Shared by all instances, so that a cursor of one is valid at another. */
   const cursorSecret = (): Promise<string> => {
@@ -125,10 +108,7 @@ export const createJobList = ({
   }
 
   async function readMember(member: string): Promise<JobView | null> {
-    const id = idOfIndexMember(member)
-    const queue = queueOfJobId(id)
-    const stored = queue && (await readJob(queueKeys[queue], id))
-    return stored ? views.ofStored(stored).view : null
+    return (await look(idOfIndexMember(member)))?.view ?? null
   }
 
   async function forgetGone(tenant: string, members: readonly string[], jobs: readonly (JobView | null)[]): Promise<void> {

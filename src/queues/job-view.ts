@@ -1,11 +1,12 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
-import type { JobError, JobState, JobView } from '../schemas/job.js'
+import type { JobError, JobState, JobView, QueueName } from '../schemas/job.js'
 import type { JobEnvelope } from './job-envelope.js'
 import { decodeJobError } from './job-error.js'
 import { queueOfJobId } from './job-id.js'
 import { type ResolvedOptions, toPriority } from './job-options.js'
-import type { StoredJob, StoredState } from './read-jobs.js'
+import type { QueueKeys } from './queue-keys.js'
+import type { ReadJob, StoredJob, StoredState } from './read-jobs.js'
 import type { SensitiveData } from './sensitive-data.js'
 
 export interface ReadJobView {
@@ -102,3 +103,14 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
 }
 
 export type JobViews = ReturnType<typeof createJobViews>
+
+/** Reads one job as clients see it, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis. */
+export const createJobLook =
+  ({ readJob, views, queueKeys }: { readJob: ReadJob; views: JobViews; queueKeys: Readonly<Record<QueueName, QueueKeys>> }) =>
+  async (id: string): Promise<ReadJobView | null> => {
+    const queue = queueOfJobId(id)
+    const stored = queue && (await readJob(queueKeys[queue], id))
+    return stored ? views.ofStored(stored) : null
+  }
+
+export type JobLook = ReturnType<typeof createJobLook>

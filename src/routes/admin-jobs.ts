@@ -14,7 +14,7 @@ import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
 
 export interface AdminJobsOptions {
-  readonly services: Pick<Services, 'queueKeys' | 'readJob' | 'readJobRecord' | 'views'>
+  readonly services: Pick<Services, 'look' | 'queueKeys' | 'readJobRecord'>
 }
 
 const JobErrorRef = Type.Unsafe<JobError>(Type.Ref('JobError'))
@@ -68,7 +68,7 @@ const JobRecord = Type.Object(
 )
 
 const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { services }) => {
-  const { queueKeys, readJob, readJobRecord, views } = services
+  const { look, queueKeys, readJobRecord } = services
 
   app.route({
     method: 'GET',
@@ -85,11 +85,11 @@ const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { ser
     handler: async ({ params: { queue: name, id } }) => {
       const queue = requireQueueName(name)
       if (queueOfJobId(id) !== queue) throw jobNotFound()
-      const [stored, record] = await Promise.all([readJob(queueKeys[queue], id), readJobRecord(queueKeys[queue], id)])
-      if (!stored || !record) throw jobNotFound()
+      const [found, record] = await Promise.all([look(id), readJobRecord(queueKeys[queue], id)])
+      if (!found || !record) throw jobNotFound()
       const { options, retriedAt, earlierRuns } = record
       return {
-        job: views.ofStored(stored).view,
+        job: found.view,
         ...record,
         options: { ...options, expiresAt: toTimeOrNull(options.expiresAt) },
         retriedAt: toTimeOrNull(retriedAt),

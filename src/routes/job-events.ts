@@ -13,13 +13,13 @@ import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
 
 export interface JobEventsOptions {
-  readonly services: Pick<Services, 'config' | 'feed' | 'queueKeys' | 'readJob' | 'views'>
+  readonly services: Pick<Services, 'config' | 'feed' | 'look'>
 }
 
 const lastEventIdDescription = 'Resume after this event; sent by an EventSource when it reconnects.'
 
 const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
-  const { config, feed, queueKeys, readJob, views } = services
+  const { config, feed, look } = services
   const streams = createTenantCap(config.http.maxStreams)
 
   app.route({
@@ -50,8 +50,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
     handler: async (request, reply) => {
       const { id } = request.params
       const queue = requireQueue(id)
-      const stored = await readJob(queueKeys[queue], id)
-      const job = requireVisible(request, stored && views.ofStored(stored))
+      const job = requireVisible(request, await look(id))
       const lastEventId = request.headers['last-event-id'] as string | undefined
       if (lastEventId !== undefined && finishedStates.has(job.state) && (await feed.isOver(queue, id, lastEventId))) {
         return reply.code(204).send(null)

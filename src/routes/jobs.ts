@@ -21,7 +21,7 @@ import { digestIdempotencyKey } from '../submission/idempotency-key.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface JobsOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'config' | 'control' | 'keys' | 'list' | 'queueKeys' | 'readJob' | 'views'>
+  readonly services: Pick<Services, 'awaitFinish' | 'config' | 'control' | 'keys' | 'list' | 'look'>
 }
 
 const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the job.' }) })
@@ -50,7 +50,7 @@ const OffsetQuery = Type.Object(
 )
 
 const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) => {
-  const { awaitFinish, config, control, keys, list, queueKeys, readJob, views } = services
+  const { awaitFinish, config, control, keys, list, look } = services
 
   app.route({
     method: 'GET',
@@ -118,7 +118,6 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     },
     handler: async (request, reply) => {
       const { id } = request.params
-      const queue = requireQueue(id)
       const asked = request.query.waitMs === undefined ? request.preferences.waitMs : Number(request.query.waitMs)
       const wait = request.grantWait(reply, asked)
       let found: ReadJobView | null
@@ -126,7 +125,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
         // Nobody waits for what they may not see.
         const early = await look(id)
         const { state } = requireVisible(request, early)
-        found = wait && !finishedStates.has(state) ? await awaitFinish(queue, id, wait.waitMs, wait.signal) : early
+        found = wait && !finishedStates.has(state) ? await awaitFinish(id, wait.waitMs, wait.signal) : early
       } finally {
         wait?.end()
       }
@@ -290,11 +289,6 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       return sendAccepted(request, reply, id)
     },
   })
-
-  async function look(id: string): Promise<ReadJobView | null> {
-    const stored = await readJob(queueKeys[requireQueue(id)], id)
-    return stored && views.ofStored(stored)
-  }
 
   async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
     return requireVisible(request, await look(id))

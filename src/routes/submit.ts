@@ -110,7 +110,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     }
     applyPreference(reply, wait)
     try {
-      const found = await awaitFinish(view.queue, view.id, wait.waitMs, wait.signal)
+      const found = await awaitFinish(view.id, wait.waitMs, wait.signal)
       return found && finishedStates.has(found.view.state) ? found.view : null
     } catch (error) {
       request.log.warn({ jobId: view.id, error: (error as Error).message }, 'waiting for an accepted job failed')
