@@ -15,6 +15,9 @@ export const adminKey = 'admin-key-of-the-tests'
 
 const readyDeadlineMs = 60_000
 
+// By its address: a bare name would be looked for from the data directory.
+const tsx = import.meta.resolve('tsx')
+
 interface Options {
   readonly dataDir: string
   readonly env?: Record<string, string>
@@ -33,7 +36,7 @@ const cleanEnvironment = () =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:NODE_OPTIONS|NODE_V8_COVERAGE|_?TAP.*)$/.test(name)))
 
 const start = async (t: TestScope, command: 'serve' | 'worker', { dataDir, env = {} }: Options) => {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'test/helpers/probe-gateway.ts'), command], {
+  const child = spawn(process.execPath, ['--import', tsx, join(root, 'test/helpers/probe-gateway.ts'), command], {
     cwd: dataDir,
     env: {
       ...cleanEnvironment(),
