@@ -17,6 +17,7 @@ import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import adminDeadLetters from './routes/admin-dead-letters.js'
+import adminEmailTemplates from './routes/admin-email-templates.js'
 import adminHealth from './routes/admin-health.js'
 import adminJobs from './routes/admin-jobs.js'
 import adminOperations from './routes/admin-operations.js'
@@ -84,6 +85,7 @@ export const buildApp = async (services: Services) => {
     await scope.register(adminOperations, { operations: services.operations })
     await scope.register(adminDeadLetters, { operations: services.operations, list: services.deadLetters })
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
+    await scope.register(adminEmailTemplates, { templates: services.emailTemplates })
   })
   return app
 }

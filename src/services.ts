@@ -97,7 +97,7 @@ const openWorkerSide = async (options: Options, base: Base) => {
 export const openServices = async (options: Options) => {
   const { config, catalog, log } = options
   // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
-  requireMailTemplates(config.email)
+  const emailTemplates = requireMailTemplates(config.email)
   const base = await openBase(options, false)
   const { redis, keys, queues, sensitive } = base
   const request = redis.request
@@ -133,6 +133,7 @@ export const openServices = async (options: Options) => {
     log,
     redis,
     keys,
+    emailTemplates,
     firstKey,
     apiKeys,
     submit,

@@ -6,7 +6,7 @@ import { blockHelpers } from './mail-compiler.js'
 import { htmlPartials } from './mail-layout.js'
 
 /** Names that every template can use without being given them. */
-export const ambientFields: ReadonlySet<string> = new Set(['locale', 'subject', 'footer'])
+const ambientFields: ReadonlySet<string> = new Set(['locale', 'subject', 'footer'])
 
 /** The part of Handlebars' syntax tree that is read here: nodes of all kinds, by the members they may have. */
 interface Node {
@@ -29,27 +29,53 @@ interface Scope {
   readonly bound: ReadonlySet<string>
 }
 
+/** What the templates are read from: syntax trees, and whether they are HTML. */
+type Trees = readonly { readonly tree: unknown; readonly isHtml: boolean }[]
+
+/** Told of every place in the data that a template reads, by the names that lead there. */
+type Note = (path: readonly string[], isRequired: boolean) => void
+
 /**
  * A closed schema of what the given syntax trees read: a member is required where some tree prints it without asking
  * `{{#if member}}` first. Values may be anything JSON can say.
  * Throws an Error for what no template may do: unescaped HTML, blocks and partials that are not there.
  */
-export const toDataSchema = (trees: readonly { readonly tree: unknown; readonly isHtml: boolean }[]): TObject => {
+export const toDataSchema = (trees: Trees): TObject => {
   const required = new Map<string, boolean>()
-  const note = (name: string, isRequired: boolean) => {
-    if (!ambientFields.has(name)) required.set(name, isRequired || required.get(name) === true)
-  }
-  for (const { tree, isHtml } of trees) createReader(note, isHtml).read(tree as Node, { depth: 0, tested: new Set(), bound: new Set() })
+  readAll(trees, ([name = ''], isRequired) => required.set(name, isRequired || required.get(name) === true))
   const members = [...required].map(([name, isRequired]) => [name, isRequired ? Type.Unknown() : Type.Optional(Type.Unknown())] as const)
   return Type.Object(Object.fromEntries(members), closed)
 }
 
-const createReader = (note: (name: string, isRequired: boolean) => void, isHtml: boolean) => {
+/** Data that name themselves, `[user.name]`, for whatever the given syntax trees read by name. */
+export const toSampleData = (trees: Trees): Record<string, unknown> => {
+  // Without a prototype: a template may print what it likes, `__proto__` too.
+  const sample: Record<string, unknown> = Object.create(null)
+  readAll(trees, (path) => {
+    let at = sample
+    for (const name of path.slice(0, -1)) {
+      if (typeof at[name] !== 'object') at[name] = Object.create(null)
+      at = at[name] as Record<string, unknown>
+    }
+    at[path.at(-1) as string] ??= `[${path.join('.')}]`
+  })
+  return sample
+}
+
+const readAll = (trees: Trees, note: Note): void => {
+  const noteGiven: Note = (path, isRequired) => {
+    if (!ambientFields.has(path[0] as string)) note(path, isRequired)
+  }
+  const scope: Scope = { depth: 0, tested: new Set(), bound: new Set() }
+  for (const { tree, isHtml } of trees) createReader(noteGiven, isHtml).read(tree as Node, scope)
+}
+
+const createReader = (note: Note, isHtml: boolean) => {
   const read = (node: Node, scope: Scope): void => {
     switch (node.type) {
       case 'PathExpression': {
-        const name = toTopLevelName(node as Path, scope)
-        if (name !== null) note(name, !scope.tested.has(name))
+        const path = toOuterPath(node as Path, scope)
+        if (path) note(path, !scope.tested.has(path[0] as string))
         break
       }
       case 'BlockStatement':
@@ -91,7 +117,7 @@ const createReader = (note: (name: string, isRequired: boolean) => void, isHtml:
     if (!blockHelpers.has(helper)) throw new Error(`{{#${helper}}} is not known: there are ${[...blockHelpers].join(', ')}`)
     const params = node['params'] as readonly Node[]
     // A block copes with a missing value, which is why its parameters are not required.
-    const names = params.flatMap((param) => (param.type === 'PathExpression' ? (toTopLevelName(param as Path, scope) ?? []) : []))
+    const names = params.flatMap((param) => (param.type === 'PathExpression' ? (toOuterPath(param as Path, scope)?.slice(0, 1) ?? []) : []))
     const tested = new Set([...scope.tested, ...names])
     for (const param of params) read(param, { ...scope, tested })
     for (const branch of ['program', 'inverse'] as const) {
@@ -110,11 +136,11 @@ const createReader = (note: (name: string, isRequired: boolean) => void, isHtml:
   return { read }
 }
 
-const toTopLevelName = ({ data, depth, parts }: Path, scope: Scope): string | null => {
-  if (data) return parts[0] === 'root' ? (parts[1] ?? null) : null
-  const name = parts[0]
-  if (name === undefined || depth !== scope.depth || (depth === 0 && scope.bound.has(name))) return null
-  return name
+/** The names that lead from the template's own data to what the path means; null when it means something else. */
+const toOuterPath = ({ data, depth, parts }: Path, scope: Scope): readonly string[] | null => {
+  if (data) return parts[0] === 'root' && parts.length > 1 ? parts.slice(1) : null
+  const [name] = parts
+  return name === undefined || depth !== scope.depth || (depth === 0 && scope.bound.has(name)) ? null : parts
 }
 
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && typeof (value as Node).type === 'string'

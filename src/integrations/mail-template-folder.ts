@@ -9,6 +9,9 @@ import type { MailSources } from './mail-texts.js'
 
 /** One file of the folder, read and compiled. */
 export interface FolderFile {
+  /** Its name, without the folder. */
+  readonly name: string
+  readonly source: string
   /** Names the file at the head of an error. */
   readonly label: string
   readonly tree: unknown
@@ -43,7 +46,7 @@ const readTemplateFile = (dir: string, file: string, isHtml: boolean): FolderFil
     const source = readFileSync(join(dir, file), 'utf8')
     const tree = parseTemplate(source)
     toDataSchema([{ tree, isHtml }])
-    return { label, tree, isHtml, render: compileTemplate(source, isHtml) }
+    return { name: file, source, label, tree, isHtml, render: compileTemplate(source, isHtml) }
   })
 }
 

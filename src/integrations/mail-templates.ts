@@ -8,7 +8,8 @@ import { type Locale, locales } from '../schemas/email.js'
 import { toFragment } from '../schemas/field-problems.js'
 import { compileTemplate, type Render } from './mail-compiler.js'
 import { footers } from './mail-layout.js'
-import { toDataSchema } from './mail-template-fields.js'
+import { describeTemplate, type TemplateDescription, type TemplatePart, toPart } from './mail-template-description.js'
+import { toDataSchema, toSampleData } from './mail-template-fields.js'
 import { type FolderFile, type FolderTemplate, inOneLine, readTemplateFolder } from './mail-template-folder.js'
 import { type BuiltInTemplate, builtInTemplates, type MailSources } from './mail-texts.js'
 
@@ -21,15 +22,29 @@ export interface RenderedMail {
 type Compiled = Readonly<Record<keyof MailSources, Render>>
 
 interface MailTemplate {
+  readonly jobType: string
   readonly data: TObject
-  readonly isForNotifications: boolean
+  /** Data to show it with. */
+  readonly sample: Readonly<Record<string, unknown>>
+  readonly parts: readonly TemplatePart[]
   readonly byLocale: Readonly<Record<Locale, Compiled>>
+}
+
+/** A template and what it looks like, filled with `sample`. */
+export interface TemplatePreview extends TemplateDescription {
+  readonly sample: Record<string, unknown>
+  /** One for each of its languages; none when data that would fit cannot be guessed from the template. */
+  readonly previews: (RenderedMail & { readonly locale: Locale })[]
 }
 
 export type MailTemplates = ReturnType<typeof openMailTemplates>
 
 const subjectLengthMax = 200
 const problemsMax = 20
+const sampleSubject = 'Subject'
+/** What `send-notification-email` may name; the others belong to one job type. */
+const notificationJobType = 'send-notification-email'
+
 /**
  * Reads and tries out every template.
  * `EMAIL_TEMPLATE_DIR` holds `<name>.<locale>.html.hbs`, `….text.hbs` and `….subject.hbs` (Handlebars). A name of Jobgate's own
@@ -47,7 +62,18 @@ export const openMailTemplates = (dir: string | undefined) => {
 
   return {
     /** Whether `send-notification-email` may name it. */
-    isForNotifications: (name: string): boolean => templates.get(name)?.isForNotifications === true,
+    isForNotifications: (name: string): boolean => templates.get(name)?.jobType === notificationJobType,
+
+    /** Every template, by name. */
+    list: (): TemplateDescription[] => [...templates].sort(byName).map(([name, template]) => describeTemplate(name, template)),
+
+    /** One template, as it looks; null when there is none of this name. */
+    preview(name: string): TemplatePreview | null {
+      const template = templates.get(name)
+      if (!template) return null
+      const description = describeTemplate(name, template)
+      return { ...description, sample: { ...template.sample }, previews: toPreviews(template, description.languages) }
+    },
 
     /** In: `data` that fits the template; `subject`, for templates that print the submitted one. Throws when it does not fit. */
     render(name: string, locale: Locale, data: Readonly<Record<string, unknown>>, subject = ''): RenderedMail {
@@ -57,7 +83,8 @@ export const openMailTemplates = (dir: string | undefined) => {
     /** What keeps `send-notification-email` from sending `data` with the template; pointers start at `#/data`. */
     notificationProblems(name: string, data: Readonly<Record<string, unknown>>): FieldProblem[] {
       const template = templates.get(name)
-      if (!template?.isForNotifications) return [{ pointer: '#/data/template', detail: 'is not the name of a template for notifications' }]
+      if (template?.jobType !== notificationJobType)
+        return [{ pointer: '#/data/template', detail: 'is not the name of a template for notifications' }]
       const problems = dataProblems(template.data, data)
       if (problems.length > 0) return problems
       try {
@@ -87,6 +114,17 @@ const renderTemplate = (template: MailTemplate, locale: Locale, data: Readonly<R
   const context = { ...toContext(template.data, data, locale), subject }
   const line = toLine(compiled.subject(context))
   return { subject: line, html: compiled.html({ ...context, subject: line }), text: compiled.text({ ...context, subject: line }) }
+}
+
+const byName = ([one]: [string, unknown], [other]: [string, unknown]): number => (one < other ? -1 : 1)
+
+const toPreviews = (template: MailTemplate, languages: readonly Locale[]): TemplatePreview['previews'] => {
+  try {
+    return languages.map((locale) => ({ locale, ...renderTemplate(template, locale, template.sample, sampleSubject) }))
+  } catch {
+    // An operator's template that loops or reaches into values: nobody can know what it would be given.
+    return []
+  }
 }
 
 /** Every member is there, if only as null: strict templates throw for names they do not find. */
@@ -128,14 +166,15 @@ const toTemplates = (dir: string | undefined): Map<string, MailTemplate> => {
 
 /** One of Jobgate's own, with the parts that a folder has of it. */
 const toReplaced = (builtIn: BuiltInTemplate, parts: FolderTemplate = {}): MailTemplate => {
-  const toPart = (locale: Locale, part: keyof MailSources): Render =>
+  const compile = (locale: Locale, part: keyof MailSources): Render =>
     parts[locale]?.[part]?.render ?? compileTemplate(builtIn.sources[locale][part], part === 'html')
   const byLocale = mapLocales((locale) => ({
-    subject: toPart(locale, 'subject'),
-    html: toPart(locale, 'html'),
-    text: toPart(locale, 'text'),
+    subject: compile(locale, 'subject'),
+    html: compile(locale, 'html'),
+    text: compile(locale, 'text'),
   }))
-  const template: MailTemplate = { data: builtIn.data, isForNotifications: builtIn.isForNotifications, byLocale }
+  const { jobType, data, sample } = builtIn
+  const template: MailTemplate = { jobType, data, sample, parts: toParts(parts, builtIn.sources), byLocale }
   for (const locale of locales) {
     for (const file of Object.values(parts[locale] ?? {})) tryOut(file, builtIn, locale)
   }
@@ -146,7 +185,7 @@ const toReplaced = (builtIn: BuiltInTemplate, parts: FolderTemplate = {}): MailT
 const tryOut = (file: FolderFile, { data, sample }: BuiltInTemplate, locale: Locale): void => {
   const scant = Object.fromEntries(Object.entries(sample).filter(([member]) => data.required?.includes(member)))
   for (const each of [sample, scant]) {
-    inOneLine(file.label, () => file.render({ ...toContext(data, each, locale), subject: 'Subject' }))
+    inOneLine(file.label, () => file.render({ ...toContext(data, each, locale), subject: sampleSubject }))
   }
 }
 
@@ -156,8 +195,24 @@ const toJoined = (name: string, parts: FolderTemplate): MailTemplate => {
   // A folder has at least one file of every name it knows, so one of the two is there.
   const fallback = (own.en ?? own.zh) as Compiled
   const trees = Object.values(parts).flatMap((files) => Object.values(files))
-  return { data: toDataSchema(trees), isForNotifications: true, byLocale: mapLocales((locale) => own[locale] ?? fallback) }
+  return {
+    jobType: notificationJobType,
+    data: toDataSchema(trees),
+    sample: toSampleData(trees),
+    parts: toParts(parts),
+    byLocale: mapLocales((locale) => own[locale] ?? fallback),
+  }
 }
+
+/** What a template is made of: files of the folder, and for the rest Jobgate's own sources. */
+const toParts = (files: FolderTemplate, own?: BuiltInTemplate['sources']): TemplatePart[] =>
+  locales.flatMap((locale) =>
+    (['subject', 'text', 'html'] as const).flatMap((part) => {
+      const file = files[locale]?.[part]
+      if (file) return [toPart(locale, part, file.source, file.name)]
+      return own ? [toPart(locale, part, own[locale][part])] : []
+    }),
+  )
 
 const submittedSubject = compileTemplate('{{subject}}', false)
 

@@ -16,8 +16,8 @@ export interface BuiltInTemplate {
   readonly data: TObject
   /** Every member of `data`, for trying templates out at start. */
   readonly sample: Readonly<Record<string, unknown>>
-  /** Whether `send-notification-email` may name it; the others belong to one job type. */
-  readonly isForNotifications: boolean
+  /** The job type that sends it. */
+  readonly jobType: string
   readonly sources: Readonly<Record<Locale, MailSources>>
 }
 
@@ -41,7 +41,7 @@ export const builtInTemplates = {
   verification: {
     data: Type.Object({ name, verificationCode: Line(64), verificationUrl: Type.Optional(Link()) }, closed),
     sample: { name: 'Ada', verificationCode: '123456', verificationUrl: 'https://example.com/verify' },
-    isForNotifications: false,
+    jobType: 'send-verification-email',
     sources: {
       en: {
         subject: 'Your verification code',
@@ -106,7 +106,7 @@ export const builtInTemplates = {
   'password-reset': {
     data: Type.Object({ name, resetUrl: Link(), resetToken: Type.Optional(Line(512)), expiresIn: Line(100) }, closed),
     sample: { name: 'Ada', resetUrl: 'https://example.com/reset', resetToken: 'token', expiresIn: '30 minutes' },
-    isForNotifications: false,
+    jobType: 'send-password-reset-email',
     sources: {
       en: {
         subject: 'Reset your password',
@@ -159,7 +159,7 @@ export const builtInTemplates = {
       closed,
     ),
     sample: { title: 'News', body: 'First line\nSecond line\n\nNext paragraph', actionUrl: 'https://example.com/', actionLabel: 'Open' },
-    isForNotifications: true,
+    jobType: 'send-notification-email',
     sources: {
       en: notificationSources('Open'),
       zh: notificationSources('打开'),
@@ -188,7 +188,7 @@ export const builtInTemplates = {
       meetingUrl: 'https://example.com/meet',
       agenda: 'First line\nSecond line',
     },
-    isForNotifications: false,
+    jobType: 'send-meeting-invitation',
     sources: {
       en: invitationSources({
         subject: 'Invitation: {{meetingTitle}}',
@@ -216,7 +216,7 @@ export const builtInTemplates = {
   'meeting-reminder': {
     data: Type.Object({ meetingTitle: Line(200), when, meetingUrl: Type.Optional(Link()) }, closed),
     sample: { meetingTitle: 'Planning', when: 'Monday 09:00', meetingUrl: 'https://example.com/meet' },
-    isForNotifications: false,
+    jobType: 'send-meeting-reminder',
     sources: {
       en: reminderSources({
         subject: 'Reminder: {{meetingTitle}}',
