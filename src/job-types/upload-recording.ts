@@ -3,7 +3,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { type FieldProblem, jobErrors } from '../errors.js'
 import type { Store, StoredObject, StoreOutcome } from '../integrations/object-storage.js'
+import { openRecordingSource, type SourceOutcome } from '../integrations/recording-source.js'
 import type { StoreFailure } from '../integrations/storage-failure.js'
+import { toFailedAttempt as toFailedVendorCall } from '../integrations/vendor-outcome.js'
 import { defer, defineJobType, done, fail, type JobContext, type JobOutcome, retry, type SubmissionCheck } from '../job-type.js'
 import { checkUrl, type OutboundOutcome, type OutboundResponse, outboundFault } from '../outbound.js'
 import { closed, day, Line, Link, MeetingId, Nullable, StringEnum, sensitive, VendorId } from '../schemas/common.js'
@@ -32,8 +34,13 @@ const UploadRecordingData = Type.Object(
     sha256: Type.Optional(
       Type.String({ pattern: '^[0-9A-Fa-f]{64}$', description: 'SHA-256 of its bytes in hex: anything else is not stored.' }),
     ),
-    recordFileId: Type.Optional(Type.String({ ...VendorId, description: 'Its id at Tencent Meeting.' })),
-    tencentUserId: Type.Optional(Line(64, { description: 'Who may read it there.' })),
+    recordFileId: Type.Optional(
+      Type.String({
+        ...VendorId,
+        description: 'Its id at Tencent Meeting: when fileUrl answers 403, as expired ones do, a fresh address is asked for there.',
+      }),
+    ),
+    tencentUserId: Type.Optional(Line(64, { description: 'Who may read it there; left out: the configured user.' })),
     overwrite: Type.Optional(Type.Boolean({ description: 'Replace another object of the same name; left out: false, which fails then.' })),
   },
   closed,
@@ -134,15 +141,17 @@ const upload = async (data: UploadRecordingData, store: Store, ctx: Ctx): Promis
     if (!data.overwrite) return conflict()
   } else if (present.kind !== 'absent') return toFailedAttempt(present)
 
-  const { source, limits } = ctx.integrations.objectStorage
-  const answer = await source.fetch(data.fileUrl, {
+  const { limits } = ctx.integrations.objectStorage
+  const source = await openRecordingSource(data, ctx.integrations, {
     signal: ctx.signal,
     maxBytes: limits.maxBytes,
     idleTimeoutMs: limits.idleTimeoutMs,
     // The job's own timeoutMs, at most a day, ends it through the signal.
     totalTimeoutMs: day,
   })
-  ctx.signal.throwIfAborted()
+  if (source.kind !== 'answered') return toExpired(source)
+  if (source.isFresh) ctx.log('The source answered 403; Tencent Meeting gave a fresh address.')
+  const { answer } = source
   if (answer.kind !== 'response') return toSourceFailure(answer.kind)
   try {
     return refuseAnswer(answer, data, limits.contentTypes) ?? (await copy(answer, data, store, ctx))
@@ -224,6 +233,18 @@ const refuseAnswer = (answer: OutboundResponse, data: UploadRecordingData, accep
     return fail('upload.size_mismatch', `The source announces ${sizeBytes} bytes.`)
   }
   return null
+}
+
+/** The source answered 403, and a fresh address is not to be had. */
+const toExpired = (source: Exclude<SourceOutcome, { kind: 'answered' }>): Outcome => {
+  switch (source.kind) {
+    case 'not-configured':
+      return fail('not_configured', `The source answered 403. To ask for a fresh address, set ${source.variable} where the workers run.`)
+    case 'no-address':
+      return fail('upload.source_refused', 'The source answered 403, and Tencent Meeting names no fresh address.')
+    case 'not-asked':
+      return toFailedVendorCall(source.failure)
+  }
 }
 
 const toSourceFailure = (kind: Exclude<OutboundOutcome['kind'], 'response'>): Outcome => {

@@ -5,11 +5,17 @@ import t from 'tap'
 import { loadConfig } from '../../src/config.js'
 import { jobErrors } from '../../src/errors.js'
 import { openObjectStorage } from '../../src/integrations/object-storage.js'
+import { openTencentMeeting, type TencentMeeting } from '../../src/integrations/tencent-meeting.js'
 import type { JobContext, JobOutcome } from '../../src/job-type.js'
 import { uploadRecording } from '../../src/job-types/upload-recording.js'
+import { createCallQuota } from '../../src/redis/call-quota.js'
+import { eventually } from '../helpers/eventually.js'
 import { createValidator } from '../helpers/mail-jobs.js'
 import { type StoreCall, startObjectStore, uploadConfig, type Verdict } from '../helpers/object-store.js'
 import { recordingBytes, type SourceHandler, startSourceServer, stream } from '../helpers/source-server.js'
+import { startStores } from '../helpers/vendor-attempt.js'
+import { answer } from '../helpers/vendor-stubs/stub-server.js'
+import { startTencentStub, tencentError } from '../helpers/vendor-stubs/tencent-meeting.js'
 
 type Data = Parameters<typeof uploadRecording.run>[0]
 
@@ -55,7 +61,10 @@ const open = async (
   t.after(() => objectStorage.close())
   const progress: unknown[] = []
   const logged: string[] = []
-  const run = (change: Partial<Data> = {}, { jobId = 'ext_1', signal = new AbortController().signal } = {}): Promise<JobOutcome<unknown>> =>
+  const run = (
+    change: Partial<Data> = {},
+    { jobId = 'ext_1', signal = new AbortController().signal, tencentMeeting = undefined as TencentMeeting | undefined } = {},
+  ): Promise<JobOutcome<unknown>> =>
     uploadRecording.run(
       {
         fileUrl: `${server.url}/?${query}`,
@@ -72,7 +81,7 @@ const open = async (
         signal,
         log: (line: string) => void logged.push(line),
         progress: async (value: unknown) => void progress.push(value),
-        integrations: { objectStorage },
+        integrations: { objectStorage, tencentMeeting },
       } as unknown as JobContext<'objectStorage'>,
     )
   return { server, store, objectStorage, run, progress, logged }
@@ -250,6 +259,107 @@ t.test('what the source does wrong is told apart, and nothing is left', async (t
     t.equal(jobErrors[code as keyof typeof jobErrors].retryable, kind === 'retry', `${code} is told as what it is`)
   }
   t.same(await store.left(), nothing)
+})
+
+t.test('an expired address of Tencent Meeting is asked for anew', async (t) => {
+  const newStore = await startStores(t)
+  const stub = await startTencentStub(t)
+  const openTencent = (userId?: string, sts: string | null = null) => {
+    const { redis, keys } = newStore()
+    const client = openTencentMeeting({
+      settings: {
+        baseUrl: stub.url,
+        secretId: stub.secretId,
+        secretKey: stub.secretKey,
+        appId: stub.appId,
+        userId,
+        instanceId: 1,
+        timeoutMs: 5000,
+      },
+      quota: createCallQuota({ redis, key: keys.vendorCalls('t'), quotas: [{ calls: 100, windowMs: 60_000 }] }),
+      stsTokens: { read: async () => sts },
+    })
+    t.after(() => client.close())
+    return client
+  }
+  const expired: SourceHandler = (_, response) => response.writeHead(403, { 'content-type': 'application/xml' }).end('<Error/>')
+  const { run, server, store, logged } = await open(t, {
+    '/old.mp4': expired,
+    '/old.m4a': expired,
+    '/fresh.mp4': serve(small),
+    '/fresh.m4a': serve(small + 1, { 'content-type': 'audio/mp4' }),
+  })
+  const fileUrl = `${server.url}/old.mp4?${query}`
+  const asked = { fileUrl, recordFileId: 'rec_1' }
+  const fresh = {
+    download_address: `${server.url}/fresh.mp4?fresh-${query}`,
+    download_address_file_type: 'mp4',
+    audio_address: `${server.url}/fresh.m4a?fresh-${query}`,
+    audio_address_file_type: 'm4a',
+  }
+  const tencentMeeting = openTencent('operator')
+
+  await t.test('and the upload goes on', async (t) => {
+    stub.script.push(answer(fresh))
+    const outcome = await run({ ...asked, sha256: sha256(small) }, { tencentMeeting })
+    t.match(outcome, { kind: 'done', result: { sizeBytes: small, contentType: 'video/mp4' } })
+    t.equal(stub.requests.at(-1)?.uri, '/v1/addresses/rec_1?userid=operator')
+    t.match(logged, [/answered 403.*fresh address/])
+    t.ok(isDiscreet([outcome, logged]))
+  })
+
+  await t.test('without its picture where the job is about that, as the user whom the job names', async (t) => {
+    for (const [jobId, change] of [
+      ['by-type', { contentType: 'audio/mp4' }],
+      ['by-name', { fileName: 'weekly.M4A' }],
+      ['by-address', { fileUrl: `${server.url}/old.m4a?${query}` }],
+    ] as const) {
+      stub.script.push(answer(fresh))
+      const outcome = await run({ ...asked, fileName: jobId, tencentUserId: 'someone', ...change }, { jobId, tencentMeeting })
+      t.match(outcome, { kind: 'done', result: { sizeBytes: small + 1 } }, jobId)
+    }
+    t.equal(stub.requests.at(-1)?.query.get('userid'), 'someone')
+  })
+
+  const stored = await store.left()
+  await t.test('or it ends with a code that says why not', async (t) => {
+    const again = { ...asked, fileName: 'other.mp4' }
+    const calls = stub.requests.length
+    t.match(await run({ ...again, recordFileId: undefined }, { tencentMeeting }), { kind: 'fail', code: 'upload.source_refused' })
+    t.match(await run(again), { kind: 'fail', code: 'not_configured', message: /TENCENT_MEETING_SECRET_ID/ })
+    t.match(await run(again, { tencentMeeting: openTencent() }), {
+      kind: 'fail',
+      code: 'not_configured',
+      message: /TENCENT_MEETING_USER_ID/,
+    })
+    t.equal(stub.requests.length, calls, 'nobody was asked')
+    for (const [reply, kind, code] of [
+      [answer({ ...fresh, download_address: fileUrl }), 'fail', 'upload.source_refused'],
+      [answer({ ...fresh, download_address: 'https://10.0.0.1/' }), 'fail', 'upload.source_blocked'],
+      [answer({ record_file_id: 'rec_1', download_address: '' }), 'fail', 'upload.source_refused'],
+      [answer(tencentError(500125).body), 'fail', 'tencent.sts_token_missing'],
+      [answer(tencentError(190310).body), 'defer', 'tencent.rate_limited'],
+      [answer({}, 503), 'retry', 'tencent.unavailable'],
+    ] as const) {
+      stub.script.push(reply)
+      const outcome = await run(again, { tencentMeeting })
+      t.match(outcome, { kind, code }, code)
+      t.ok(isDiscreet(outcome))
+    }
+    stub.script.push(answer(tencentError(500125).body))
+    t.match(await run(again, { tencentMeeting: openTencent('operator', 'sts') }), { kind: 'fail', code: 'tencent.refused' })
+  })
+
+  await t.test('an abort while the vendor is asked ends the attempt', async (t) => {
+    const controller = new AbortController()
+    const running = run({ ...asked, fileName: 'late.mp4' }, { tencentMeeting, signal: controller.signal })
+    stub.script.push({ kind: 'hang' })
+    const calls = stub.requests.length
+    await eventually('the vendor is asked', () => stub.requests.length > calls)
+    controller.abort(new Error('timed_out'))
+    await t.rejects(running, { message: 'timed_out' })
+  })
+  t.same(await store.left(), stored)
 })
 
 t.test('a blocked address is never connected to', async (t) => {
