@@ -21,6 +21,7 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
   let delayMs = 0
   let silent = false
   let accepting = true
+  let stopPoint: { text: string; reached: () => void } | undefined
 
   const onConnection = (client: Socket) => {
     if (!accepting) {
@@ -39,7 +40,15 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
       socket.on('error', end)
       socket.on('close', end)
     }
-    client.on('data', (chunk) => server.write(chunk))
+    let held = false
+    client.on('data', (chunk) => {
+      if (stopPoint && chunk.includes(stopPoint.text)) {
+        held = true
+        stopPoint.reached()
+        stopPoint = undefined
+      }
+      if (!held) server.write(chunk)
+    })
     server.on('data', (chunk) => {
       if (silent) return
       if (delayMs === 0) {
@@ -82,6 +91,14 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
     swallowReplies(on: boolean) {
       silent = on
     },
+    /**
+     * The first command that holds `text`, and whatever its client sends on that connection afterwards, never reach Redis.
+     * Resolves when it has come; all that the client had been answered before is done.
+     */
+    holdBefore: (text: string) =>
+      new Promise<void>((reached) => {
+        stopPoint = { text, reached }
+      }),
     /** Resets every open connection. */
     cut,
     /** false: new connections are reset at once. */
