@@ -40,6 +40,9 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'EPROXY',
 ])
 
+/** Seen with Node 20: what a certificate that is refused is called, such as DEPTH_ZERO_SELF_SIGNED_CERT. */
+const certificateCodes = /CERT|LEAF_SIGNATURE/
+
 /**
  * In: the error that nodemailer gave; `handedOver`, whether the first byte of the message had left.
  * Throws for what no mail server causes, such as a message that cannot be built.
@@ -61,6 +64,10 @@ export const toSmtpOutcome = (fault: SmtpFault, handedOver: boolean): SmtpOutcom
   }
   if (fault.code === 'EABORT') {
     return { kind: 'unavailable', code: 'smtp.interrupted', message: 'The attempt was stopped before the message was handed over.' }
+  }
+  if (certificateCodes.test(fault.originalCode ?? fault.code ?? '')) {
+    const message = `The certificate of the mail server is not trusted${seen}. NODE_EXTRA_CA_CERTS names further authorities.`
+    return { kind: 'unavailable', code: 'smtp.unreachable', message }
   }
   return { kind: 'unavailable', code: 'smtp.unreachable', message: `The mail server could not be reached${seen}.` }
 }

@@ -1,18 +1,18 @@
 // Runs uploads against OpenStack Swift's S3 interface, which, unlike the fast test server, verifies signatures.
 //
-//   npm run test:conformance                on Debian with swift-proxy, -account, -container, -object and memcached
-//   npm run test:conformance -- --install   as root: installs these packages first
+//   npm run test:conformance -- swift             on Debian with swift-proxy, -account, -container, -object and memcached
+//   npm run test:conformance -- swift --install   as root: installs these packages first
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { CreateBucketCommand, GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { openObjectStorage } from '../../src/integrations/object-storage.ts'
+import { freePorts } from './free-ports.mjs'
 
 const packages = ['swift-proxy', 'swift-account', 'swift-container', 'swift-object', 'memcached']
 const programs = ['swift-proxy-server', 'swift-account-server', 'swift-container-server', 'swift-object-server', 'memcached']
@@ -25,14 +25,6 @@ const has = (program) => ['/usr/bin', '/usr/sbin', '/usr/local/bin'].some((path)
 const install = () => {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   execFileSync('apt-get', ['install', '--no-install-recommends', '-y', ...packages], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-}
-
-const freePorts = async (count) => {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }
 
 const until = async (what, holds) => {
