@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import { EstimateView, OperationView } from './admin/operation-schemas.js'
 import authenticate from './plugins/authenticate.js'
 import gracefulClose from './plugins/graceful-close.js'
+import httpMetrics from './plugins/http-metrics.js'
 import jsonBody from './plugins/json-body.js'
 import longPoll from './plugins/long-poll.js'
 import ndjson from './plugins/ndjson.js'
@@ -28,6 +29,7 @@ import inbound from './routes/inbound.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
+import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
 import submit from './routes/submit.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './schemas/job.js'
@@ -51,6 +53,7 @@ export const buildApp = async (services: Services) => {
   for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, OperationView, EstimateView, ...shared])
     app.addSchema(schema)
 
+  await app.register(httpMetrics, { metrics: services.metrics })
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
   await app.register(problemJson)
   await app.register(gracefulClose)
@@ -68,18 +71,19 @@ export const buildApp = async (services: Services) => {
 
   await app.register(documents)
   await app.register(probes, { redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
+  await app.register(metrics, { metrics: services.metrics, token: config.metrics.token })
   await app.register(inbound, { services })
 
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys: services.apiKeys })
-    await scope.register(longPoll, { maxWaitMs: config.http.maxWaitMs, maxWaiters: config.http.maxWaiters })
+    await scope.register(longPoll, { maxWaitMs: config.http.maxWaitMs, maxWaiters: config.http.maxWaiters, metrics: services.metrics })
 
     await scope.register(submit, { services, submission })
     await scope.register(batch, { services, batchItem })
     await scope.register(jobs, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
-    await scope.register(adminHealth, { metrics: services.metrics, limits: config.queues })
+    await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues })
     await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
     await scope.register(adminJobs, { services })
     await scope.register(adminOperations, { operations: services.operations })

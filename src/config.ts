@@ -86,6 +86,15 @@ export const Environment = Type.Object({
   SHUTDOWN_DRAIN_MS: count(5000, 0, 600_000, 'How long it stays up but unready before it stops accepting.'),
   SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are handed back.'),
   TRUST_TRACE: flag(true, "Carry a caller's traceparent on; false starts a new trace."),
+  METRICS_TOKEN: Type.Optional(
+    Type.String({
+      pattern: '^[\\x21-\\x7e]{16,512}$',
+      description: 'Bearer token that /metrics asks for; unset: it is public, as the probes are.',
+    }),
+  ),
+  WORKER_METRICS_PORT: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 65535, description: 'Port at HOST on which a worker process serves /metrics; unset: nowhere.' }),
+  ),
   TRUST_PROXY: list('Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed.'),
   RATE_LIMIT_MAX: count(600, 1, 1_000_000_000, 'Requests per window and API key; failed authentications per window and address.'),
   RATE_LIMIT_WINDOW_MS: count(1000, 100, 86_400_000, 'Length of that window in milliseconds.'),
@@ -318,6 +327,7 @@ const toConfig = (env: Environment) => ({
     maxDepth: env.QUEUE_MAX_DEPTH,
     durability: env.DURABILITY,
   },
+  metrics: { token: env.METRICS_TOKEN, workerPort: env.WORKER_METRICS_PORT },
   idempotency: { required: env.IDEMPOTENCY_REQUIRED, strict: env.IDEMPOTENCY_STRICT },
   http: {
     maxWaitMs: env.MAX_WAIT_MS,

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createAudit } from './admin/audit.js'
 import { openOperations } from './admin/operations.js'
 import { createQueueControl } from './admin/queue-control.js'
+import { watchQueues, watchRedis } from './admin/queue-gauges.js'
 import { createQueueMetrics } from './admin/queue-metrics.js'
 import { openApiKeys } from './auth/api-keys.js'
 import { openFirstKey } from './auth/first-key.js'
@@ -23,6 +24,7 @@ import { createJobList } from './queues/job-list.js'
 import { createJobRecordReader } from './queues/job-record.js'
 import { createJobLook, createJobViews } from './queues/job-view.js'
 import { createQueueCounts } from './queues/queue-counts.js'
+import { createQueueHistory } from './queues/queue-history.js'
 import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
 import { createSensitiveDataByType } from './queues/sensitive-data.js'
@@ -31,6 +33,8 @@ import { openRedis, type RedisClient } from './redis/connect.js'
 import { createKeys } from './redis/keys.js'
 import { createFollowUps } from './submission/follow-ups.js'
 import { createSubmit } from './submission/submit.js'
+import { createMetrics } from './telemetry/metrics.js'
+import { openMetricsListener } from './workers/metrics-listener.js'
 import { openWorkerPool } from './workers/worker-pool.js'
 
 interface Options {
@@ -45,18 +49,24 @@ const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
   const keys = createKeys(config.redis.prefix)
   const queues = openQueues({ redis: redis.request, prefix: config.redis.prefix, log })
   const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
-  return { redis, keys, queues, sensitive }
+  return { redis, keys, queues, sensitive, metrics: createMetrics() }
 }
 
 type Base = Awaited<ReturnType<typeof openBase>>
 
 /** Submits over the given connection. WAIT holds up whatever follows on it: stronger durability wants one of its own. */
-const openSubmit = ({ config, catalog }: Options, { keys, queues, sensitive }: Base, redis: RedisClient, writing: RedisClient) =>
+const openSubmit = ({ config, catalog }: Options, { keys, metrics, queues, sensitive }: Base, redis: RedisClient, writing: RedisClient) =>
   createSubmit({
-    accept: createAcceptance({ redis: writing, maxDepth: config.queues.maxDepth, durability: config.queues.durability }),
+    accept: createAcceptance({
+      redis: writing,
+      maxDepth: config.queues.maxDepth,
+      durability: config.queues.durability,
+      durations: metrics.storeDurations.of(),
+    }),
     catalog,
     config,
     keys,
+    metrics,
     queueKeys: queues.keys,
     redis,
     sensitive,
@@ -75,6 +85,7 @@ const openWorkerSide = async (options: Options, base: Base) => {
     integrations,
     keys: base.keys,
     log,
+    metrics: base.metrics,
     queueKeys: base.queues.keys,
     redis: base.redis,
     sensitive: base.sensitive,
@@ -99,7 +110,7 @@ export const openServices = async (options: Options) => {
   // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
   const emailTemplates = requireMailTemplates(config.email)
   const base = await openBase(options, false)
-  const { redis, keys, queues, sensitive } = base
+  const { redis, keys, metrics, queues, sensitive } = base
   const request = redis.request
   const firstKey = await openFirstKey({ adminApiKey: config.adminApiKey, dataDir: config.dataDir })
   const apiKeys = openApiKeys({ redis: request, events: redis.connect('events'), keys, log, firstKey: firstKey.key })
@@ -117,6 +128,14 @@ export const openServices = async (options: Options) => {
   const bulk = createBulkJobs(request)
   const operations = openOperations({ bulk, control, keys, log, queues, redis: request })
   const workerInstances = () => readWorkerInstances(request, keys)
+  const queueMetrics = createQueueMetrics({
+    count: createQueueCounts(request),
+    history: createQueueHistory(queues),
+    queueKeys: queues.keys,
+    workerInstances,
+  })
+  watchRedis(metrics, request)
+  watchQueues(metrics, { reader: queueMetrics, log })
 
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -150,7 +169,8 @@ export const openServices = async (options: Options) => {
     audit,
     queueControl: createQueueControl({ queues, audit }),
     readJobRecord: createJobRecordReader({ redis: request, queues }),
-    metrics: createQueueMetrics({ count: createQueueCounts(request), queueKeys: queues.keys, workerInstances }),
+    metrics,
+    queueMetrics,
     /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
     async ready(): Promise<void> {
       // Not `events.once`: an error on the way there is no reason to give up.
@@ -168,12 +188,23 @@ export type Services = Awaited<ReturnType<typeof openServices>>
 
 /** Workers alone, without HTTP. Uses the embedded Redis of a gateway on the same DATA_DIR when no other is configured. */
 export const openWorkers = async (options: Options) => {
+  const { host, metrics: settings } = options.config
   const base = await openBase(options, true)
+  const { metrics } = base
+  watchRedis(metrics, base.redis.request)
+  const listener =
+    settings.workerPort === undefined
+      ? undefined
+      : await openMetricsListener({ host, port: settings.workerPort, token: settings.token, metrics, log: options.log })
   const side = await openWorkerSide(options, base)
   return {
     ready: side.ready,
+    metrics,
+    /** Where Prometheus reads; undefined without WORKER_METRICS_PORT. */
+    metricsUrl: listener?.url,
     async close() {
       await side.close()
+      await listener?.close()
       await base.queues.close()
       await base.redis.close()
     },

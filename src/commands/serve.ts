@@ -17,6 +17,7 @@ export const serve = async (catalog: Catalog = createCatalog()): Promise<string>
   const log = createLogger({ level: config.logLevel })
   const services = await openServices({ config, catalog, log })
   const app = await buildApp(services)
+  services.metrics.watchProcess()
 
   closeWithGrace(
     { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },

@@ -14,6 +14,8 @@ export const work = async (catalog: Catalog = createCatalog()): Promise<void> =>
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
   const workers = await openWorkers({ config, catalog, log })
+  workers.metrics.watchProcess()
+  if (workers.metricsUrl) log.info({ url: workers.metricsUrl }, 'metrics are served')
   closeWithGrace({ delay: config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'stopping after an unforeseen error')
     else log.info({ signal }, 'stopping')

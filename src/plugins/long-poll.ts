@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Metrics } from '../telemetry/metrics.js'
 import { createTenantCap } from './tenant-cap.js'
 
 export interface LongPollOptions {
@@ -9,6 +10,7 @@ export interface LongPollOptions {
   readonly maxWaitMs: number
   /** Waits at once for one tenant; beyond them none is granted. */
   readonly maxWaiters: number
+  readonly metrics: Pick<Metrics, 'longPolls' | 'onRender'>
 }
 
 /** A granted wait. Call `end` when it is over. */
@@ -25,13 +27,17 @@ declare module 'fastify' {
   }
 }
 
-const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters }: LongPollOptions) => {
+const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }: LongPollOptions) => {
   const waiters = createTenantCap(maxWaiters)
+  metrics.onRender(() => {
+    metrics.longPolls.of().value = waiters.total()
+  })
 
   app.decorateRequest('grantWait', function (this: FastifyRequest, reply: FastifyReply, wantedMs: number | null): Wait | null {
     if (wantedMs === null || app.isStopping()) return null
     const leave = waiters.enter(this.principal.tenant)
     if (!leave) return null
+    const since = performance.now()
     const controller = new AbortController()
     const stop = () => controller.abort()
     app.stopSignal.addEventListener('abort', stop, { once: true })
@@ -41,6 +47,7 @@ const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters }: LongPol
       signal: controller.signal,
       end: () => {
         leave()
+        this.heldMs = performance.now() - since
         app.stopSignal.removeEventListener('abort', stop)
         reply.raw.off('close', stop)
       },

@@ -1,9 +1,9 @@
 // Describes the API as OpenAPI 3.1, from the same schemas that validate requests.
 
-import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { readVersion } from '../telemetry/version.js'
 
 /** Tags of operations, in the order in which readers meet them. */
 export const tags = [
@@ -19,12 +19,6 @@ const description = `Jobgate takes background jobs over HTTP, keeps them in Redi
 - A **202** means that the job is stored. It is attempted at least once, unless it is cancelled or expires.
 - Send an **Idempotency-Key** with every submission: the same key and payload never make a second job within 24 hours.
 - Every failure is a problem document (RFC 9457); its \`type\` leads to an explanation.`
-
-const readVersion = (): string => {
-  // Two levels up both from src/plugins and from dist/plugins.
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-  return version
-}
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -75,8 +75,10 @@ const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: S
 
   app.decorateReply('sse', function (this: FastifyReply, source: SseSource, { signal }: { readonly signal?: AbortSignal } = {}) {
     this.header('content-type', mediaType).header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
+    const since = performance.now()
     const onEnd = (error: unknown) => {
       open.delete(entry)
+      this.request.heldMs = performance.now() - since
       if (error) this.log.warn({ err: error }, 'event stream failed')
     }
     const entry: OpenStream = { ...toEventStream(source, signal, onEnd), missed: 0 }

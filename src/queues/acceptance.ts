@@ -4,6 +4,7 @@ import type { Config } from '../config.js'
 import { createCoalescer } from '../redis/coalesce.js'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
+import type { Durations } from '../telemetry/series.js'
 import { addJobFunctions } from './bullmq-scripts.js'
 import type { QueueKeys } from './queue-keys.js'
 
@@ -141,10 +142,13 @@ export const createAcceptance = ({
   redis,
   maxDepth,
   durability,
+  durations,
 }: {
   redis: RedisClient
   maxDepth: number
   durability: Config['queues']['durability']
+  /** Told how long every call took that Redis answered. */
+  durations?: Durations
 }) => {
   redis.defineCommand('jobgateAccept', { lua: acceptScript })
   const command = (redis as unknown as { jobgateAccept: AcceptCommand }).jobgateAccept.bind(redis)
@@ -169,7 +173,9 @@ export const createAcceptance = ({
       keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
       appendSubmission(values, acceptance)
     }
+    const start = performance.now()
     const [results] = await Promise.all([command(keys.length, ...keys, ...values), confirm?.()])
+    durations?.observe((performance.now() - start) / 1000)
     return results.map(toOutcome)
   }
 
@@ -220,8 +226,8 @@ const toOutcome = (result: string): AcceptanceOutcome => {
 /** Redis answers WAIT and WAITAOF with what it has after this long. */
 const confirmationTimeoutMs = 800
 
-/** Waits, on the connection that wrote, until the write is where the durability level wants it. */
-const createConfirmation = (redis: RedisClient, durability: Config['queues']['durability']): (() => Promise<void>) | undefined => {
+/** Waits, on the connection that wrote, until the write is where the durability level wants it; undefined when it is there at once. */
+export const createConfirmation = (redis: RedisClient, durability: Config['queues']['durability']): (() => Promise<void>) | undefined => {
   if (durability === 'memory') return undefined
   const command = durability === 'fsync' ? ['WAITAOF', '1', '0'] : ['WAIT', '1']
   return async () => {

@@ -24,6 +24,9 @@ export interface QueueCounts {
   /** Of the jobs still kept, those that ended in the last minute. */
   readonly completedLastMinute: number
   readonly failedLastMinute: number
+  /** All that workers have finished since the queue was made, kept or not. Jobs cancelled before they ran are in neither. */
+  readonly completedTotal: number
+  readonly failedTotal: number
 }
 
 const minuteMs = 60_000
@@ -33,10 +36,11 @@ const delayedScore = (at: number): number => at * 4096
 const classShift = 2 ** 32
 
 /**
- * KEYS: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed, 8 waiting-children, 9 meta.
+ * KEYS: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed, 8 waiting-children, 9 meta,
+ * 10 and 11 BullMQ's metrics of completed and of failed jobs.
  * ARGV: 1 prefix of the queue's keys, 2 score of delayed jobs that are due now, 3 a minute ago in ms, then for each priority
  * class its lowest and highest score.
- * Returns the counts, whether the queue is paused, and since when (ms) the job that waits longest has waited, or -1.
+ * Returns the counts, whether the queue is paused, since when (ms) the job that waits longest has waited, or -1, and the totals.
  */
 const countsScript = `
 local function first(reply) return reply[1] end
@@ -60,7 +64,8 @@ return {
   redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3]),
   redis.call('LLEN', KEYS[4]), redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7]), redis.call('ZCARD', KEYS[5]),
   redis.call('ZCARD', KEYS[8]), redis.call('HEXISTS', KEYS[9], 'paused'), redis.call('ZCOUNT', KEYS[5], '-inf', ARGV[2]),
-  redis.call('ZCOUNT', KEYS[6], ARGV[3], '+inf'), redis.call('ZCOUNT', KEYS[7], ARGV[3], '+inf'), oldest
+  redis.call('ZCOUNT', KEYS[6], ARGV[3], '+inf'), redis.call('ZCOUNT', KEYS[7], ARGV[3], '+inf'), oldest,
+  tonumber(redis.call('HGET', KEYS[10], 'count') or 0), tonumber(redis.call('HGET', KEYS[11], 'count') or 0)
 }
 `
 
@@ -70,7 +75,7 @@ const classBounds = Object.values(priorityNumbers).flatMap((priority) => [priori
 
 /** Counts one queue in one atomic step. Rejects with the error of Redis. */
 export const createQueueCounts = (redis: RedisClient) => {
-  redis.defineCommand('jobgateCounts', { lua: countsScript, numberOfKeys: 9 })
+  redis.defineCommand('jobgateCounts', { lua: countsScript, numberOfKeys: 11 })
   const command = (redis as unknown as { jobgateCounts: CountsCommand }).jobgateCounts.bind(redis)
 
   return async (queue: QueueKeys): Promise<QueueCounts> => {
@@ -87,6 +92,8 @@ export const createQueueCounts = (redis: RedisClient) => {
       done = 0,
       lost = 0,
       oldest = -1,
+      completedTotal = 0,
+      failedTotal = 0,
     ] = await command(
       queue.wait,
       queue.paused,
@@ -97,6 +104,8 @@ export const createQueueCounts = (redis: RedisClient) => {
       queue.failed,
       queue.waitingChildren,
       queue.meta,
+      queue.metrics('completed'),
+      queue.metrics('failed'),
       queue.base,
       delayedScore(now),
       now - minuteMs,
@@ -116,6 +125,8 @@ export const createQueueCounts = (redis: RedisClient) => {
       oldestWaitingMs: oldest < 0 ? null : Math.max(0, now - oldest),
       completedLastMinute: done,
       failedLastMinute: lost,
+      completedTotal,
+      failedTotal,
     }
   }
 }

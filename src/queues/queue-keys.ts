@@ -24,6 +24,8 @@ export const createQueueKeys = (prefix: string, queue: QueueName) => {
     meta: `${base}meta`,
     id: `${base}id`,
     pc: `${base}pc`,
+    /** Hash of how many jobs workers have finished this way. */
+    metrics: (state: 'completed' | 'failed') => `${base}metrics:${state}`,
   }
 }
 

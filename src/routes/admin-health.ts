@@ -6,8 +6,9 @@ import { type HealthLimits, toHealth, toOverallHealth } from '../admin/health.js
 import type { QueueMetricsReader } from '../admin/queue-metrics.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { requireQueueName } from '../plugins/queue-param.js'
+import { historyMinutesMax } from '../queues/queue-history.js'
 import { Count, operatorTags, PerQueue, QueueParams } from '../schemas/admin.js'
-import { closed, Nullable } from '../schemas/common.js'
+import { closed, Nullable, Time } from '../schemas/common.js'
 import { jsonResponse } from '../schemas/job-responses.js'
 import { problemResponses } from '../schemas/problem.js'
 
@@ -25,6 +26,30 @@ const QueueHealth = Type.Object(
 )
 const QueueHealthRef = Type.Unsafe<{ healthy: boolean; issues: string[] }>(Type.Ref('QueueHealth'))
 
+const Minutes = (description: string) => Type.Array(Count(''), { minItems: 1, maxItems: historyMinutesMax, description })
+
+const QueueHistory = Type.Object(
+  {
+    from: Time({ description: 'Start of the first minute.' }),
+    stepMs: Count('Length of a step: one minute.'),
+    completed: Minutes('Jobs completed in each minute, oldest first; the last entry is the minute under way.'),
+    failed: Minutes('Jobs failed for good in each minute, likewise.'),
+  },
+  { ...closed, description: 'What workers finished, minute by minute, kept or not.' },
+)
+
+const HistoryQuery = Type.Object(
+  {
+    minutes: Type.Integer({
+      minimum: 1,
+      maximum: historyMinutesMax,
+      default: 60,
+      description: 'How many minutes of history are told, the one under way included.',
+    }),
+  },
+  closed,
+)
+
 const QueueMetrics = Type.Object(
   {
     waiting: Count('Jobs of every priority that are ready to run; 0 while the queue is paused.'),
@@ -41,9 +66,12 @@ const QueueMetrics = Type.Object(
     }),
     completedLastMinute: Count('Of the completed jobs that are kept, those of the last minute.'),
     failedLastMinute: Count('Of the failed jobs that are kept, those of the last minute.'),
+    completedTotal: Count('All jobs that workers have completed, kept or not.'),
+    failedTotal: Count('All jobs that failed for good in a worker, kept or not.'),
     workers: Count('Worker processes that have told of themselves within 30 s.'),
+    history: QueueHistory,
   },
-  { $id: 'QueueMetrics', ...closed, description: 'One moment of one queue.' },
+  { $id: 'QueueMetrics', ...closed, description: 'One moment of one queue, and its last minutes.' },
 )
 const QueueMetricsRef = Type.Unsafe<typeof QueueMetrics.static>(Type.Ref('QueueMetrics'))
 
@@ -93,9 +121,10 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       summary: 'Read the metrics of all queues',
       description: 'One member for each queue. The cost does not grow with the number of jobs.',
       tags: operatorTags,
+      querystring: HistoryQuery,
       response: { 200: jsonResponse(PerQueue(QueueMetricsRef, 'The metrics of each queue.'), 'Metrics by queue.'), ...problemResponses },
     },
-    handler: async () => metrics.all(),
+    handler: async ({ query }) => metrics.details(query.minutes),
   })
 
   app.route({
@@ -123,9 +152,10 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       description: 'How many jobs stand where, how long they wait, what was done lately, and who works.',
       tags: operatorTags,
       params: QueueParams,
+      querystring: HistoryQuery,
       response: { 200: jsonResponse(QueueMetricsRef, 'One moment of the queue.'), ...problemResponses },
     },
-    handler: async ({ params }) => metrics.one(requireQueueName(params.queue)),
+    handler: async ({ params, query }) => metrics.detailsOf(requireQueueName(params.queue), query.minutes),
   })
 }
 

@@ -13,14 +13,17 @@ import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
 
 export interface JobEventsOptions {
-  readonly services: Pick<Services, 'config' | 'feed' | 'look'>
+  readonly services: Pick<Services, 'config' | 'feed' | 'look' | 'metrics'>
 }
 
 const lastEventIdDescription = 'Resume after this event; sent by an EventSource when it reconnects.'
 
 const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
-  const { config, feed, look } = services
+  const { config, feed, look, metrics } = services
   const streams = createTenantCap(config.http.maxStreams)
+  metrics.onRender(() => {
+    metrics.eventStreams.of().value = streams.total()
+  })
 
   app.route({
     method: 'GET',

@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ProblemName } from '../errors.js'
 import { problem } from '../plugins/problem-json.js'
+import { shareFor } from '../plugins/share-for.js'
 
 export interface ProbesOptions {
   readonly redis: { ping(): Promise<unknown> }
@@ -17,7 +18,7 @@ const pingTimeoutMs = 500
 const cacheMs = 1000
 
 const probes = async (app: FastifyInstance, options: ProbesOptions) => {
-  const checkRedis = createRedisCheck(options.redis)
+  const checkRedis = shareFor(cacheMs, () => ping(options.redis))
   const settings = { schema: { hide: true }, config: { quiet: true } }
 
   app.addHook('onSend', async (_request, reply, payload) => {
@@ -40,23 +41,6 @@ const findFailure = (options: ProbesOptions, redis: CheckStatus): { problem: Pro
   if (redis === 'failed') return { problem: 'redis-unavailable', detail: `Redis did not answer PING within ${pingTimeoutMs} ms.` }
   if (options.isOverloaded()) return { problem: 'overloaded', detail: 'This instance has more work than it can answer in time.' }
   return null
-}
-
-const createRedisCheck = (redis: ProbesOptions['redis']) => {
-  let current: Promise<CheckStatus> | undefined
-  let validUntil = 0
-  return (): Promise<CheckStatus> => {
-    const now = performance.now()
-    if (!current || now >= validUntil) {
-      current = ping(redis)
-      // An answer under way is shared; from then on it counts for its time.
-      validUntil = Number.POSITIVE_INFINITY
-      void current.then(() => {
-        validUntil = performance.now() + cacheMs
-      })
-    }
-    return current
-  }
 }
 
 const ping = (redis: ProbesOptions['redis']): Promise<CheckStatus> =>

@@ -13,9 +13,12 @@ import type { JobViews } from '../queues/job-view.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
+import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/keys.js'
 import type { FollowUp } from '../schemas/follow-up.js'
 import type { JobOptions, JobView, Metadata, QueueName } from '../schemas/job.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import type { Count } from '../telemetry/series.js'
 import { followUpProblems } from './check-follow-ups.js'
 import { fingerprint } from './fingerprint.js'
 import { digestIdempotencyKey, type KeySpace } from './idempotency-key.js'
@@ -55,6 +58,7 @@ interface Deps {
   readonly catalog: Catalog
   readonly config: Config
   readonly keys: Keys
+  readonly metrics: Pick<Metrics, 'submissions'>
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly redis: RedisClient
   readonly sensitive: ReadonlyMap<string, SensitiveData>
@@ -66,7 +70,7 @@ interface Deps {
  * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
  */
 export const createSubmit = (deps: Deps) => {
-  const { accept, catalog, config, keys, queueKeys, redis, sensitive, views } = deps
+  const { accept, catalog, config, keys, metrics, queueKeys, redis, sensitive, views } = deps
 
   const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
     followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
@@ -85,7 +89,7 @@ export const createSubmit = (deps: Deps) => {
     return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
   }
 
-  return async (submission: Submission, { tenant, key, trace, jobId: settledId }: SubmitContext): Promise<SubmitOutcome> => {
+  const submitOne = async (submission: Submission, { tenant, key, trace, jobId: settledId }: SubmitContext): Promise<SubmitOutcome> => {
     const type = catalog.find(submission.type) as JobType
     const now = Date.now()
     const claim = key && {
@@ -151,6 +155,38 @@ export const createSubmit = (deps: Deps) => {
       default:
         return outcome
     }
+  }
+
+  const counts = new Map(catalog.all.map(({ name }) => [name, countersOf(metrics, name)]))
+  return async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
+    const count = counts.get(submission.type) as SubmissionCounts
+    try {
+      const outcome = await submitOne(submission, context)
+      count[toCounted(outcome)].inc()
+      return outcome
+    } catch (error) {
+      count[classifyRedisError(error) === 'refused' ? 'refused' : 'unknown'].inc()
+      throw error
+    }
+  }
+}
+
+const countedOutcomes = ['created', 'replayed', 'conflict', 'refused', 'unknown'] as const
+type SubmissionCounts = Readonly<Record<(typeof countedOutcomes)[number], Count>>
+
+/** All of them from the start: a rate needs the zero before the first one. */
+const countersOf = ({ submissions }: Pick<Metrics, 'submissions'>, type: string) =>
+  Object.fromEntries(countedOutcomes.map((outcome) => [outcome, submissions.of(type, outcome)])) as SubmissionCounts
+
+const toCounted = (outcome: SubmitOutcome): keyof SubmissionCounts => {
+  switch (outcome.kind) {
+    case 'accepted':
+      return outcome.replayed ? 'replayed' : 'created'
+    case 'reused':
+      return 'conflict'
+    case 'full':
+    case 'invalid':
+      return 'refused'
   }
 }
 

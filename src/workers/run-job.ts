@@ -15,6 +15,7 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { SubmitFollowUps } from '../submission/follow-ups.js'
 import { createAttemptMarker } from './attempt-marker.js'
+import type { AttemptMetrics } from './attempt-metrics.js'
 import type { Cancellation, StopReason } from './cancellation.js'
 import { gatherChildren } from './gather-children.js'
 
@@ -39,8 +40,7 @@ interface Deps {
   readonly redis: RedisClient
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly submitFollowUps: SubmitFollowUps
-  /** Told about every attempt that ends. */
-  readonly onAttempt?: (attempt: { type: string; queue: string; outcome: string; code: string | null; durationMs: number }) => void
+  readonly metrics: AttemptMetrics
 }
 
 /**
@@ -65,6 +65,8 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       ...(envelope.traceparent ? { trace_id: envelope.traceparent.slice(3, 35) } : {}),
     })
     const controller = cancellation.begin(id, queue)
+    // A parent is due whenever its children are done.
+    if (job.attemptsStarted === 1 && !envelope.fanOut) deps.metrics.started(startedAt - Math.max(job.timestamp, envelope.runAt ?? 0))
     try {
       const outcome = await withFollowUps(job, await attemptJob(job, controller, line), line)
       const stopped = controller.signal.aborted ? (controller.signal.reason as StopReason) : null
@@ -72,7 +74,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       const durationMs = Date.now() - startedAt
       const code = end.kind === 'completed' ? null : end.code
       line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
-      deps.onAttempt?.({ type: job.name, queue: queue.queue, outcome: end.kind, code, durationMs })
+      deps.metrics.ended(job.name, end.kind, code, durationMs)
       if (end.kind === 'completed') return end.result
       throw end.error
     } finally {

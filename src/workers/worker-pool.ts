@@ -8,12 +8,15 @@ import type { Catalog } from '../catalog.js'
 import type { Config } from '../config.js'
 import type { IntegrationName, Integrations } from '../integrations/open-integrations.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
+import { historyMinutesMax } from '../queues/queue-history.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import { type QueueName, queueNames } from '../schemas/job.js'
 import type { SubmitFollowUps } from '../submission/follow-ups.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import { createAttemptMetrics } from './attempt-metrics.js'
 import { openCancellation } from './cancellation.js'
 import { openHeartbeat } from './heartbeat.js'
 import { createRunJob } from './run-job.js'
@@ -33,6 +36,7 @@ interface Deps {
   readonly integrations: Integrations
   readonly keys: Keys
   readonly log: Logger
+  readonly metrics: Metrics
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly redis: RedisConnections
   readonly sensitive: ReadonlyMap<string, SensitiveData>
@@ -49,8 +53,13 @@ export const openWorkerPool = async (deps: Deps) => {
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
   const { queues } = config
 
+  deps.metrics.onRender(() => {
+    deps.metrics.attemptsRunning.of().value = cancellation.running()
+  })
   const workers = queueNames.map((name) => {
-    const worker = new Worker<JobEnvelope>(name, createRunJob({ ...deps, cancellation, redis: connection }, queueKeys[name]), {
+    const metrics = createAttemptMetrics(deps.metrics, { catalog, queue: name })
+    const runJob = createRunJob({ ...deps, metrics, cancellation, redis: connection }, queueKeys[name])
+    const worker = new Worker<JobEnvelope>(name, runJob, {
       connection,
       prefix: config.redis.prefix,
       name: config.instanceId,
@@ -61,6 +70,7 @@ export const openWorkerPool = async (deps: Deps) => {
       skipVersionCheck: true,
       removeOnComplete: toKeep(queues.retentionCompletedMs, queues.removeOnComplete),
       removeOnFail: toKeep(queues.retentionFailedMs, queues.removeOnFail),
+      metrics: { maxDataPoints: historyMinutesMax },
     })
     logErrors(worker, name, log)
     worker.on('lockRenewalFailed', (jobIds) => {
