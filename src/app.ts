@@ -31,9 +31,11 @@ import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
 import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
+import schedules from './routes/schedules.js'
 import submit from './routes/submit.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './schemas/job.js'
 import { Problem } from './schemas/problem.js'
+import { ScheduleOptions } from './schemas/schedule.js'
 import type { Services } from './services.js'
 import { createSubmissionSchemas } from './submission/submission-schema.js'
 
@@ -49,8 +51,19 @@ export const buildApp = async (services: Services) => {
   }).withTypeProvider<TypeBoxTypeProvider>()
   limitConnections(app.server)
 
-  const { shared, submission, batchItem } = createSubmissionSchemas(services.catalog.all)
-  for (const schema of [Problem, JobState, JobOptions, Metadata, JobError, JobView, OperationView, EstimateView, ...shared])
+  const { shared, submission, batchItem, schedule } = createSubmissionSchemas(services.catalog.all)
+  for (const schema of [
+    Problem,
+    JobState,
+    JobOptions,
+    Metadata,
+    JobError,
+    JobView,
+    ScheduleOptions,
+    OperationView,
+    EstimateView,
+    ...shared,
+  ])
     app.addSchema(schema)
 
   await app.register(httpMetrics, { metrics: services.metrics })
@@ -83,6 +96,7 @@ export const buildApp = async (services: Services) => {
     await scope.register(jobs, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
+    await scope.register(schedules, { services, schedule })
     await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues })
     await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
     await scope.register(adminJobs, { services })

@@ -72,6 +72,7 @@ export const Environment = Type.Object({
   QUEUE_MAX_WAITING_JOBS: count(100, 0, 1_000_000_000, 'Above this many waiting jobs a queue is unhealthy.'),
   QUEUE_MAX_FAILED_JOBS: count(50, 0, 1_000_000_000, 'Above this many failed jobs a queue is unhealthy.'),
   QUEUE_MAX_DEPTH: count(1_000_000, 1, 1_000_000_000, 'Above this many unfinished jobs in a queue a submission is refused.'),
+  SCHEDULES_MAX: count(1000, 0, 1_000_000, 'Schedules a tenant may have at once.'),
   DURABILITY: choice(
     'memory',
     ['memory', 'fsync', 'replicated'],
@@ -327,6 +328,7 @@ const toConfig = (env: Environment) => ({
     maxDepth: env.QUEUE_MAX_DEPTH,
     durability: env.DURABILITY,
   },
+  schedules: { max: env.SCHEDULES_MAX },
   metrics: { token: env.METRICS_TOKEN, workerPort: env.WORKER_METRICS_PORT },
   idempotency: { required: env.IDEMPOTENCY_REQUIRED, strict: env.IDEMPOTENCY_STRICT },
   http: {

@@ -96,6 +96,16 @@ export const problems = {
     title: 'The operation has already finished',
     remedy: 'Read the operation; what it did cannot be stopped any more.',
   },
+  'schedules-full': {
+    status: 409,
+    title: 'There are as many schedules as are allowed',
+    remedy: 'Delete schedules that are over or no longer wanted, or have SCHEDULES_MAX raised.',
+  },
+  'schedule-refused': {
+    status: 409,
+    title: 'The schedule no longer fits its job type',
+    remedy: 'PUT the schedule again with the members named in `errors` mended.',
+  },
   'queue-busy': {
     status: 409,
     title: 'Jobs of this queue are running',
@@ -193,6 +203,10 @@ export const jobErrors = {
   unknown_job_type: { retryable: false, meaning: 'The worker does not know this job type; gateway and workers run different versions.' },
   invalid_data: { retryable: false, meaning: 'The stored data do not fit what the handler expects.' },
   worker_lost: { retryable: false, meaning: 'The workers that ran the job died or stalled as often as is allowed.' },
+  schedule_refused: {
+    retryable: false,
+    meaning: 'When this run of a schedule was due, the payload of the schedule no longer fit its job type. Put the schedule anew.',
+  },
   follow_up_refused: {
     retryable: false,
     meaning: 'The work is done, but a follow-up does not fit its schema with the result in it, so none was submitted.',

@@ -12,10 +12,11 @@ import type { Catalog } from './catalog.js'
 import type { Config } from './config.js'
 import { requireMailTemplates } from './integrations/mail-templates.js'
 import { openIntegrations } from './integrations/open-integrations.js'
-import { createAcceptance } from './queues/acceptance.js'
+import { createAcceptance, createConfirmation } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
 import { createBulkJobs } from './queues/bulk-jobs.js'
 import { createDeadLetterList } from './queues/dead-letters.js'
+import { createHasBegun } from './queues/job-begun.js'
 import { createJobControl } from './queues/job-control.js'
 import { openJobEvents } from './queues/job-events.js'
 import { createJobFeed } from './queues/job-feed.js'
@@ -27,14 +28,23 @@ import { createQueueCounts } from './queues/queue-counts.js'
 import { createQueueHistory } from './queues/queue-history.js'
 import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
+import { createScheduleAlign } from './queues/schedule-align.js'
+import { openScheduleClock } from './queues/schedule-clock.js'
+import { createScheduleRecords } from './queues/schedule-records.js'
 import { createSensitiveDataByType } from './queues/sensitive-data.js'
 import { readWorkerInstances } from './queues/worker-instances.js'
 import { openRedis, type RedisClient } from './redis/connect.js'
 import { createKeys } from './redis/keys.js'
+import { createLock } from './redis/lock.js'
 import { createFollowUps } from './submission/follow-ups.js'
+import { createRefuseRun } from './submission/refuse-run.js'
+import { createRunSchedule } from './submission/run-schedule.js'
+import { createSchedulePayloads } from './submission/schedule-payload.js'
+import { createSchedules } from './submission/schedules.js'
 import { createSubmit } from './submission/submit.js'
 import { createMetrics } from './telemetry/metrics.js'
 import { openMetricsListener } from './workers/metrics-listener.js'
+import { openScheduleWorker } from './workers/schedule-worker.js'
 import { openWorkerPool } from './workers/worker-pool.js'
 
 interface Options {
@@ -54,31 +64,37 @@ const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
 
 type Base = Awaited<ReturnType<typeof openBase>>
 
-/** Submits over the given connection. WAIT holds up whatever follows on it: stronger durability wants one of its own. */
-const openSubmit = ({ config, catalog }: Options, { keys, metrics, queues, sensitive }: Base, redis: RedisClient, writing: RedisClient) =>
-  createSubmit({
-    accept: createAcceptance({
-      redis: writing,
-      maxDepth: config.queues.maxDepth,
-      durability: config.queues.durability,
-      durations: metrics.storeDurations.of(),
-    }),
-    catalog,
-    config,
-    keys,
-    metrics,
-    queueKeys: queues.keys,
-    redis,
-    sensitive,
-    views: createJobViews(sensitive),
-  })
+/**
+ * Submits over the given connection, and what schedules are made of.
+ * WAIT holds up whatever follows on a connection: stronger durability wants one of its own.
+ */
+const openSubmission = ({ config, catalog }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
+  const { keys, metrics, queues, sensitive } = base
+  const { durability, maxDepth } = config.queues
+  const writing = durability === 'memory' ? redis : base.redis.connect(role)
+  const accept = createAcceptance({ redis: writing, maxDepth, durability, durations: metrics.storeDurations.of() })
+  const views = createJobViews(sensitive)
+  const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, redis, sensitive, views })
+  const clock = openScheduleClock({ redis, prefix: config.redis.prefix })
+  const records = createScheduleRecords({ redis, writing, keys })
+  return {
+    accept,
+    submit,
+    clock,
+    records,
+    align: createScheduleAlign({ clock, records }),
+    payloads: createSchedulePayloads({ catalog, config, sensitive }),
+    confirm: createConfirmation(writing, durability),
+  }
+}
 
 /** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
 const openWorkerSide = async (options: Options, base: Base) => {
   const { config, catalog, log } = options
   const redis = base.redis.connect('worker')
   const integrations = await openIntegrations({ config, log, store: { redis, keys: base.keys } })
-  const submit = openSubmit(options, base, redis, config.queues.durability === 'memory' ? redis : base.redis.connect('worker'))
+  const submission = openSubmission(options, base, 'worker', redis)
+  const { accept, align, clock, records, submit } = submission
   const pool = await openWorkerPool({
     catalog,
     config,
@@ -91,10 +107,25 @@ const openWorkerSide = async (options: Options, base: Base) => {
     sensitive: base.sensitive,
     submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
   })
+  const { keys } = base
+  const queueKeys = base.queues.keys
+  const hasBegun = createHasBegun({ redis, queueKeys })
+  const refuse = createRefuseRun({ accept, keys, queueKeys, redis })
+  const scheduleWorker = openScheduleWorker({
+    align,
+    config,
+    connection: redis,
+    lock: createLock({ redis, keys }),
+    log,
+    records,
+    runSchedule: createRunSchedule({ ...submission, config, hasBegun, keys, log, refuse }),
+  })
   return {
-    ready: pool.ready,
+    ready: Promise.all([pool.ready, scheduleWorker.ready]),
     async close() {
+      await scheduleWorker.close()
       await pool.close(config.http.shutdownGraceMs)
+      await clock.close()
       await integrations.close()
     },
   }
@@ -118,7 +149,7 @@ export const openServices = async (options: Options) => {
   const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
   const index = createJobIndex({ redis: request, keys })
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
-  const submit = openSubmit(options, base, request, config.queues.durability === 'memory' ? request : redis.connect('request'))
+  const submission = openSubmission(options, base, 'request', request)
   // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
   const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
@@ -143,6 +174,7 @@ export const openServices = async (options: Options) => {
     await operations.close()
     sweep.close()
     await events.close()
+    await submission.clock.close()
     await queues.close()
     await redis.close()
   }
@@ -155,7 +187,8 @@ export const openServices = async (options: Options) => {
     emailTemplates,
     firstKey,
     apiKeys,
-    submit,
+    submit: submission.submit,
+    schedules: createSchedules({ ...submission, catalog, config }),
     queueKeys: queues.keys,
     events,
     look,

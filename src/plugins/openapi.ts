@@ -24,13 +24,13 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the body should be, where the route itself checks less. */
     documentedBody?: object
-    /** Bodies of a POST, ready to send, by name. */
+    /** Bodies ready to send, by name. */
     documentedExamples?: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>
   }
 }
 
 const openapi = async (app: FastifyInstance) => {
-  const examplesOf = new Map<string, FastifyContextConfig['documentedExamples']>()
+  const documented: { path: string; method: string; examples: FastifyContextConfig['documentedExamples'] }[] = []
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -52,15 +52,16 @@ const openapi = async (app: FastifyInstance) => {
     },
     transform: ({ schema, url, route }) => {
       const body = route.config?.documentedBody
-      if (route.config?.documentedExamples) examplesOf.set(url, route.config.documentedExamples)
+      const examples = route.config?.documentedExamples
+      if (examples) documented.push({ path: url.replace(/:(\w+)/g, '{$1}'), method: String(route.method).toLowerCase(), examples })
       return { schema: body ? { ...schema, body } : schema, url }
     },
     // @fastify/swagger 9.9 drops `x-examples` beside a `$ref`.
     transformObject: (described) => {
       const document = 'openapiObject' in described ? described.openapiObject : described.swaggerObject
-      const paths = document.paths as Record<string, { post?: { requestBody?: { content: Record<string, object> } } }>
-      for (const [url, examples] of examplesOf)
-        Object.assign(paths[url]?.post?.requestBody?.content['application/json'] ?? {}, { examples })
+      const paths = document.paths as Record<string, Record<string, { requestBody?: { content: Record<string, object> } }>>
+      for (const { path, method, examples } of documented)
+        Object.assign(paths[path]?.[method]?.requestBody?.content['application/json'] ?? {}, { examples })
       return document
     },
     refResolver: {

@@ -1,5 +1,6 @@
 // What is stored in a BullMQ job beside the handler's data.
 
+import type { JobErrorCode } from '../errors.js'
 import type { FollowUp } from '../schemas/follow-up.js'
 import type { Metadata } from '../schemas/job.js'
 
@@ -23,6 +24,10 @@ export interface JobEnvelope {
   /** This job stands for several; its children did the work. */
   fanOut?: true
   followUps?: readonly StoredFollowUp[]
+  /** The schedule that this is a run of. */
+  scheduleId?: string
+  /** The job was known to be wrong when it was stored: its attempt ends with this. */
+  refusal?: { readonly code: JobErrorCode; readonly message: string }
   /** W3C trace context of the request that submitted the job. */
   traceparent?: string
   tracestate?: string

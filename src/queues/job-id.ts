@@ -30,6 +30,10 @@ export const childJobId = (parentId: string, index: number): string => `${parent
 export const followUpJobId = (firstId: string, step: number, queue: QueueName): string =>
   `${prefixes[queue]}_${hash('sha256', `${firstId}|${step}`, 'base64url').slice(0, 22)}`
 
+/** The id of a scheduled run: the same however often its tick is tried. `key` names the schedule, `since` when it was made. */
+export const scheduledJobId = (key: string, since: number, dueAt: number, queue: QueueName): string =>
+  `${prefixes[queue]}_${hash('sha256', `${key}|${since}|${dueAt}`, 'base64url').slice(0, 22)}`
+
 /** The place of a child among its siblings, from its id. */
 export const childIndex = (id: string): number => Number.parseInt(id.slice(id.lastIndexOf('-') + 1), 36)
 

@@ -32,6 +32,8 @@ const iso = (ms: number | string | null | undefined): string | null =>
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
+const toScheduleId = ({ scheduleId }: JobEnvelope): Pick<JobView, 'scheduleId'> => (scheduleId === undefined ? {} : { scheduleId })
+
 const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> =>
   followUps === undefined ? {} : { followUps: followUps.map(({ id }) => id) }
 
@@ -46,7 +48,6 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
       const options = JSON.parse(job.options) as { attempts?: number }
       const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
       const state: JobState = job.state === 'failed' && error?.code === 'cancelled' ? 'cancelled' : states[job.state]
-      const scheduleId = job.scheduler ?? undefined
       const view: JobView = {
         id: job.id,
         type: job.name,
@@ -63,7 +64,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         metadata: envelope.metadata ?? {},
         idempotencyKey: envelope.idempotencyKey ?? null,
         ...(job.parentKey === null ? {} : { parentId: idOfKey(job.parentKey) }),
-        ...(scheduleId === undefined ? {} : { scheduleId }),
+        ...toScheduleId(envelope),
         ...toFollowUps(envelope),
         createdAt: iso(job.timestamp) as string,
         runAt: iso(envelope.runAt),
@@ -91,6 +92,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         correlationId: envelope.correlationId,
         metadata: envelope.metadata ?? {},
         idempotencyKey: envelope.idempotencyKey ?? null,
+        ...toScheduleId(envelope),
         ...toFollowUps(envelope),
         createdAt: iso(createdAt) as string,
         runAt: iso(options.runAt),

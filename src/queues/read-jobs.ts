@@ -19,7 +19,6 @@ export interface StoredJob {
   readonly progress: string | null
   readonly attemptsMade: string | null
   readonly parentKey: string | null
-  readonly scheduler: string | null
   readonly retriedOn: string | null
   readonly state: StoredState
 }
@@ -38,7 +37,7 @@ local results = {}
 for at = 2, #ARGV do
   local id = ARGV[at]
   local job = redis.call('HMGET', base .. id, 'name', 'data', 'opts', 'timestamp', 'priority', 'processedOn', 'finishedOn',
-    'failedReason', 'returnvalue', 'progress', 'atm', 'parentKey', 'rjk', 'jg:retriedOn')
+    'failedReason', 'returnvalue', 'progress', 'atm', 'parentKey', 'jg:retriedOn')
   if job[1] then
     local state
     if job[7] then
@@ -107,7 +106,6 @@ const toStoredJob = (id: string, row: (string | null)[]): StoredJob => ({
   progress: row[9] ?? null,
   attemptsMade: row[10] ?? null,
   parentKey: row[11] ?? null,
-  scheduler: row[12] ?? null,
-  retriedOn: row[13] ?? null,
-  state: row[14] as StoredState,
+  retriedOn: row[12] ?? null,
+  state: row[13] as StoredState,
 })

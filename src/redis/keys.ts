@@ -39,6 +39,14 @@ export const createKeys = (prefix: string) => {
     smsHandedOver: (jobId: string) => `${own}:sms-handed-over:${jobId}`,
     /** Id of the record that one meeting was written to; `digest` of table and meeting. */
     larkRecord: (digest: string) => `${own}:lark-record:${digest}`,
+    /** Hash of one schedule; `key` is a digest of tenant and id. */
+    schedule: (key: string) => `${own}:schedule:${key}`,
+    /** Sorted set of the jobs of a schedule's latest runs, by when they were due. */
+    scheduleTicks: (key: string) => `${own}:schedule-ticks:${key}`,
+    /** Sorted set of the ids of one tenant's schedules. */
+    scheduleIds: (tenant: string) => `${own}:schedule-ids:${tenant}`,
+    /** Keys of all schedules. */
+    schedules: `${own}:schedules`,
     /** Stream of what operators did. */
     audit: `${own}:audit`,
     /** Hash of `<queue>:<kind>` → id of the operation that is open. */

@@ -8,6 +8,7 @@ import { maySee } from '../auth/grants.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { matchesEtag } from '../plugins/etag.js'
 import { jobNotFound, requireQueue, requireVisible, setRetryAfter } from '../plugins/job-responses.js'
+import { toPageLinks } from '../plugins/page-links.js'
 import { addVary, applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
 import type { ReadJobView } from '../queues/job-view.js'
@@ -78,7 +79,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       const { limit, cursor, ...filters } = request.query
       const page = await list(request.principal.tenant, filters, { limit, cursor }, (job) => maySee(request.principal, job))
       if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or has been changed.')
-      reply.header('link', toLinks(request.query, page.next))
+      reply.header('link', toPageLinks('/v1/jobs', request.query, page.next))
       return { items: page.items, next: page.next }
     },
   })
@@ -310,17 +311,6 @@ const sendJob = (request: FastifyRequest, reply: FastifyReply, job: JobView) => 
   setRetryAfter(reply, job)
   if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
   return reply.type('application/json; charset=utf-8').send(body)
-}
-
-/** RFC 8288 links to this list's first and next page, with its filters. */
-const toLinks = (query: Record<string, unknown>, next: string | null): string => {
-  const link = (relation: string, cursor: string | null) => {
-    const parameters = new URLSearchParams()
-    for (const [name, value] of Object.entries(query)) if (name !== 'cursor' && value !== undefined) parameters.set(name, String(value))
-    if (cursor !== null) parameters.set('cursor', cursor)
-    return `</v1/jobs?${parameters}>; rel="${relation}"`
-  }
-  return next === null ? link('first', null) : `${link('first', null)}, ${link('next', next)}`
 }
 
 export default jobs

@@ -103,7 +103,7 @@ export const JobView = Type.Object(
     metadata: Type.Record(Type.String(), Type.Unknown()),
     idempotencyKey: Nullable(Type.String()),
     parentId: Type.Optional(JobId),
-    scheduleId: Type.Optional(Type.String()),
+    scheduleId: Type.Optional(Type.String({ description: 'The schedule that the job is a run of.' })),
     followUps: Type.Optional(
       Type.Array(JobId, {
         description: 'Ids of the jobs that follow, in the order of `followUps`. They exist once this one has completed.',

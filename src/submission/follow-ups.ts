@@ -2,12 +2,10 @@
 
 import type { Catalog } from '../catalog.js'
 import type { Config } from '../config.js'
-import type { JobType } from '../job-type.js'
 import type { JobEnvelope, StoredFollowUp } from '../queues/job-envelope.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
-import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
 import { readPointer, replaceAtPointer } from '../schemas/json-pointer.js'
-import { validatorCompilers } from '../schemas/validator.js'
+import { createDataChecks } from './data-checks.js'
 import type { Submission, Submit } from './submit.js'
 
 export type FollowUpsOutcome =
@@ -35,15 +33,7 @@ interface Deps {
  * even when the result has changed meanwhile. Throws the error of Redis.
  */
 export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) => {
-  const compile = validatorCompilers({})
-  const validators = new Map<string, ReturnType<typeof compile>>()
-  const validatorOf = (type: JobType) => {
-    const known = validators.get(type.name)
-    if (known) return known
-    const validate = compile({ schema: type.data })
-    validators.set(type.name, validate)
-    return validate
-  }
+  const dataProblems = createDataChecks()
 
   /** What is wrong as text, or the submission. */
   const prepare = (
@@ -59,9 +49,7 @@ export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) =>
       if (value === undefined) return 'the result lacks a member that resultInto names'
       if (!replaceAtPointer(filled, into, structuredClone(value))) return 'resultInto leads to nothing in data'
     }
-    const validate = validatorOf(type)
-    if (!validate(filled)) return toFieldProblems((validate.errors ?? []) as unknown as SchemaError[])[0]?.detail ?? 'does not fit'
-    const [problem] = type.check?.(filled, { now: Date.now(), config }) ?? []
+    const [problem] = dataProblems(type, filled, { now: Date.now(), config })
     if (problem) return problem.detail
     const { correlationId, userId, metadata } = first
     const inherited = { correlationId, ...(userId === undefined ? {} : { userId }), ...(metadata === undefined ? {} : { metadata }) }

@@ -48,8 +48,8 @@ const isRepeated = (rawHeaders: readonly string[]): boolean => {
   return count > 1
 }
 
-/** Which names a key lives among: keys derived from the header of a batch, a vendor's event or a first job never equal a client's own. */
-export type KeySpace = 'key' | 'batch' | 'inbound' | 'follow-up'
+/** Which names a key lives among: keys derived from the header of a batch, a vendor's event, a first job or a schedule never equal a client's own. */
+export type KeySpace = 'key' | 'batch' | 'inbound' | 'follow-up' | 'schedule'
 
 /** What Redis sees instead of a key: SHA-256 of tenant, space and key; 43 characters, base64url. */
 export const digestIdempotencyKey = (tenant: string, space: KeySpace, key: string): string =>

@@ -5,6 +5,8 @@ import type { JobType } from '../job-type.js'
 import { closed } from '../schemas/common.js'
 import { type FollowUp, followUpsMax, ResultInto } from '../schemas/follow-up.js'
 import { CorrelationId, JobOptions, Metadata, UserId } from '../schemas/job.js'
+import { ScheduleOptions, scheduleMembers } from '../schemas/schedule.js'
+import type { ScheduleDefinition } from './schedule-checks.js'
 import type { Submission } from './submit.js'
 
 const toPascalCase = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase())
@@ -68,7 +70,7 @@ export interface BatchItem extends Submission {
   readonly idempotencyKey?: string
 }
 
-/** All schemas that have to be registered, and the two unions over them. */
+/** All schemas that have to be registered, and the unions over them. */
 export const createSubmissionSchemas = (types: readonly JobType[]) => {
   const idempotencyKey = Type.Optional(
     Type.String({
@@ -82,10 +84,15 @@ export const createSubmissionSchemas = (types: readonly JobType[]) => {
   const items = types.map((type) => toSubmissionSchema(type, 'BatchItem', { idempotencyKey }))
   const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` decides which data it takes.')
   const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
+  const schedules = types.map((type) =>
+    toSubmissionSchema(type, 'Schedule', { options: Type.Optional(Type.Ref(ScheduleOptions.$id as string)), ...scheduleMembers }),
+  )
+  const schedule = toUnion<ScheduleDefinition>('JobSchedule', schedules, 'A job that recurs; `type` decides which data it takes.')
   const followUps = types.map((type) => toSchema(type, 'FollowUp', { resultInto: Type.Optional(ResultInto) }))
   const followUp = toUnion<FollowUp>(followUpId, followUps, 'A job to submit after another one; `type` decides which data it takes.')
   const data = types.map(toDataSchemas).flatMap(({ data, branches }) => [...branches, data])
-  return { shared: [...data, ...followUps, followUp, ...single, ...items, submission, batchItem], submission, batchItem }
+  const shared = [...data, ...followUps, followUp, ...single, ...items, ...schedules, submission, batchItem, schedule]
+  return { shared, submission, batchItem, schedule }
 }
 
 /** The example body of one job type, as it can be sent. */

@@ -38,10 +38,13 @@ export interface Submission {
 /** Who submits, and under which key. */
 export interface SubmitContext {
   readonly tenant: string
-  readonly key?: { readonly key: string; readonly space: KeySpace }
+  /** `fingerprint` says what the key is for; left out: for this submission. */
+  readonly key?: { readonly key: string; readonly space: KeySpace; readonly fingerprint?: string }
   readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
   /** For jobs whose id was settled before; left out, one is minted. */
   readonly jobId?: string
+  /** The schedule that the job is a run of. */
+  readonly scheduleId?: string
 }
 
 export type SubmitOutcome =
@@ -89,12 +92,15 @@ export const createSubmit = (deps: Deps) => {
     return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
   }
 
-  const submitOne = async (submission: Submission, { tenant, key, trace, jobId: settledId }: SubmitContext): Promise<SubmitOutcome> => {
+  const submitOne = async (
+    submission: Submission,
+    { tenant, key, trace, jobId: settledId, scheduleId }: SubmitContext,
+  ): Promise<SubmitOutcome> => {
     const type = catalog.find(submission.type) as JobType
     const now = Date.now()
     const claim = key && {
       key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
-      fingerprint: fingerprint('submit', submission),
+      fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
     const toEnvelope = (jobId: string, options: ResolvedOptions): JobEnvelope => ({
       data: submission.data,
@@ -109,6 +115,7 @@ export const createSubmit = (deps: Deps) => {
       ...(submission.followUps === undefined
         ? {}
         : { followUps: submission.followUps.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })) }),
+      ...(scheduleId === undefined ? {} : { scheduleId }),
       ...trace,
     })
     /** The first answer, from what the record kept and the request repeats. */
@@ -193,10 +200,10 @@ const toCounted = (outcome: SubmitOutcome): keyof SubmissionCounts => {
 export type Submit = ReturnType<typeof createSubmit>
 
 /** Spaces whose keys no client has sent. */
-const ownSpaces: ReadonlySet<KeySpace> = new Set<KeySpace>(['batch', 'follow-up'])
+const ownSpaces: ReadonlySet<KeySpace> = new Set<KeySpace>(['batch', 'follow-up', 'schedule'])
 
 /** Minted from the job id, so that a replay mints the same. */
-const toCorrelationId = (jobId: string): string => `c${jobId.slice(jobId.indexOf('_'))}`
+export const toCorrelationId = (jobId: string): string => `c${jobId.slice(jobId.indexOf('_'))}`
 
 const toJobs = (
   jobId: string,

@@ -113,6 +113,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   }
 
   async function attemptJob(job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
+    if (job.data.refusal) return fail(job.data.refusal.code, job.data.refusal.message)
     const type = deps.catalog.find(job.name)
     if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
     const refused = await refuseToStart(job)

@@ -37,4 +37,6 @@ t.test('OAS-4 every type has an example ready to send in the document', async (t
   const { examples } = document.paths['/v1/jobs'].post.requestBody.content['application/json']
   t.same(Object.keys(examples).sort(), files)
   for (const { name, example } of jobTypes) t.same(examples[name].value, { type: name, data: example })
+  const recurring = document.paths['/v1/schedules/{id}'].put.requestBody.content['application/json'].examples
+  t.same(Object.keys(recurring).sort(), files)
 })

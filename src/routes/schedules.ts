@@ -1,0 +1,236 @@
+// Jobs that recur: put, list, read, delete a schedule, and run it by hand.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
+import { toPageLinks } from '../plugins/page-links.js'
+import { problem } from '../plugins/problem-json.js'
+import { closed, Nullable } from '../schemas/common.js'
+import type { JobView } from '../schemas/job.js'
+import { JobRef, jsonResponse } from '../schemas/job-responses.js'
+import { problemResponse, problemResponses } from '../schemas/problem.js'
+import { previewMax, ScheduleId, ScheduleView, type ScheduleView as ScheduleViewType } from '../schemas/schedule.js'
+import type { Services } from '../services.js'
+import type { ScheduleDefinition } from '../submission/schedule-checks.js'
+import { toExampleSubmission } from '../submission/submission-schema.js'
+import { requireIdempotencyKey } from './submit.js'
+
+export interface SchedulesOptions {
+  readonly services: Pick<Services, 'catalog' | 'config' | 'look' | 'schedules'>
+  /** The `oneOf` over all job types with the members of a schedule; registered by the app. */
+  readonly schedule: TSchema
+}
+
+const tags = ['schedules']
+const Params = Type.Object({ id: ScheduleId }, closed)
+const location = { Location: { type: 'string', description: 'Address of the schedule.' } } as const
+const ScheduleRef = Type.Unsafe<ScheduleViewType>(Type.Ref(ScheduleView.$id as string))
+
+const Preview = Type.Object(
+  {
+    preview: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: previewMax, description: 'Show when this many of the next runs are due, as `nextRuns`.' }),
+    ),
+  },
+  closed,
+)
+
+const ListQuery = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Schedules on one page.' }),
+    cursor: Type.Optional({ ...ScheduleId, description: '`next` of the page before.' }),
+  },
+  closed,
+)
+
+/** The same answer for what does not exist and for what the caller may not see. */
+const notFound = () => problem('not-found', 'There is no schedule with this id.')
+
+const address = (id: string): string => `/v1/schedules/${id}`
+
+/** Whether the caller may see jobs of this kind. */
+const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: string }) => maySee(request.principal, job)
+
+const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
+  const { catalog, config, look, schedules: all } = services
+  app.addSchema(ScheduleView)
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/schedules/:id',
+    onRequest: requireScope('jobs:submit'),
+    config: {
+      documentedExamples: Object.fromEntries(
+        catalog.all.map((type) => [
+          type.name,
+          { summary: type.description, value: { ...toExampleSubmission(type), cron: '0 9 * * MON-FRI', timezone: 'Asia/Shanghai' } },
+        ]),
+      ),
+    },
+    schema: {
+      operationId: 'putSchedule',
+      summary: 'Create or replace a schedule',
+      description: [
+        'A schedule submits the same job again and again: by `cron` in a `timezone`, or every `everyMs`. Every run is a job of its own,',
+        'with this id as its `scheduleId`. Putting the same again changes nothing, nor when it is due; a change of the timing starts it anew.',
+        'Local times that a clock change skips are due an hour later; those that come twice are due once, unless the hour is `*`.',
+        'After an outage one run is due for all that were missed. While runs wait for over a minute, further ones are left out.',
+        'Data that no longer fit when a run is due make that run fail with `schedule_refused`.',
+      ].join(' '),
+      tags,
+      params: Params,
+      querystring: Preview,
+      body: Type.Unsafe<ScheduleDefinition>(Type.Ref(schedule.$id as string)),
+      response: {
+        200: jsonResponse(ScheduleRef, 'The schedule was there and is replaced.'),
+        201: ((answer) => ({ ...answer, headers: { ...answer.headers, ...location } }))(
+          jsonResponse(ScheduleRef, 'The schedule is created.'),
+        ),
+        409: problemResponse('The tenant has as many schedules as SCHEDULES_MAX allows.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { body, params, principal, query } = request
+      requireGrants(request, body, catalog)
+      const outcome = await all.put(principal.tenant, params.id, body, { isVisible: visibleTo(request), preview: query.preview })
+      switch (outcome.kind) {
+        case 'invalid':
+          throw toSubmitProblem(outcome)
+        case 'hidden':
+          throw problem('forbidden', 'This API key has no grant for the job type of the schedule that has this id.')
+        case 'full':
+          throw problem('schedules-full', `There are ${config.schedules.max} schedules, as many as SCHEDULES_MAX allows.`)
+      }
+      request.log.info({ scheduleId: params.id, type: body.type, outcome: outcome.kind }, 'schedule put')
+      if (outcome.kind === 'created') reply.code(201).header('location', address(params.id))
+      return reply.send(outcome.view)
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/schedules',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'listSchedules',
+      summary: 'List schedules',
+      description: "The caller's schedules in the order of their ids, those included that are over.",
+      tags,
+      querystring: ListQuery,
+      response: {
+        200: jsonResponse(
+          Type.Object(
+            {
+              items: Type.Array(ScheduleRef),
+              next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
+            },
+            { ...closed, description: 'One page of schedules.' },
+          ),
+          'One page of schedules.',
+        ),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { limit, cursor } = request.query
+      const page = await all.list(request.principal.tenant, visibleTo(request), { limit, after: cursor })
+      reply.header('link', toPageLinks('/v1/schedules', request.query, page.next))
+      return page
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/schedules/:id',
+    onRequest: requireScope('jobs:read'),
+    schema: {
+      operationId: 'getSchedule',
+      summary: 'Read a schedule',
+      description: 'The schedule, when it is due next, and its latest run.',
+      tags,
+      params: Params,
+      querystring: Preview,
+      response: { 200: jsonResponse(ScheduleRef, 'The schedule.'), ...problemResponses },
+    },
+    handler: async (request) => {
+      const found = await all.read(request.principal.tenant, request.params.id, visibleTo(request), request.query.preview)
+      if (!found) throw notFound()
+      return found
+    },
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/schedules/:id',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'deleteSchedule',
+      summary: 'Delete a schedule',
+      description: 'No further run is due. Jobs that it has submitted stay what they are.',
+      tags,
+      params: Params,
+      response: { 204: Type.Null({ description: 'The schedule is gone.' }), ...problemResponses },
+    },
+    handler: async (request, reply) => {
+      if (!(await all.remove(request.principal.tenant, request.params.id, visibleTo(request)))) throw notFound()
+      request.log.info({ scheduleId: request.params.id }, 'schedule deleted')
+      return reply.code(204).send(null)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/schedules/:id/trigger',
+    onRequest: requireScope('jobs:submit'),
+    schema: {
+      operationId: 'triggerSchedule',
+      summary: 'Run a schedule now',
+      description:
+        'Submits one run at once, beside those that are due; it does not count for `limit`. Also for a schedule that is over. Honours Idempotency-Key.',
+      tags,
+      params: Params,
+      headers: Type.Object({
+        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })),
+      }),
+      response: {
+        202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
+        409: problemResponse('The payload of the schedule no longer fits its job type.'),
+        422: problemResponse('The Idempotency-Key was used for another request.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { tenant } = request.principal
+      const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
+      const outcome = await all.trigger(tenant, request.params.id, (submission) => requireGrants(request, submission, catalog), {
+        key,
+        isVisible: visibleTo(request),
+        ...toJobTrace(request),
+      })
+      switch (outcome.kind) {
+        case 'missing':
+          throw notFound()
+        case 'refused':
+          throw problem('schedule-refused', 'The payload of the schedule no longer fits its job type.', { errors: outcome.errors })
+        case 'accepted':
+          return sendRun(reply, outcome)
+        default:
+          throw toSubmitProblem(outcome)
+      }
+    },
+  })
+
+  /** A repeat shows the job as it is now: the schedule, which the first answer was made of, may have changed. */
+  async function sendRun(reply: FastifyReply, { view, replayed }: { view: JobView; replayed: boolean }) {
+    const job = (replayed && (await look(view.id))?.view) || view
+    if (replayed) reply.header('idempotent-replayed', 'true')
+    setRetryAfter(reply, job)
+    return reply.code(202).header('location', `/v1/jobs/${view.id}`).send(job)
+  }
+}
+
+export default schedules
