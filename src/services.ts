@@ -88,11 +88,17 @@ const openSubmission = ({ config, catalog }: Options, base: Base, role: 'request
   }
 }
 
-/** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
-const openWorkerSide = async (options: Options, base: Base) => {
-  const { config, catalog, log } = options
+/** What workers call, and their connection. Throws with one readable line when a setting of an integration is wrong. */
+const openWorkerTools = async ({ config, log }: Options, base: Base) => {
   const redis = base.redis.connect('worker')
-  const integrations = await openIntegrations({ config, log, store: { redis, keys: base.keys } })
+  return { redis, integrations: await openIntegrations({ config, log, store: { redis, keys: base.keys } }) }
+}
+
+type WorkerTools = Awaited<ReturnType<typeof openWorkerTools>>
+
+/** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
+const openWorkerSide = async (options: Options, base: Base, { redis, integrations }: WorkerTools) => {
+  const { config, catalog, log } = options
   const submission = openSubmission(options, base, 'worker', redis)
   const { accept, align, clock, records, submit } = submission
   const pool = await openWorkerPool({
@@ -131,6 +137,15 @@ const openWorkerSide = async (options: Options, base: Base) => {
   }
 }
 
+/** A start that fails leaves no Redis running. */
+const closeAndThrow =
+  ({ queues, redis }: Base) =>
+  async (error: unknown): Promise<never> => {
+    await queues.close()
+    await redis.close()
+    throw error
+  }
+
 /**
  * Services of a gateway, with workers when WORKERS_ENABLED says so.
  * Throws with one readable line when the embedded Redis or an integration cannot start;
@@ -141,6 +156,7 @@ export const openServices = async (options: Options) => {
   // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
   const emailTemplates = requireMailTemplates(config.email)
   const base = await openBase(options, false)
+  const tools = config.workersEnabled ? await openWorkerTools(options, base).catch(closeAndThrow(base)) : undefined
   const { redis, keys, metrics, queues, sensitive } = base
   const request = redis.request
   const firstKey = await openFirstKey({ adminApiKey: config.adminApiKey, dataDir: config.dataDir })
@@ -151,7 +167,7 @@ export const openServices = async (options: Options) => {
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
   const submission = openSubmission(options, base, 'request', request)
   // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
-  const workerSide = config.workersEnabled ? openWorkerSide(options, base) : undefined
+  const workerSide = tools && openWorkerSide(options, base, tools)
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
 
   const audit = createAudit({ redis: request, keys, log })
@@ -223,13 +239,14 @@ export type Services = Awaited<ReturnType<typeof openServices>>
 export const openWorkers = async (options: Options) => {
   const { host, metrics: settings } = options.config
   const base = await openBase(options, true)
+  const tools = await openWorkerTools(options, base).catch(closeAndThrow(base))
   const { metrics } = base
   watchRedis(metrics, base.redis.request)
   const listener =
     settings.workerPort === undefined
       ? undefined
       : await openMetricsListener({ host, port: settings.workerPort, token: settings.token, metrics, log: options.log })
-  const side = await openWorkerSide(options, base)
+  const side = await openWorkerSide(options, base, tools)
   return {
     ready: side.ready,
     metrics,
