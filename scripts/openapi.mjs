@@ -8,16 +8,25 @@ import { toJobTypesDocument } from './openapi/job-types-document.mjs'
 
 /** Both documents by their paths, with default settings. Nothing has to run: a Redis that is not there is no error. */
 const generate = async () => {
-  const [{ buildApp }, { createCatalog }, { loadConfig }, { jobErrors }, { Email, Line, Link }, { openServices }, { createLogger }] =
-    await Promise.all([
-      import('../dist/app.js'),
-      import('../dist/catalog.js'),
-      import('../dist/config.js'),
-      import('../dist/errors.js'),
-      import('../dist/schemas/common.js'),
-      import('../dist/services.js'),
-      import('../dist/telemetry/logger.js'),
-    ])
+  const [
+    { buildApp },
+    { createCatalog },
+    { loadConfig },
+    { jobErrors },
+    { integrationVariables },
+    { Email, Line, Link },
+    { openServices },
+    { createLogger },
+  ] = await Promise.all([
+    import('../dist/app.js'),
+    import('../dist/catalog.js'),
+    import('../dist/config.js'),
+    import('../dist/errors.js'),
+    import('../dist/integrations/open-integrations.js'),
+    import('../dist/schemas/common.js'),
+    import('../dist/services.js'),
+    import('../dist/telemetry/logger.js'),
+  ])
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const config = loadConfig(
     { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
@@ -37,7 +46,13 @@ const generate = async () => {
     const { defaultAttempts: attempts, defaultBackoffMs: backoffMs } = config.queues
     return {
       'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
-      'docs/job-types.md': toJobTypesDocument({ types: createCatalog().all, jobErrors, defaults: { attempts, backoffMs }, phrases }),
+      'docs/job-types.md': toJobTypesDocument({
+        types: createCatalog().all,
+        jobErrors,
+        defaults: { attempts, backoffMs },
+        phrases,
+        variables: integrationVariables,
+      }),
     }
   } finally {
     await services.close()

@@ -86,6 +86,8 @@ export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchem
   }
   /** Integrations without which an attempt fails at once with `not_configured`. */
   readonly requires: readonly K[]
+  /** Integrations of which one is enough; which one, the data say. A worker with none of them cannot serve the type. */
+  readonly requiresOneOf?: readonly IntegrationName[]
   /** What the schema cannot say; an empty list accepts. Pointers start at `#/data/…`. */
   check?(data: Static<D>, check: SubmissionCheck): FieldProblem[]
   /** When a job is due if the client names no time, and when it expires if the client names no limit (ms since 1970). */
@@ -103,6 +105,12 @@ export type ChildOutcome = { readonly kind: 'completed'; readonly result: unknow
 /** A job type whose own types are no longer of interest: what catalog, queues and workers handle. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of definitions with different data needs one type for all.
 export type JobType = JobTypeDefinition<any, any, any>
+
+/** Whether a worker with these integrations can serve jobs of the type, or at least some of them. */
+export const canServe = (
+  { requires, requiresOneOf }: { readonly requires: readonly IntegrationName[]; readonly requiresOneOf?: readonly IntegrationName[] },
+  integrations: Integrations,
+): boolean => requires.every((name) => integrations[name]) && (requiresOneOf?.some((name) => integrations[name]) ?? true)
 
 /** Checks a definition's parts against each other; the types of `run` follow from its schemas. */
 export const defineJobType = <D extends TSchema, R extends TSchema, K extends IntegrationName = never>(

@@ -15,7 +15,7 @@ const prefixes = {
 const optionalOf = {
   'process-meeting-record': ['tencentMeeting'],
   'analyze-meeting-content': ['tencentMeeting', 'llm'],
-  'sync-meeting-data': ['lark', 'tencentMeeting'],
+  'upload-recording': ['tencentMeeting'],
 }
 
 const code = (text) => (String(text).includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``)
@@ -106,9 +106,19 @@ const toTables = (schema, toOneTable) => {
   })
 }
 
-const prefixesOf = (type) => [...type.requires, ...(optionalOf[type.name] ?? [])].map((name) => prefixes[name])
+const prefixesOf = ({ name, requires, requiresOneOf = [] }) =>
+  [...requires, ...requiresOneOf, ...(optionalOf[name] ?? [])].map((each) => prefixes[each])
 
-const toTypeSection = (type, { attempts, backoffMs }, phrases) => {
+/** What an operator has to set for it, as one line; none for what runs as it is. `variables` by integration. */
+const toNeeds = ({ requires, requiresOneOf = [] }, variables) => {
+  // Analyses run everywhere.
+  const names = requires.filter((name) => name !== 'analyzer').map((name) => variables[name])
+  if (requiresOneOf.length > 0) names.push(requiresOneOf.map((name) => variables[name]).join(' or '))
+  const text = names.join(' and ').replace(/[A-Z]+(?:_[A-Z]+)+/g, code)
+  return text === '' ? [] : [`Workers need ${text}; where they lack it, the job fails at once with \`not_configured\`.`]
+}
+
+const toTypeSection = (type, { attempts, backoffMs }, phrases, variables) => {
   const { priority, timeoutMs } = type.defaults
   const backoff = type.defaults.backoff ?? { type: 'exponential', delayMs: backoffMs }
   return [
@@ -116,6 +126,7 @@ const toTypeSection = (type, { attempts, backoffMs }, phrases) => {
     type.description,
     `Queue ${code(type.queue)}. Unless the submission says otherwise: ${type.defaults.attempts ?? attempts} attempts, ${backoff.type} ` +
       `backoff from ${number(backoff.delayMs)} ms, priority ${code(priority)}, ${number(timeoutMs)} ms for one attempt.`,
+    ...toNeeds(type, variables),
     '### Data',
     ...toTables(type.data, toDataTable(phrases)),
     '### Result',
@@ -139,12 +150,12 @@ const toErrorSection = (prefix, jobErrors) => [
 
 /**
  * The document as text. `defaults` are those of the configuration, for types that have none of their own;
- * `phrases` maps patterns to words.
+ * `phrases` maps patterns to words, `variables` integrations to the setting that each begins with.
  * Throws when a type calls an integration that this file knows no errors of.
  */
-export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases }) => {
+export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases, variables }) => {
   const unknown = [
-    ...types.flatMap(({ requires }) => requires).filter((name) => !(name in prefixes)),
+    ...types.flatMap(({ requires, requiresOneOf = [] }) => [...requires, ...requiresOneOf]).filter((name) => !(name in prefixes)),
     ...Object.keys(optionalOf).filter((name) => !types.some((type) => type.name === name)),
   ]
   if (unknown.length > 0) throw new Error(`scripts/openapi/job-types-document.mjs does not fit the catalog: ${unknown.join(', ')}`)
@@ -155,7 +166,7 @@ export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases }) => {
       'refused. Sensitive members read `***` in every answer and are encrypted in Redis when `DATA_ENCRYPTION_KEY` is set. ' +
       'The schemas themselves: `GET /v1/job-types`.',
     types.map(({ name, queue }) => `- [${name}](#${name}) (${queue})`).join('\n'),
-    ...types.flatMap((type) => toTypeSection(type, defaults, phrases)),
+    ...types.flatMap((type) => toTypeSection(type, defaults, phrases, variables)),
     '## Errors',
     'A failed job has one of these in `error.code`. Retryable: the same job may succeed later.',
     ...['', ...Object.values(prefixes)].flatMap((prefix) => toErrorSection(prefix, jobErrors)),

@@ -73,6 +73,7 @@ export const syncMeetingData = defineJobType({
   },
   defaults: { attempts: 5, backoff: { type: 'exponential', delayMs: 3000 }, priority: 'normal', timeoutMs: 120_000 },
   requires: [],
+  requiresOneOf: ['lark', 'tencentMeeting'],
   check: (data) => (data.syncTarget === 'lark-bitable' ? larkProblems(data) : tencentProblems(data)),
   run: (data, ctx) => (data.syncTarget === 'lark-bitable' ? syncToLark(data, ctx) : syncToTencent(data, ctx)),
 })

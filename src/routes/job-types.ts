@@ -21,8 +21,11 @@ const JobTypeView = Type.Object(
     type: Type.String({ description: 'Name, as in a submission.' }),
     queue: StringEnum(queueNames),
     description: Type.String(),
-    available: Type.Boolean({ description: 'Whether a worker that is configured for it runs now. Submissions are accepted either way.' }),
+    available: Type.Boolean({
+      description: 'Whether a worker that is configured for it, or for some of its jobs, runs now. Submissions are accepted either way.',
+    }),
     requires: Type.Array(Type.String(), { description: 'Integrations that a worker needs.' }),
+    requiresOneOf: Type.Array(Type.String(), { description: 'Integrations of which the data name the one that a worker needs.' }),
     defaults: Type.Object(
       {
         attempts: Type.Integer(),
@@ -53,6 +56,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     description: type.description,
     available: available.has(type.name),
     requires: [...type.requires],
+    requiresOneOf: [...(type.requiresOneOf ?? [])],
     defaults: {
       attempts: type.defaults.attempts ?? config.queues.defaultAttempts,
       backoff: type.defaults.backoff ?? { type: 'exponential', delayMs: config.queues.defaultBackoffMs },

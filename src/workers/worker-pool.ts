@@ -6,7 +6,8 @@ import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import type { Catalog } from '../catalog.js'
 import type { Config } from '../config.js'
-import type { IntegrationName, Integrations } from '../integrations/open-integrations.js'
+import type { Integrations } from '../integrations/open-integrations.js'
+import { canServe } from '../job-type.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { historyMinutesMax } from '../queues/queue-history.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
@@ -87,9 +88,7 @@ export const openWorkerPool = async (deps: Deps) => {
       id: config.instanceId,
       host: hostname(),
       pid: process.pid,
-      types: catalog.all
-        .filter((type) => (type.requires as readonly IntegrationName[]).every((each) => integrations[each]))
-        .map(({ name }) => name),
+      types: catalog.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
     },
   })
   const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {

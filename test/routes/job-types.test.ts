@@ -29,6 +29,19 @@ t.test('without workers nothing is available', async (t) => {
   t.equal((await request({ method: 'GET', url: '/v1/job-types/echo' })).json().available, false)
 })
 
+t.test('what no worker is configured for is not available', async (t) => {
+  const availableOf = async (env: Record<string, string>) => {
+    const { request } = await buildTestApp(t, { env, types: createCatalog().all })
+    const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json() as { items: { type: string; available: boolean }[] }
+    return items.filter(({ available }) => available).map(({ type }) => type)
+  }
+  const always = ['process-meeting-record', 'analyze-meeting-content', 'process-webhook']
+  t.same(await availableOf({}), always)
+  // One of the two places it can sync to.
+  const lark = { LARK_APP_ID: 'a', LARK_APP_SECRET: 'b' }
+  t.same((await availableOf(lark)).sort(), [...always, 'sync-meeting-data', 'sync-lark-bitable'].sort())
+})
+
 t.test('every example is accepted, and every schema is closed and bounded', async (t) => {
   const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createCatalog().all })
   const compile = validatorCompilers({})
