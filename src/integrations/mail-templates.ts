@@ -1,11 +1,11 @@
 // Turns a template's name and data into subject, HTML and text, from Jobgate's own templates and those of EMAIL_TEMPLATE_DIR.
 
 import type { TObject } from '@sinclair/typebox'
-import { Value, ValueErrorType } from '@sinclair/typebox/value'
+import { Value, type ValueError, ValueErrorType } from '@sinclair/typebox/value'
 import type { Config } from '../config.js'
 import type { FieldProblem } from '../errors.js'
 import { type Locale, locales } from '../schemas/email.js'
-import { toFragment } from '../schemas/field-problems.js'
+import { toFragment, toPatternDetail } from '../schemas/field-problems.js'
 import { compileTemplate, type Render } from './mail-compiler.js'
 import { footers } from './mail-layout.js'
 import { describeTemplate, type TemplateDescription, type TemplatePart, toPart } from './mail-template-description.js'
@@ -142,16 +142,21 @@ const toLine = (text: string): string =>
 
 const dataProblems = (schema: TObject, data: unknown): FieldProblem[] => {
   const problems = new Map<string, FieldProblem>()
-  for (const { path, type, message } of Value.Errors(schema, data)) {
+  for (const error of Value.Errors(schema, data)) {
     if (problems.size === problemsMax) break
-    if (!problems.has(path)) problems.set(path, { pointer: toFragment(`/data/templateData${path}`), detail: toDetail(type, message) })
+    const { path } = error
+    if (!problems.has(path)) problems.set(path, { pointer: toFragment(`/data/templateData${path}`), detail: toDetail(error) })
   }
   return [...problems.values()]
 }
 
-const toDetail = (type: ValueErrorType, message: string): string => {
+const toDetail = ({ type, message, schema }: ValueError): string => {
   if (type === ValueErrorType.ObjectRequiredProperty) return 'is missing'
   if (type === ValueErrorType.ObjectAdditionalProperties) return 'is not known to the template'
+  if (type === ValueErrorType.StringPattern) {
+    const words = toPatternDetail(schema['pattern'])
+    if (words !== null) return words
+  }
   return `is not what the template wants: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
 }
 

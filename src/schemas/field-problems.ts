@@ -1,6 +1,7 @@
 // Turns what Ajv found wrong with a request into the few entries that name the members at fault.
 
 import type { FieldProblem } from '../errors.js'
+import { Email, Line, Link, MeetingId } from './common.js'
 
 /** The part of an Ajv error that is read here. */
 export interface SchemaError {
@@ -35,7 +36,8 @@ export const toFieldProblems = (errors: readonly SchemaError[], part: string = '
     const path = toPath(error, prefix)
     const detail = toDetail(error)
     // The same finding may come from two keywords, such as a type beside an enum: one entry a member is enough.
-    if (entries.has(path)) continue
+    // Of a time that is none, its form says more than its length.
+    if (entries.has(path) && error.keyword !== 'format') continue
     const pointer = toFragment(path)
     entries.set(path, kind ? { pointer, detail, in: kind, parameter: toParameter(path) } : { pointer, detail })
   }
@@ -63,6 +65,17 @@ const toPath = ({ keyword, instancePath, params = {} }: SchemaError, prefix: str
 
 const toParameter = (path: string): string => (path.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~')
 
+/** What the patterns that occur everywhere mean. */
+const patternWords: ReadonlyMap<string | undefined, string> = new Map([
+  [Email.pattern, 'must be one e-mail address, without display name'],
+  [Line(1).pattern, 'must be one line, without control characters'],
+  [Link().pattern, 'must be an http or https address, without user name and blanks'],
+  [MeetingId.pattern, 'must consist of letters, digits, "_", "." and "-", with a letter or digit in front'],
+])
+
+/** What a text lacks that does not match; null for patterns that say it best themselves. */
+export const toPatternDetail = (pattern: unknown): string | null => patternWords.get(pattern as string) ?? null
+
 const toDetail = ({ keyword, params = {}, message }: SchemaError): string => {
   switch (keyword) {
     case 'required':
@@ -83,6 +96,12 @@ const toDetail = ({ keyword, params = {}, message }: SchemaError): string => {
     case 'anyOf':
     case 'oneOf':
       return 'fits none of the allowed forms'
+    case 'pattern':
+      return toPatternDetail(params['pattern']) ?? message ?? 'is not valid'
+    case 'format':
+      return params['format'] === 'date-time'
+        ? 'must be a date-time with offset, such as 2026-12-01T09:00:00.000Z'
+        : (message ?? 'is not valid')
     case 'false schema':
       return 'is not allowed here'
     default:
