@@ -23,8 +23,8 @@ const SendMeetingReminderData = Type.Object(
   closed,
 )
 
-/** As far ahead as a job can be delayed. */
-const dueAheadMsMax = 366 * day
+/** As far ahead as a schedule can start. */
+const dueAheadMsMax = 5 * 366 * day
 
 /** Sends one reminder, or one to each of a list of recipients. Not sent once the meeting has begun. */
 export const sendMeetingReminder = defineJobType({
@@ -35,9 +35,9 @@ export const sendMeetingReminder = defineJobType({
   result: orFanOut(EmailSent),
   example: {
     to: 'user@example.com',
-    meetingId: 'weekly-2027-09-01',
+    meetingId: 'weekly-2030-09-02',
     meetingTitle: 'Weekly planning',
-    meetingTime: '2027-09-01T09:00:00.000Z',
+    meetingTime: '2030-09-02T09:00:00.000Z',
     meetingUrl: 'https://meet.example.com/weekly',
     remindBeforeMs: 900_000,
     timezone: 'Asia/Shanghai',
@@ -48,7 +48,7 @@ export const sendMeetingReminder = defineJobType({
     ...recipientProblems(to),
     ...futureProblems('#/data/meetingTime', meetingTime, now),
     ...(Date.parse(meetingTime) - remindBeforeMs > now + dueAheadMsMax
-      ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 366 days ahead' }]
+      ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 5 years ahead' }]
       : []),
     ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.email.linkHosts),
     ...timeZoneProblems('#/data/timezone', timezone),

@@ -67,7 +67,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         ...toScheduleId(envelope),
         ...toFollowUps(envelope),
         createdAt: iso(job.timestamp) as string,
-        runAt: iso(envelope.runAt),
+        runAt: iso(job.state === 'delayed' ? job.dueAt : envelope.runAt),
         startedAt: iso(job.processedOn),
         finishedAt: iso(job.finishedOn),
         expiresAt: iso(envelope.expiresAt),

@@ -21,6 +21,8 @@ export interface StoredJob {
   readonly parentKey: string | null
   readonly retriedOn: string | null
   readonly state: StoredState
+  /** When a delayed job is due, in milliseconds since 1970. */
+  readonly dueAt: number | null
 }
 
 /** BullMQ's states. `unknown`: the job is between two of its sets. */
@@ -29,7 +31,7 @@ export type StoredState = 'completed' | 'failed' | 'delayed' | 'prioritized' | '
 /**
  * KEYS: 1 completed, 2 failed, 3 delayed, 4 prioritized, 5 active, 6 wait, 7 paused, 8 waiting-children.
  * ARGV: 1 prefix of the queue's keys, then ids.
- * Returns for each id false or the members of the hash in the order of `fields`, then the state.
+ * Returns for each id false or the members of the hash in the order of `fields`, then the state and the score of a delayed job.
  */
 const readScript = `
 local base = ARGV[1]
@@ -40,15 +42,17 @@ for at = 2, #ARGV do
     'failedReason', 'returnvalue', 'progress', 'atm', 'parentKey', 'jg:retriedOn')
   if job[1] then
     local state
+    local due = redis.call('ZSCORE', KEYS[3], id)
     if job[7] then
       state = redis.call('ZSCORE', KEYS[1], id) and 'completed' or 'failed'
     elseif redis.call('ZSCORE', KEYS[4], id) then state = 'prioritized'
-    elseif redis.call('ZSCORE', KEYS[3], id) then state = 'delayed'
+    elseif due then state = 'delayed'
     elseif redis.call('LPOS', KEYS[5], id) then state = 'active'
     elseif redis.call('ZSCORE', KEYS[8], id) then state = 'waiting-children'
     elseif redis.call('LPOS', KEYS[6], id) or redis.call('LPOS', KEYS[7], id) then state = 'waiting'
     else state = 'unknown' end
-    job[#job + 1] = state
+    job[14] = state
+    job[15] = due
     results[#results + 1] = job
   else
     results[#results + 1] = false
@@ -56,6 +60,9 @@ for at = 2, #ARGV do
 end
 return results
 `
+
+/** BullMQ 6.7 orders delayed jobs by milliseconds and, within one, by twelve bits of a counter. */
+const scoresPerMs = 0x1000
 
 type ReadCommand = (...keysAndArguments: string[]) => Promise<((string | null)[] | null)[]>
 
@@ -108,4 +115,5 @@ const toStoredJob = (id: string, row: (string | null)[]): StoredJob => ({
   parentKey: row[11] ?? null,
   retriedOn: row[12] ?? null,
   state: row[13] as StoredState,
+  dueAt: row[14] ? Math.floor(Number(row[14]) / scoresPerMs) : null,
 })

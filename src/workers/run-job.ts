@@ -100,6 +100,8 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     if (outcome.kind === 'defer') {
       const deferrals = await redis.hincrby(queue.job(job.id as string), 'jg:deferrals', 1)
       if (deferrals <= deferralsMax) {
+        // It carries no error: it has not failed.
+        await job.log(`Put off (${code}): ${message}`)
         await job.moveToDelayed(Date.now() + Math.max(1, Math.round(outcome.afterMs)), token)
         return { kind: 'deferred', code, error: new DelayedError() }
       }

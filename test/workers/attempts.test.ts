@@ -58,6 +58,20 @@ t.test('attempts', async (t) => {
     t.match(await test.finished(id), { state: 'completed', result: { attempt: 2 }, attempts: { made: 2, max: 3 } })
   })
 
+  await t.test('between attempts a job says why it failed and when it is tried again', async (t) => {
+    const hour = 3_600_000
+    const id = await submitOne(test, 'flaky', 'when', { options: { backoff: { type: 'fixed', delayMs: hour } } })
+    const read = async () => (await test.request({ method: 'GET', url: `/v1/jobs/${id}` })).json()
+    await eventually('it has failed once', async () => (await read()).state === 'delayed')
+    const { error, runAt, startedAt, createdAt } = await read()
+    t.match(error, { code: 'handler_error', message: 'Not yet.', retryable: true })
+    const waitsMs = Date.parse(runAt) - Date.parse(startedAt)
+    t.ok(waitsMs >= hour && Date.parse(runAt) <= Date.now() + hour, `${waitsMs} ms`)
+    t.ok(runAt > createdAt)
+    await test.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })
+    t.match(await test.finished(id), { state: 'completed', runAt: null }, 'it had no time of its own')
+  })
+
   await t.test('attempts that are used up end the job', async (t) => {
     const { id } = (await test.submit({ type: 'flaky', data: { label: 'hopeless', failures: 9 }, options: { attempts: 2 } })).json()
     t.match(await test.finished(id), { state: 'failed', error: { code: 'handler_error', retryable: true }, attempts: { made: 2, max: 2 } })
@@ -73,6 +87,8 @@ t.test('attempts', async (t) => {
     const id = await submitOne(test, 'later', 'later', { options: { attempts: 1 } })
     t.match(await test.finished(id), { state: 'completed', attempts: { made: 1, max: 1 } })
     t.equal(runsOf(test, 'later'), 2)
+    const logs = await test.request({ method: 'GET', url: `/v1/jobs/${id}/logs` })
+    t.same(logs.json().items, ['Put off (handler_error): Busy.'], 'and is told in the log of the job')
   })
 
   await t.test('timeoutMs ends an attempt, obeyed or not', async (t) => {
