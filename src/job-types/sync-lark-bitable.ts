@@ -11,7 +11,7 @@ import { TaggedUnion } from '../schemas/tagged-union.js'
 const table = { appToken: AppToken, tableId: TableId }
 const Created = Type.Object({ fields: LarkFields }, closed)
 const Updated = Type.Object({ recordId: RecordId, fields: LarkFields }, closed)
-const batch = { minItems: 1, maxItems: 1000 } as const
+const batch = { minItems: 1, maxItems: 10_000 } as const
 
 const SyncLarkBitableData = TaggedUnion(
   'action',
@@ -24,11 +24,11 @@ const SyncLarkBitableData = TaggedUnion(
     Type.Object({ action: Type.Literal('delete'), ...table, recordId: RecordId }, { ...closed, description: 'Deletes one record.' }),
     Type.Object(
       { action: Type.Literal('batch-create'), ...table, records: Type.Array(Created, batch) },
-      { ...closed, description: 'Adds up to 1,000 records.' },
+      { ...closed, description: 'Adds up to 10,000 records, in requests of 1,000.' },
     ),
     Type.Object(
       { action: Type.Literal('batch-update'), ...table, records: Type.Array(Updated, batch) },
-      { ...closed, description: 'Sets the given columns of up to 1,000 records.' },
+      { ...closed, description: 'Sets the given columns of up to 10,000 records, in requests of 1,000.' },
     ),
   ],
   'What to do with which records; `action` decides.',

@@ -5,6 +5,7 @@ import { openLark } from '../../src/integrations/lark.js'
 import { syncLarkBitable } from '../../src/job-types/sync-lark-bitable.js'
 import { createLock } from '../../src/redis/lock.js'
 import { eventually } from '../helpers/eventually.js'
+import { createValidator } from '../helpers/mail-jobs.js'
 import { type AttemptOptions, runAttempt, startStores } from '../helpers/vendor-attempt.js'
 import { startLarkStub } from '../helpers/vendor-stubs/lark.js'
 import { answer } from '../helpers/vendor-stubs/stub-server.js'
@@ -72,6 +73,25 @@ t.test('a create whose answer is lost is repeated under the same token', async (
   t.match(await run(create), { kind: 'defer', code: 'lark.write_pending' })
   t.match(await run(create), { kind: 'done', result: { recordId: 'rec1' } })
   t.equal(records.size, 1)
+})
+
+t.test('a batch beyond the limit of Lark is split, and repeated without doubles', async (t) => {
+  const { stub, run, records } = await setUp(t, { timeoutMs: 1500 })
+  const data = { action: 'batch-create', ...table, records: Array.from({ length: 2500 }, (_, n) => ({ fields: { n } })) }
+  t.ok(createValidator(syncLarkBitable.data)(data))
+  stub.script.push({ kind: 'work-then-hang' })
+  t.match(await run(data), { kind: 'retry', code: 'lark.outcome_unknown' })
+  const outcome = await run(data)
+  t.match(outcome, { kind: 'done', result: { status: 'created', count: 2500 } })
+  if (outcome.kind !== 'done') return
+  t.ok(createValidator(syncLarkBitable.result)(outcome.result))
+  const { recordIds } = outcome.result as { recordIds: string[] }
+  t.same(
+    recordIds.map((id) => records.get(id)?.['n']),
+    data.records.map(({ fields: { n } }) => n),
+    'in input order',
+  )
+  t.equal(records.size, 2500)
 })
 
 t.test('abort', async (t) => {
