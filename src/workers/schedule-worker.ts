@@ -3,6 +3,7 @@
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
+import { assumeOldestRedis } from '../queues/redis-version.js'
 import type { ScheduleAlign } from '../queues/schedule-align.js'
 import { momentOfTick, repeatStrategy, scheduleQueue, type TickData } from '../queues/schedule-clock.js'
 import type { ScheduleRecords } from '../queues/schedule-records.js'
@@ -35,6 +36,7 @@ interface Deps {
 
 /** Works at once, until closed. */
 export const openScheduleWorker = ({ align, config, connection, lock, log, records, runSchedule }: Deps) => {
+  assumeOldestRedis()
   const pulse = openPulse(connection)
   const worker = new Worker<TickData>(
     scheduleQueue,

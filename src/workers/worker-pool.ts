@@ -11,6 +11,7 @@ import { canServe } from '../job-type.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { historyMinutesMax } from '../queues/queue-history.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
+import { assumeOldestRedis } from '../queues/redis-version.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
@@ -50,6 +51,7 @@ interface Deps {
  */
 export const openWorkerPool = async (deps: Deps) => {
   const { catalog, config, integrations, keys, log, queueKeys, redis } = deps
+  assumeOldestRedis()
   const connection = redis.connect('worker')
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
   const { queues } = config

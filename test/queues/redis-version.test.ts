@@ -1,0 +1,22 @@
+// Workers that wait for a delayed job wake when it is due, not with the next full second.
+
+import t from 'tap'
+import { buildTestApp } from '../helpers/build-test-app.js'
+import { eventually } from '../helpers/eventually.js'
+import { startOwnRedis } from '../helpers/own-redis.js'
+import { createDataDir } from '../helpers/start-probe-process.js'
+
+t.test('a worker waits for fractions of a second', async (t) => {
+  const { dataDir } = await createDataDir(t)
+  const redis = await startOwnRedis(t, dataDir)
+  const app = await buildTestApp(t, { env: { REDIS_URL: redis.url } })
+  const monitor = await redis.client.monitor()
+  t.after(() => monitor.disconnect())
+  const waits: string[] = []
+  monitor.on('monitor', (_time: string, [name, key, timeout]: string[]) => {
+    if (name?.toLowerCase() === 'bzpopmin' && key?.endsWith(':external-api:marker')) waits.push(timeout as string)
+  })
+  await app.submit({ type: 'echo', data: { label: 'x' }, options: { delayMs: 5_500 } })
+  await eventually('it waits for what is delayed', () => waits.some((timeout) => timeout.includes('.')), 20_000)
+  t.pass(`waited ${waits.join(', ')} s`)
+})
