@@ -18,7 +18,7 @@ export const createClient = (t: TestScope, url: string, { connections = 16 }: { 
   t.after(() => pool.destroy())
 
   const send = async (
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'PUT' | 'POST' | 'DELETE',
     path: string,
     body?: object,
     headers: Record<string, string> = {},
@@ -35,6 +35,7 @@ export const createClient = (t: TestScope, url: string, { connections = 16 }: { 
   return {
     get: (path: string, headers?: Record<string, string>) => send('GET', path, undefined, headers),
     remove: (path: string) => send('DELETE', path),
+    put: (path: string, body: object) => send('PUT', path, body),
     post: (path: string, body?: object, headers?: Record<string, string>) => send('POST', path, body, headers),
     /** POSTs a probe job, under an idempotency key if one is given. */
     submit: (type: string, label: string, { key, ...more }: { key?: string; options?: object; prefer?: string } = {}) => {
