@@ -153,21 +153,23 @@ export const openApiKeys = (deps: {
   }
 
   /**
-   * Tells who calls. In: the key as sent, at most 512 characters (the caller sees to that).
+   * Tells who calls, at once when the key is known. In: the key as sent, at most 512 characters (the caller sees to that).
    * Throws nothing that is to be expected: a Redis that fails is `unavailable`.
    */
-  const verify = async (sent: string): Promise<Verification> => {
+  const verify = (sent: string): Verification | Promise<Verification> => {
     const digest = toDigestBytes(toDigest(sent))
     if (firstDigest && isSameDigest(digest, firstDigest)) return firstKeyValid
     const id = toKeyId(sent)
     if (id === null) return refused
-    try {
-      const found = find(id)
-      return judge(found instanceof Promise ? await found : found, digest)
-    } catch (error) {
-      if (classifyRedisError(error) === null) throw error
-      return unavailable
-    }
+    const found = find(id)
+    if (!(found instanceof Promise)) return judge(found, digest)
+    return found.then(
+      (key) => judge(key, digest),
+      (error) => {
+        if (classifyRedisError(error) === null) throw error
+        return unavailable
+      },
+    )
   }
 
   const onMessage = (channel: string, id: string) => {

@@ -28,16 +28,16 @@ const gracefulClose = async (app: FastifyInstance) => {
   })
   app.decorate('stopSignal', stop.signal)
 
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     // Probes answer to the last: one that fails would have a supervisor kill what is about to end by itself.
-    if (stop.signal.aborted && !request.routeOptions.config.quiet)
-      throw problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.')
+    const isRefused = isStopping && stop.signal.aborted && !request.routeOptions.config.quiet
+    done(isRefused ? problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.') : undefined)
   })
 
-  app.addHook('onSend', async (_request, reply, payload) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     // Otherwise a keep-alive client holds the server open until its timeout.
     if (isStopping) reply.header('connection', 'close')
-    return payload
+    done(null, payload)
   })
 
   app.addHook('preClose', async () => {

@@ -61,15 +61,15 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
 }
 
 /** Throws 403 when the key may not submit this job type. */
-const requireGrant = (request: FastifyRequest, job: { type: string; queue: string }): void => {
-  if (!maySee(request.principal, job)) throw problem('forbidden', `This API key has no grant for the job type \`${job.type}\`.`)
+const requireGrant = ({ principal }: FastifyRequest, type: string, catalog: Catalog): void => {
+  if (maySee(principal, { type, queue: (catalog.find(type) as JobType).queue })) return
+  throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
 }
 
 /** Throws 403 when the key may not submit this job type or one of its follow-ups. */
-export const requireGrants = (request: FastifyRequest, { type, followUps = [] }: Submission, catalog: Catalog): void => {
-  for (const name of [type, ...followUps.map((each) => each.type)]) {
-    requireGrant(request, { type: name, queue: (catalog.find(name) as JobType).queue })
-  }
+export const requireGrants = (request: FastifyRequest, { type, followUps }: Submission, catalog: Catalog): void => {
+  requireGrant(request, type, catalog)
+  for (const each of followUps ?? []) requireGrant(request, each.type, catalog)
 }
 
 /** The trace that a job carries on: that of its caller. A request without one leaves nothing to store, its correlationId is enough. */

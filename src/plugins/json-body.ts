@@ -10,6 +10,7 @@ export interface JsonBodyOptions {
   readonly bodyTimeoutMs: number
 }
 
+const json = 'application/json'
 const token = "[!#$%&'*+.^_`|~A-Za-z0-9-]+"
 /** RFC 9110, section 8.3: a media type and its parameters, nothing behind them. */
 const contentType = new RegExp(`^\\s*(${token}/${token})((?:\\s*;\\s*(?:${token}=(?:${token}|"[^"\\\\]*"))?)*)\\s*$`)
@@ -19,6 +20,7 @@ const contentTypeLengthMax = 256
 /** The media type in lower case; undefined without a header, null when the header cannot be read or names a charset other than UTF-8. */
 export const readMediaType = (header: string | undefined): string | null | undefined => {
   if (header === undefined) return undefined
+  if (header === json) return json
   const parts = header.length <= contentTypeLengthMax ? contentType.exec(header) : null
   if (!parts) return null
   for (const [, name = ''] of (parts[2] as string).matchAll(charset)) {
@@ -33,8 +35,11 @@ const hasBody = ({ headers }: FastifyRequest): boolean =>
 const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions) => {
   app.removeContentTypeParser('text/plain')
 
-  app.addHook('preParsing', async (request, reply, payload) => {
-    if (!hasBody(request)) return payload
+  const deadlines = createDeadlines(bodyTimeoutMs)
+  app.addHook('onClose', async () => deadlines.close())
+
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (!hasBody(request)) return done(null, payload)
     const encoding = request.headers['content-encoding']
     if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
       throw problem('unsupported-media-type', 'Bodies are read without Content-Encoding only.', {
@@ -43,11 +48,17 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     }
     const mediaType = readMediaType(request.headers['content-type'])
     if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type cannot be read, or names a charset other than UTF-8.')
-    if (mediaType === 'application/json') limitTime(request, reply, bodyTimeoutMs)
-    return payload
+    if (mediaType === json && !request.raw.complete) deadlines.start(request, reply)
+    done(null, payload)
+  })
+  // What was not read to its end is no longer waited for once it is answered.
+  app.addHook('onResponse', (request, _reply, done) => {
+    deadlines.end(request)
+    done()
   })
 
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  app.addContentTypeParser(json, { parseAs: 'buffer' }, (request, body, done) => {
+    deadlines.end(request)
     // Many clients announce JSON although they send nothing: where no body is asked for, that is none.
     if (body.length === 0 && request.routeOptions.schema?.body === undefined) return done(null, undefined)
     const text = toUtf8(body as Buffer)
@@ -58,17 +69,42 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
   })
 }
 
-/** Ends the reading of a body that drips: the error goes where Fastify listens while it reads. */
-const limitTime = ({ raw }: FastifyRequest, reply: FastifyReply, timeoutMs: number): void => {
-  if (raw.complete) return
-  const timer = setTimeout(() => {
-    if (reply.sent || raw.listenerCount('error') === 0) return
-    raw.emit('error', problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } }))
-  }, timeoutMs)
-  const clear = () => clearTimeout(timer)
-  raw.once('end', clear)
-  // A refused body is not read to its end.
-  reply.raw.once('close', clear)
+/**
+ * Ends the reading of bodies that drip. All have the same time, so they are due in the order in which they came,
+ * and one timer serves them all.
+ */
+const createDeadlines = (timeoutMs: number) => {
+  const waiting = new Map<FastifyRequest, { readonly reply: FastifyReply; readonly dueAt: number }>()
+  let timer: NodeJS.Timeout | undefined
+
+  const expire = () => {
+    timer = undefined
+    const now = performance.now()
+    for (const [request, { reply, dueAt }] of waiting) {
+      if (dueAt > now) {
+        timer = setTimeout(expire, dueAt - now)
+        return
+      }
+      waiting.delete(request)
+      // The error goes where Fastify listens while it reads.
+      if (reply.sent || request.raw.listenerCount('error') === 0) continue
+      const late = problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } })
+      request.raw.emit('error', late)
+    }
+  }
+
+  return {
+    start(request: FastifyRequest, reply: FastifyReply) {
+      waiting.set(request, { reply, dueAt: performance.now() + timeoutMs })
+      timer ??= setTimeout(expire, timeoutMs)
+    },
+    end(request: FastifyRequest) {
+      waiting.delete(request)
+    },
+    close() {
+      clearTimeout(timer)
+    },
+  }
 }
 
 export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json'] })

@@ -84,9 +84,10 @@ export const addVary = (reply: FastifyReply, name: string): void => {
 
 const prefer = async (app: FastifyInstance) => {
   app.decorateRequest('preferences')
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const header = request.headers['prefer']
     request.preferences = toPreferences(Array.isArray(header) ? header.join(', ') : header)
+    done()
   })
 }
 

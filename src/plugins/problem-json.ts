@@ -166,11 +166,11 @@ const problemJson = async (app: FastifyInstance) => {
   const logError = createErrorLog()
 
   app.addHook('onRoute', (route) => table.add(route.method, route.url))
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    if (request.raw.httpVersionMajor === 1 && request.raw.httpVersionMinor === 1 && request.headers.host === undefined) {
-      throw problem('bad-request', 'HTTP/1.1 requests need a Host header.')
-    }
+    const { raw } = request
+    const isMissing = raw.headers.host === undefined && raw.httpVersionMajor === 1 && raw.httpVersionMinor === 1
+    done(isMissing ? problem('bad-request', 'HTTP/1.1 requests need a Host header.') : undefined)
   })
   // Node answers an unknown Expect with a bare 417; ignoring it is allowed as well (RFC 9110, section 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.routing(request, response))

@@ -18,6 +18,8 @@ interface Count {
   unanswered: number
 }
 
+/** Redis is told at most this often: each time costs both sides as much as a request. */
+const reportPauseMs = 10
 /** Subjects that go to Redis in one pipeline. */
 const batchMax = 1000
 /** Addresses are the caller's to choose: beyond these, the new ones of a window share one count. */
@@ -25,7 +27,7 @@ const addressesMax = 20_000
 
 /**
  * Fixed windows aligned to the wall clock, so that instances agree on them.
- * One instance is exact; several are exact but for what is on its way to Redis. Without Redis each counts alone.
+ * One instance is exact; several are exact but for what is on its way to Redis, which is told every 10 ms. Without Redis each counts alone.
  * In: `redis` of the limiter role; `windowMs`; `now`, milliseconds since 1970.
  * Subjects are `key:<id>` or `address:<ip>`; Redis sees their digest.
  */
@@ -36,6 +38,8 @@ export const createRateCounter = (deps: { redis: RedisClient; keys: Keys; window
   let addresses = 0
   const unreported = new Set<Count>()
   let reporting = false
+  /** On the monotonic clock. */
+  let nextReportAt = 0
 
   /** Enters the window of this moment; what belongs to an older one is dropped. */
   const enterWindow = (at: number) => {
@@ -60,24 +64,34 @@ export const createRateCounter = (deps: { redis: RedisClient; keys: Keys; window
   }
 
   const report = async () => {
-    // One pipeline at a time: a Redis that hangs is not given more and more to do.
-    while (unreported.size > 0 && redis.status === 'ready') {
-      const batch: { count: Count; amount: number }[] = []
-      const pipeline = redis.pipeline()
-      for (const count of unreported) {
-        if (batch.length === batchMax) break
-        unreported.delete(count)
-        batch.push({ count, amount: count.pending })
-        pipeline.incrby(count.redisKey, count.pending).pexpire(count.redisKey, windowMs * 2)
-        count.sent += count.pending
-        count.pending = 0
-      }
-      const replies = await pipeline.exec().catch((error: Error) => error)
-      for (const [index, { count, amount }] of batch.entries()) {
-        settle(count, amount, replies instanceof Error ? [replies, null] : (replies?.[index * 2] ?? [new Error('no reply'), null]))
-      }
+    const batch: { count: Count; amount: number }[] = []
+    const pipeline = redis.pipeline()
+    for (const count of unreported) {
+      if (batch.length === batchMax) break
+      unreported.delete(count)
+      batch.push({ count, amount: count.pending })
+      pipeline.incrby(count.redisKey, count.pending).pexpire(count.redisKey, windowMs * 2)
+      count.sent += count.pending
+      count.pending = 0
+    }
+    const replies = await pipeline.exec().catch((error: Error) => error)
+    for (const [index, { count, amount }] of batch.entries()) {
+      settle(count, amount, replies instanceof Error ? [replies, null] : (replies?.[index * 2] ?? [new Error('no reply'), null]))
     }
     reporting = false
+    if (unreported.size > 0) scheduleReport()
+  }
+
+  /** One pipeline at a time: a Redis that hangs is not given more and more to do. */
+  const scheduleReport = () => {
+    if (reporting || redis.status !== 'ready') return
+    reporting = true
+    const at = performance.now()
+    const wait = nextReportAt - at
+    nextReportAt = Math.max(at, nextReportAt) + reportPauseMs
+    // The requests of this turn of the event loop go together; on a busy instance, those of some turns.
+    if (wait <= 0) setImmediate(report)
+    else setTimeout(report, wait).unref()
   }
 
   const settle = (count: Count, amount: number, [error, total]: [Error | null, unknown]) => {
@@ -99,11 +113,7 @@ export const createRateCounter = (deps: { redis: RedisClient; keys: Keys; window
       if (totalOf(count) <= max) {
         count.pending++
         unreported.add(count)
-        if (!reporting && redis.status === 'ready') {
-          reporting = true
-          // The requests of this turn of the event loop go together.
-          setImmediate(report)
-        }
+        scheduleReport()
       }
       return { total: totalOf(count), leftMs: (window + 1) * windowMs - at }
     },

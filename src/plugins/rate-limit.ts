@@ -20,14 +20,22 @@ export interface RateLimitOptions {
   readonly now?: () => number
 }
 
-type Limit = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+type Limit = (request: FastifyRequest, reply: FastifyReply) => void
+
+/** Where a subject stands in its window. */
+interface Standing {
+  readonly max: number
+  readonly remaining: number
+  readonly leftMs: number
+  readonly isExceeded: boolean
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Counts a request for its key, or for its address when it has none; throws `quota-exceeded`. `authenticate` calls it. */
     limitRequest: Limit
     /** Counts a failed authentication for its address; throws `quota-exceeded`. Call it before answering 401, also for a vendor's signature. */
-    limitFailedAuthentication: Limit
+    limitFailedAuthentication: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
     /** Throws `quota-exceeded` when the address has used up its failed authentications; counts nothing. */
     requireFailureQuota: Limit
   }
@@ -44,28 +52,14 @@ const jitterSecondsMax = 60
 // A client that has already gone has no address any more, whatever the type says.
 const byAddress = (request: FastifyRequest) => `address:${normalizeIP((request.ip as string | undefined) ?? 'gone')}`
 
-const byKey = (request: FastifyRequest) => {
-  // Outside protected scopes nobody is known.
-  const principal = request.principal as Principal | undefined
-  return principal ? `key:${principal.keyId}` : byAddress(request)
-}
-
 const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now }: RateLimitOptions) => {
   const windowSeconds = Math.ceil(windowMs / 1000)
   const counter = createRateCounter({ redis, keys, windowMs, ...(now ? { now } : {}) })
 
-  // Draft headers of the plugin's own would be of 2021: it only counts and decides.
-  await app.register(rateLimitPlugin, {
-    global: false,
-    store: toStore(counter),
-    timeWindow: windowMs,
-    keyGenerator: byKey,
-    max: (request) => (request.principal as Principal | undefined)?.rateLimitMax ?? max,
-  })
+  // The plugin limits addresses. Draft headers of its own would be of 2021: it only counts and decides.
+  await app.register(rateLimitPlugin, { global: false, store: toStore(counter), timeWindow: windowMs, keyGenerator: byAddress, max })
+  const checkAddress = app.createRateLimit()
   app.decorateRequest('rateLimitHeaders', null)
-
-  const check = app.createRateLimit()
-  const checkAddress = app.createRateLimit({ keyGenerator: byAddress, max })
 
   const toSeconds = (leftMs: number): number => {
     const seconds = Math.max(1, Math.ceil(leftMs / 1000))
@@ -73,39 +67,50 @@ const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now
     return seconds + Math.floor(Math.random() * Math.min(windowSeconds / 20, jitterSecondsMax))
   }
 
-  const apply = (limit: Awaited<ReturnType<typeof check>>, request: FastifyRequest, reply: FastifyReply, subject: string) => {
-    if (limit.isAllowed) return
-    const seconds = toSeconds(limit.ttl)
+  const apply = ({ max, remaining, leftMs, isExceeded }: Standing, request: FastifyRequest, reply: FastifyReply, subject: string) => {
+    const seconds = toSeconds(leftMs)
     const headers = {
-      'ratelimit-policy': `"default";q=${limit.max};w=${windowSeconds}`,
-      ratelimit: `"default";r=${limit.remaining};t=${seconds}`,
+      'ratelimit-policy': `"default";q=${max};w=${windowSeconds}`,
+      ratelimit: `"default";r=${remaining};t=${seconds}`,
     }
     request.rateLimitHeaders = headers
-    reply.headers(headers)
-    if (!limit.isExceeded) return
-    throw problem('quota-exceeded', `${subject}: ${limit.max} in ${windowMs} ms are allowed. Wait ${seconds} s.`, {
+    reply.header('ratelimit-policy', headers['ratelimit-policy']).header('ratelimit', headers.ratelimit)
+    if (!isExceeded) return
+    throw problem('quota-exceeded', `${subject}: ${max} in ${windowMs} ms are allowed. Wait ${seconds} s.`, {
       retryAfterSeconds: seconds,
       extensions: { 'violated-policies': ['default'] },
     })
   }
 
-  const limitRequest: Limit = async (request, reply) => {
-    apply(await check(request), request, reply, 'Too many requests')
+  /** Every request comes through here: it asks the counter itself, since the plugin's way costs more than authentication. */
+  const limitRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+    // Outside protected scopes nobody is known.
+    const principal = request.principal as Principal | undefined
+    const most = principal?.rateLimitMax ?? max
+    const { total, leftMs } = counter.add(principal ? `key:${principal.keyId}` : byAddress(request), most)
+    apply({ max: most, remaining: Math.max(0, most - total), leftMs, isExceeded: total > most }, request, reply, 'Too many requests')
+  }
+
+  const addressSubject = 'Too many requests without a valid key from this address'
+
+  const limitFailedAuthentication = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const limit = await checkAddress(request)
+    if (!limit.isAllowed) apply({ ...limit, leftMs: limit.ttl }, request, reply, addressSubject)
+  }
+
+  const requireFailureQuota = (request: FastifyRequest, reply: FastifyReply): void => {
+    const { total, leftMs } = counter.read(byAddress(request))
+    if (total >= max) apply({ max, remaining: 0, leftMs, isExceeded: true }, request, reply, addressSubject)
   }
 
   app.decorate('limitRequest', limitRequest)
-  app.decorate('limitFailedAuthentication', async (request, reply) => {
-    apply(await checkAddress(request), request, reply, 'Too many requests without a valid key from this address')
-  })
-  app.decorate('requireFailureQuota', async (request, reply) => {
-    const limit = await checkAddress(request, { increment: false })
-    if (limit.isAllowed || limit.remaining > 0) return
-    apply({ ...limit, isExceeded: true }, request, reply, 'Too many requests without a valid key from this address')
-  })
+  app.decorate('limitFailedAuthentication', limitFailedAuthentication)
+  app.decorate('requireFailureQuota', requireFailureQuota)
 
   // Probing for routes is not free of charge either.
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.is404) await limitRequest(request, reply)
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) limitRequest(request, reply)
+    done()
   })
 }
 

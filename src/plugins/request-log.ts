@@ -40,17 +40,21 @@ const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOption
     },
   })
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const parent = request.log as Logger
     request.log = createLazyLogger(parent, () => {
       const { traceId, spanId, link } = request.traceContext
       return { trace_id: traceId, span_id: spanId, ...(link ? { link_trace_id: link.traceId } : {}) }
     })
     reply.log = request.log
+    done()
   })
 
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    done()
     const { method, routeOptions } = request
+    const level = routeOptions.config.quiet ? 'debug' : reply.statusCode >= 500 ? 'warn' : 'info'
+    if (!(request.log as Logger).isLevelEnabled(level)) return
     const principal = (request as unknown as Caller).principal
     const line = {
       method,
@@ -60,9 +64,7 @@ const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOption
       durationMs: Math.round(reply.elapsedTime * 10) / 10,
       ...(principal ? { keyId: principal.keyId, tenant: principal.tenant } : {}),
     }
-    if (routeOptions.config.quiet) request.log.debug(line, 'request')
-    else if (reply.statusCode >= 500) request.log.warn(line, 'request')
-    else request.log.info(line, 'request')
+    request.log[level](line, 'request')
   })
 }
 

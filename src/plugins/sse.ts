@@ -104,6 +104,7 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
   const client = typeof source === 'function' ? new AbortController() : null
   const events = typeof source === 'function' ? source((client as AbortController).signal) : source
   const iterator = events[Symbol.asyncIterator]()
+  let isOpened = false
   let isStarted = false
   let isPumping = false
   let isEnded = false
@@ -118,9 +119,17 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
     started.then(() => iterator.return?.()).catch(() => {})
   }
 
+  // With the first read and not before: what is pushed early starts the source, and its failure would overtake the headers.
+  const open = (): void => {
+    if (isOpened) return
+    isOpened = true
+    stream.push(opening)
+  }
+
   const finish = (): void => {
     if (isEnded) return
     release()
+    open()
     stream.push(null)
   }
 
@@ -146,6 +155,7 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
   const stream: Readable = new Readable({
     highWaterMark: bufferBytesMax,
     read() {
+      open()
       if (!isPumping && !isEnded) void pump()
     },
     destroy(error, done) {
@@ -154,7 +164,6 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
     },
   })
   signal?.addEventListener('abort', finish, { once: true })
-  stream.push(opening)
   return { stream, finish }
 }
 

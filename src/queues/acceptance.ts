@@ -4,6 +4,7 @@ import type { Config } from '../config.js'
 import { createCoalescer } from '../redis/coalesce.js'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
+import { defineScript } from '../redis/script.js'
 import type { Durations } from '../telemetry/series.js'
 import { addJobFunctions } from './bullmq-scripts.js'
 import type { QueueKeys } from './queue-keys.js'
@@ -29,14 +30,16 @@ export interface Acceptance {
   readonly indexKey: string
   readonly indexMembers: readonly string[]
   /** Absent when the client sent no idempotency key. */
-  readonly claim?: {
-    readonly key: string
-    /** 43 characters, base64url. */
-    readonly fingerprint: string
-    readonly ttlMs: number
-    /** What a replay is answered from; does not contain the fingerprint. */
-    readonly record: string
-  }
+  readonly claim?:
+    | {
+        readonly key: string
+        /** 43 characters, base64url. */
+        readonly fingerprint: string
+        readonly ttlMs: number
+        /** What a replay is answered from; does not contain the fingerprint. */
+        readonly record: string
+      }
+    | undefined
 }
 
 export type AcceptanceOutcome =
@@ -51,6 +54,8 @@ export type AcceptanceOutcome =
 /** Length of a fingerprint, which precedes the record in the value of a claim. */
 export const fingerprintChars = 43
 
+/** Once this many submissions are there they go off, and Redis stores them while the next ones are still being read. */
+const jobsAtOnce = 16
 /** At most this many jobs go into one script, so that it blocks Redis for about two milliseconds. */
 const jobsPerScript = 64
 /** And about this many characters of data. */
@@ -131,8 +136,6 @@ end
 return results
 `
 
-type AcceptCommand = (keyCount: number, ...keysAndArguments: (string | number)[]) => Promise<string[]>
-
 /**
  * `accept` stores one submission; those that arrive together share one script call.
  * Rejects with the error of Redis: whether anything was written is then told by `classifyRedisError`.
@@ -150,8 +153,7 @@ export const createAcceptance = ({
   /** Told how long every call took that Redis answered. */
   durations?: Durations
 }) => {
-  redis.defineCommand('jobgateAccept', { lua: acceptScript })
-  const command = (redis as unknown as { jobgateAccept: AcceptCommand }).jobgateAccept.bind(redis)
+  const runAcceptScript = defineScript<string[]>(redis, acceptScript)
   const confirm = createConfirmation(redis, durability)
 
   const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<AcceptanceOutcome[]> => {
@@ -174,13 +176,13 @@ export const createAcceptance = ({
       appendSubmission(values, acceptance)
     }
     const start = performance.now()
-    const [results] = await Promise.all([command(keys.length, ...keys, ...values), confirm?.()])
+    const [results] = await Promise.all([runAcceptScript(keys, values), confirm?.()])
     durations?.observe((performance.now() - start) / 1000)
     return results.map(toOutcome)
   }
 
   // An error that is not one of Redis's availability may be the fault of one submission; ids make a second try harmless.
-  const coalesced = createCoalescer({ send, split: inScripts, isolate: (error) => classifyRedisError(error) === null })
+  const coalesced = createCoalescer({ send, most: jobsAtOnce, split: inScripts, isolate: (error) => classifyRedisError(error) === null })
   return (acceptance: Acceptance): Promise<AcceptanceOutcome> => coalesced(acceptance.queue, acceptance)
 }
 

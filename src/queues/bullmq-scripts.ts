@@ -18,16 +18,29 @@ const loadScript = (name: string, keys: number): Script => {
 const unpackedArguments = 'cmsgpack.unpack(ARGV[1])'
 const unpackedOptions = 'cmsgpack.unpack(ARGV[3])'
 
+/** A function that BullMQ's build has put into a script: it ends with the first `end` that is not indented. */
+const helper = /^local function [\s\S]*?^end$/gm
+
 /**
  * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
+ * Its helpers are made once and not with every call: making them takes as long as adding a job.
  * Throws when BullMQ's text is not what this was written for, so that an upgrade fails at start and not in Redis.
  */
 const toFunction = (name: string, content: string, replaced: readonly (readonly [string, string])[]): string => {
-  const body = replaced.reduce((text, [from, to]) => {
-    if (text.split(from).length !== 2) throw new Error(`BullMQ's script ${name} has changed: expected "${from}" once`)
-    return text.replace(from, to)
+  const text = replaced.reduce((changed, [from, to]) => {
+    if (changed.split(from).length !== 2) throw new Error(`BullMQ's script ${name} has changed: expected "${from}" once`)
+    return changed.replace(from, to)
   }, content)
-  return `local function ${name}(KEYS, ARGV)\n${body}\nend\n`
+  const helpers = text.match(helper) ?? []
+  return `
+local ${name} = (function()
+local rcall = redis.call
+${helpers.join('\n')}
+return function(KEYS, ARGV)
+${text.replace(helper, '')}
+end
+end)()
+`
 }
 
 const addReplacements = [

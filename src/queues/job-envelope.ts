@@ -14,21 +14,21 @@ export interface JobEnvelope {
   data: unknown
   tenant: string
   correlationId: string
-  userId?: string
-  metadata?: Metadata
-  idempotencyKey?: string
+  userId?: string | undefined
+  metadata?: Metadata | undefined
+  idempotencyKey?: string | undefined
   /** One attempt may take this long. */
   timeoutMs: number
-  runAt?: number
-  expiresAt?: number
+  runAt?: number | undefined
+  expiresAt?: number | undefined
   /** This job stands for several; its children did the work. */
-  fanOut?: true
-  followUps?: readonly StoredFollowUp[]
+  fanOut?: true | undefined
+  followUps?: readonly StoredFollowUp[] | undefined
   /** The schedule that this is a run of. */
-  scheduleId?: string
+  scheduleId?: string | undefined
   /** The job was known to be wrong when it was stored: its attempt ends with this. */
-  refusal?: { readonly code: JobErrorCode; readonly message: string }
+  refusal?: { readonly code: JobErrorCode; readonly message: string } | undefined
   /** W3C trace context of the request that submitted the job. */
-  traceparent?: string
-  tracestate?: string
+  traceparent?: string | undefined
+  tracestate?: string | undefined
 }

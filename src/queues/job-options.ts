@@ -25,13 +25,15 @@ export interface ResolvedOptions {
   readonly backoff: { readonly type: 'fixed' | 'exponential'; readonly delayMs: number }
   readonly timeoutMs: number
   /** Set when the job is due later than it was created. */
-  readonly runAt?: number
-  readonly expiresAt?: number
+  readonly runAt?: number | undefined
+  readonly expiresAt?: number | undefined
 }
 
 export type ResolvedOutcome =
   | { readonly kind: 'resolved'; readonly options: ResolvedOptions }
   | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
+
+const nothingAsked: JobOptions = {}
 
 /**
  * Resolves a client's options: its own word first, then the job type's, then the configuration's.
@@ -40,7 +42,7 @@ export type ResolvedOutcome =
 export const resolveOptions = (
   type: JobType,
   data: unknown,
-  asked: JobOptions,
+  asked: JobOptions = nothingAsked,
   { defaultAttempts, defaultBackoffMs }: Config['queues'],
   now: number,
 ): ResolvedOutcome => {
@@ -66,8 +68,8 @@ export const resolveOptions = (
       attempts: asked.attempts ?? type.defaults.attempts ?? defaultAttempts,
       backoff: asked.backoff ?? type.defaults.backoff ?? { type: 'exponential', delayMs: defaultBackoffMs },
       timeoutMs: asked.timeoutMs ?? type.defaults.timeoutMs,
-      ...(runAt === undefined ? {} : { runAt }),
-      ...(expiresAt === undefined ? {} : { expiresAt }),
+      runAt,
+      expiresAt,
     },
   }
 }

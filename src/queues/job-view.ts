@@ -26,16 +26,27 @@ const states: Readonly<Record<StoredState, JobState>> = {
   unknown: 'waiting',
 }
 
-const iso = (ms: number | string | null | undefined): string | null =>
-  ms === null || ms === undefined ? null : new Date(Number(ms)).toISOString()
+let lastMs = 0
+let lastText = new Date(lastMs).toISOString()
+/** Many jobs share a millisecond, and one job a few of its times. */
+const iso = (time: number | string | null | undefined): string | null => {
+  if (time === null || time === undefined) return null
+  const ms = Number(time)
+  if (ms !== lastMs) {
+    lastText = new Date(ms).toISOString()
+    lastMs = ms
+  }
+  return lastText
+}
 
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
-const toScheduleId = ({ scheduleId }: JobEnvelope): Pick<JobView, 'scheduleId'> => (scheduleId === undefined ? {} : { scheduleId })
+const toScheduleId = ({ scheduleId }: JobEnvelope): Pick<JobView, 'scheduleId'> | undefined =>
+  scheduleId === undefined ? undefined : { scheduleId }
 
-const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> =>
-  followUps === undefined ? {} : { followUps: followUps.map(({ id }) => id) }
+const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> | undefined =>
+  followUps && { followUps: followUps.map(({ id }) => id) }
 
 export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) => {
   // Data of a type that this version does not know may hold secrets it cannot recognise.

@@ -2,6 +2,7 @@
 
 import { createCoalescer } from '../redis/coalesce.js'
 import type { RedisClient } from '../redis/connect.js'
+import { defineScript } from '../redis/script.js'
 import type { QueueKeys } from './queue-keys.js'
 
 /** A job as stored. Numbers are still text; absent members are null. */
@@ -64,8 +65,6 @@ return results
 /** BullMQ 6.7 orders delayed jobs by milliseconds and, within one, by twelve bits of a counter. */
 const scoresPerMs = 0x1000
 
-type ReadCommand = (...keysAndArguments: string[]) => Promise<((string | null)[] | null)[]>
-
 /** At most this many ids in one script. */
 const idsPerScript = 100
 
@@ -75,22 +74,14 @@ function* inScripts(ids: readonly string[]): Generator<readonly string[]> {
 
 /** Gives one job or null; reads that come together share a script call. Rejects with the error of Redis. */
 export const createJobReader = (redis: RedisClient) => {
-  redis.defineCommand('jobgateRead', { lua: readScript, numberOfKeys: 8 })
-  const command = (redis as unknown as { jobgateRead: ReadCommand }).jobgateRead.bind(redis)
+  const runReadScript = defineScript<((string | null)[] | null)[]>(redis, readScript)
   return createCoalescer({
     split: inScripts,
     send: async (queue: QueueKeys, ids: readonly string[]): Promise<(StoredJob | null)[]> => {
-      const rows = await command(
-        queue.completed,
-        queue.failed,
-        queue.delayed,
-        queue.prioritized,
-        queue.active,
-        queue.wait,
-        queue.paused,
-        queue.waitingChildren,
-        queue.base,
-        ...ids,
+      const { completed, failed, delayed, prioritized, active, wait, paused, waitingChildren } = queue
+      const rows = await runReadScript(
+        [completed, failed, delayed, prioritized, active, wait, paused, waitingChildren],
+        [queue.base, ...ids],
       )
       return rows.map((row, index) => (row ? toStoredJob(ids[index] as string, row) : null))
     },

@@ -1,60 +1,71 @@
 // Puts commands of one turn of the event loop into one: writing to the socket costs more than anything else on a busy path.
 
+interface Batch<Item, Result> {
+  readonly items: Item[]
+  readonly waiters: { readonly resolve: (result: Result) => void; readonly reject: (error: unknown) => void }[]
+}
+
 /**
  * `send` carries out many items of one group at once and returns a result for each, in order.
  * The returned function takes one item; it rejects with the error of `send`.
+ * `most` items are sent without waiting for the end of the turn: Redis works on them while the turn goes on.
  * `split` cuts what came together into calls of bearable size. `isolate` says which errors may be the fault
  * of one item: those items are then sent one by one, so that one cannot take its neighbours along.
  */
 export const createCoalescer = <Group, Item, Result>({
   send,
+  most = Number.POSITIVE_INFINITY,
   split = (items) => [items],
   isolate = () => false,
 }: {
   send: (group: Group, items: readonly Item[]) => Promise<readonly Result[]>
+  most?: number
   split?: (items: readonly Item[]) => Iterable<readonly Item[]>
   isolate?: (error: unknown) => boolean
 }): ((group: Group, item: Item) => Promise<Result>) => {
-  interface Waiting {
-    item: Item
-    resolve(result: Result): void
-    reject(error: unknown): void
-  }
-  let waiting = new Map<Group, Waiting[]>()
+  const waiting = new Map<Group, Batch<Item, Result>>()
   let scheduled = false
 
-  const carryOut = async (group: Group, some: readonly Waiting[]): Promise<void> => {
+  const carryOut = async (group: Group, { items, waiters }: Batch<Item, Result>): Promise<void> => {
     try {
-      const results = await send(
-        group,
-        some.map(({ item }) => item),
-      )
-      for (const [index, { resolve }] of some.entries()) resolve(results[index] as Result)
+      const results = await send(group, items)
+      for (const [index, { resolve }] of waiters.entries()) resolve(results[index] as Result)
     } catch (error) {
-      if (some.length > 1 && isolate(error)) for (const one of some) void carryOut(group, [one])
-      else for (const { reject } of some) reject(error)
+      const alone = items.length > 1 && isolate(error)
+      for (const [index, waiter] of waiters.entries()) {
+        if (alone) void carryOut(group, { items: [items[index] as Item], waiters: [waiter] })
+        else waiter.reject(error)
+      }
+    }
+  }
+
+  const sendAll = (group: Group, { items, waiters }: Batch<Item, Result>) => {
+    let start = 0
+    for (const some of split(items)) {
+      void carryOut(group, { items: [...some], waiters: waiters.slice(start, start + some.length) })
+      start += some.length
     }
   }
 
   const flush = () => {
-    const groups = waiting
-    waiting = new Map()
     scheduled = false
-    for (const [group, all] of groups) {
-      let start = 0
-      for (const items of split(all.map(({ item }) => item))) {
-        void carryOut(group, all.slice(start, start + items.length))
-        start += items.length
-      }
+    for (const [group, batch] of waiting) {
+      waiting.delete(group)
+      sendAll(group, batch)
     }
   }
 
   return (group, item) =>
     new Promise((resolve, reject) => {
-      const entry = { item, resolve, reject }
-      const all = waiting.get(group)
-      if (all) all.push(entry)
-      else waiting.set(group, [entry])
+      const batch = waiting.get(group) ?? { items: [], waiters: [] }
+      batch.items.push(item)
+      batch.waiters.push({ resolve, reject })
+      if (batch.items.length >= most) {
+        waiting.delete(group)
+        sendAll(group, batch)
+        return
+      }
+      waiting.set(group, batch)
       if (scheduled) return
       scheduled = true
       setImmediate(flush)

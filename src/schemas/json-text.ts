@@ -27,8 +27,8 @@ export const toUtf8 = (bytes: Buffer): string | null => (isUtf8(bytes) ? bytes.t
 
 const quote = 0x22
 const backslash = 0x5c
-const openers = new Set([0x5b, 0x7b])
-const closers = new Set([0x5d, 0x7d])
+const brackets = { open: 0x5b, close: 0x5d }
+const braces = { open: 0x7b, close: 0x7d }
 
 const isTooDeep = (text: string): boolean => {
   // A text of fewer characters than levels and their ends cannot be too deep.
@@ -41,8 +41,9 @@ const isTooDeep = (text: string): boolean => {
       at = skipString(text, at + 1)
       continue
     }
-    if (openers.has(code) && ++depth > depthMax) return true
-    if (closers.has(code)) depth--
+    if (code === brackets.open || code === braces.open) {
+      if (++depth > depthMax) return true
+    } else if (code === brackets.close || code === braces.close) depth--
     at++
   }
   return false

@@ -13,7 +13,7 @@ export interface IdempotencyRecord {
 
 /** Text that the acceptance script stores behind the fingerprint. */
 export const encodeRecord = ({ jobId, createdAt, options, fanOut }: IdempotencyRecord): string =>
-  [jobId, createdAt, options.attempts, options.priority, options.runAt ?? '', options.expiresAt ?? '', fanOut ? 1 : ''].join('|')
+  `${jobId}|${createdAt}|${options.attempts}|${options.priority}|${options.runAt ?? ''}|${options.expiresAt ?? ''}|${fanOut ? 1 : ''}`
 
 export const decodeRecord = (text: string): IdempotencyRecord => {
   const [jobId = '', createdAt, attempts, priority, runAt, expiresAt, fanOut] = text.split('|')

@@ -8,7 +8,7 @@ import { type Accept, type Acceptance, fingerprintChars, type NewJob } from '../
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { childJobId, followUpJobId, mintJobId } from '../queues/job-id.js'
 import { toIndexMember } from '../queues/job-index.js'
-import { type ResolvedOptions, resolveOptions, toStoredOptions } from '../queues/job-options.js'
+import { type ResolvedOptions, type ResolvedOutcome, resolveOptions, toStoredOptions } from '../queues/job-options.js'
 import type { JobViews } from '../queues/job-view.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
@@ -92,63 +92,71 @@ export const createSubmit = (deps: Deps) => {
     return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
   }
 
-  const submitOne = async (
-    submission: Submission,
-    { tenant, key, trace, jobId: settledId, scheduleId }: SubmitContext,
-  ): Promise<SubmitOutcome> => {
+  /** The stored form of a job. Members that are not there are undefined, not absent: objects of one shape are made faster. */
+  const toEnvelope = (submission: Submission, context: SubmitContext, jobId: string, options: ResolvedOptions): JobEnvelope => ({
+    data: submission.data,
+    tenant: context.tenant,
+    correlationId: submission.correlationId ?? toCorrelationId(jobId),
+    timeoutMs: options.timeoutMs,
+    userId: submission.userId,
+    metadata: submission.metadata,
+    idempotencyKey: context.key === undefined || ownSpaces.has(context.key.space) ? undefined : context.key.key,
+    runAt: options.runAt,
+    expiresAt: options.expiresAt,
+    followUps: submission.followUps?.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })),
+    scheduleId: context.scheduleId,
+    traceparent: context.trace?.traceparent,
+    tracestate: context.trace?.tracestate,
+  })
+
+  /** The first answer, from what the record kept and the request repeats. */
+  const replay = (submission: Submission, context: SubmitContext, record: IdempotencyRecord, replayed: boolean): SubmitOutcome => {
+    const options = { ...record.options, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs: 0 } as const
+    const envelope = toEnvelope(submission, context, record.jobId, options)
+    const view = views.ofAccepted(record.jobId, submission.type, envelope, options, record.createdAt, record.fanOut)
+    return { kind: 'accepted', view, replayed }
+  }
+
+  const noFaults: readonly FieldProblem[] = []
+  /** What the schema cannot see. */
+  const faultsOf = (type: JobType, { data, followUps }: Submission, resolved: ResolvedOutcome, now: number): readonly FieldProblem[] => {
+    const own = type.check?.(data, { now, config }) ?? noFaults
+    if (own.length === 0 && resolved.kind === 'resolved' && followUps === undefined) return noFaults
+    const ofOptions = resolved.kind === 'refused' ? resolved.errors : noFaults
+    return [...own, ...ofOptions, ...followUpProblems(followUps ?? [], { catalog, config, now })]
+  }
+
+  const submitOne = async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
+    const { tenant, key } = context
     const type = catalog.find(submission.type) as JobType
     const now = Date.now()
     const claim = key && {
       key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
       fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
-    const toEnvelope = (jobId: string, options: ResolvedOptions): JobEnvelope => ({
-      data: submission.data,
-      tenant,
-      correlationId: submission.correlationId ?? toCorrelationId(jobId),
-      timeoutMs: options.timeoutMs,
-      ...(submission.userId === undefined ? {} : { userId: submission.userId }),
-      ...(submission.metadata === undefined ? {} : { metadata: submission.metadata }),
-      ...(key === undefined || ownSpaces.has(key.space) ? {} : { idempotencyKey: key.key }),
-      ...(options.runAt === undefined ? {} : { runAt: options.runAt }),
-      ...(options.expiresAt === undefined ? {} : { expiresAt: options.expiresAt }),
-      ...(submission.followUps === undefined
-        ? {}
-        : { followUps: submission.followUps.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })) }),
-      ...(scheduleId === undefined ? {} : { scheduleId }),
-      ...trace,
-    })
-    /** The first answer, from what the record kept and the request repeats. */
-    const replay = (record: IdempotencyRecord, replayed = true): SubmitOutcome => {
-      const options = { ...record.options, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs: 0 } as const
-      const view = views.ofAccepted(record.jobId, type.name, toEnvelope(record.jobId, options), options, record.createdAt, record.fanOut)
-      return { kind: 'accepted', view, replayed }
-    }
-
-    const resolved = resolveOptions(type, submission.data, submission.options ?? {}, config.queues, now)
-    const errors = [
-      ...(type.check?.(submission.data, { now, config }) ?? []),
-      ...(resolved.kind === 'refused' ? resolved.errors : []),
-      ...followUpProblems(submission.followUps ?? [], { catalog, config, now }),
-    ]
+    const resolved = resolveOptions(type, submission.data, submission.options, config.queues, now)
+    const errors = faultsOf(type, submission, resolved, now)
     if (errors.length > 0 || resolved.kind === 'refused') {
       const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
-      return earlier ? replay(earlier) : { kind: 'invalid', errors }
+      return earlier ? replay(submission, context, earlier, true) : { kind: 'invalid', errors }
     }
 
     const { options } = resolved
-    const jobId = settledId ?? mintJobId(type.queue)
+    const jobId = context.jobId ?? mintJobId(type.queue)
     const children = type.fanOut?.(submission.data) ?? null
     const fanOut = children !== null
-    const envelope = toEnvelope(jobId, options)
+    const envelope = toEnvelope(submission, context, jobId, options)
     const outcome = await accept({
       queue: queueKeys[type.queue],
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
       indexKey: keys.jobIndex(tenant),
       indexMembers: [toIndexMember(now, jobId)],
-      ...(claim
-        ? { claim: { ...claim, ttlMs: config.queues.idempotencyTtlMs, record: encodeRecord({ jobId, createdAt: now, options, fanOut }) } }
-        : {}),
+      claim: claim && {
+        key: claim.key,
+        fingerprint: claim.fingerprint,
+        ttlMs: config.queues.idempotencyTtlMs,
+        record: encodeRecord({ jobId, createdAt: now, options, fanOut }),
+      },
     })
     switch (outcome.kind) {
       case 'created':
@@ -157,7 +165,7 @@ export const createSubmit = (deps: Deps) => {
       case 'replayed': {
         const record = decodeRecord(outcome.record)
         // Our own id: the connection broke after the first try was carried out, and the client library sent it again.
-        return replay(record, record.jobId !== jobId)
+        return replay(submission, context, record, record.jobId !== jobId)
       }
       default:
         return outcome
@@ -217,22 +225,25 @@ const toJobs = (
   const seal = (name: string, data: unknown) => sensitive.get(name)?.seal(data) ?? data
   const plainKind = options.runAt === undefined ? 'prioritized' : 'delayed'
   const stored = toStoredOptions(options, now)
-  const toJob = (id: string, kind: NewJob['kind'], content: JobEnvelope): NewJob => ({
+  const toJob = (id: string, kind: NewJob['kind'], content: JobEnvelope, asStored: string): NewJob => ({
     id,
     kind,
     name: type.name,
     timestamp: now,
-    data: JSON.stringify({
-      ...content,
-      data: seal(type.name, content.data),
-      ...(content.followUps ? { followUps: content.followUps.map((each) => ({ ...each, data: seal(each.type, each.data) })) } : {}),
-    } satisfies JobEnvelope),
-    options: stored,
+    data: JSON.stringify(toSealed(content, type.name, seal)),
+    options: asStored,
   })
-  if (!children) return [toJob(jobId, plainKind, envelope)]
-  const { idempotencyKey: _key, followUps: _followUps, ...shared } = envelope
+  if (!children) return [toJob(jobId, plainKind, envelope, stored)]
+  const shared = { ...envelope, idempotencyKey: undefined, followUps: undefined }
   // The parent only gathers: it is due as soon as its children are finished.
-  const { runAt: _due, ...atOnce } = options
-  const parent = { ...toJob(jobId, 'parent', { ...envelope, fanOut: true }), options: toStoredOptions(atOnce, now) }
-  return [parent, ...children.map((data, index) => toJob(childJobId(jobId, index), plainKind, { ...shared, data }))]
+  const atOnce = toStoredOptions({ ...options, runAt: undefined }, now)
+  const parent = toJob(jobId, 'parent', { ...envelope, fanOut: true }, atOnce)
+  return [parent, ...children.map((data, index) => toJob(childJobId(jobId, index), plainKind, { ...shared, data }, stored))]
+}
+
+/** With its secrets encrypted, when a key is configured; the envelope itself when there are none. */
+const toSealed = (envelope: JobEnvelope, type: string, seal: (type: string, data: unknown) => unknown): JobEnvelope => {
+  const data = seal(type, envelope.data)
+  if (data === envelope.data && envelope.followUps === undefined) return envelope
+  return { ...envelope, data, followUps: envelope.followUps?.map((each) => ({ ...each, data: seal(each.type, each.data) })) }
 }

@@ -40,6 +40,9 @@ const prototype = {
   },
 }
 
-/** Logs like `parent.child(bindings())`; `bindings` is asked once, before the first line that is written. */
+/**
+ * Logs like `parent.child(bindings())`; `bindings` is asked once, before the first line that is written.
+ * Two of these are made for every request, hence the literal: its shape is known from the start.
+ */
 export const createLazyLogger = (parent: Logger, bindings: () => Bindings): Logger =>
-  Object.assign(Object.create(prototype), { parent, bindings, made: undefined }) as Logger
+  ({ __proto__: prototype, parent, bindings, made: undefined }) as unknown as Logger

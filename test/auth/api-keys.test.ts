@@ -138,14 +138,7 @@ t.test('a known key costs no Redis round trip, and a busy one none ever', async 
     clock.elapsed += 1000
     const count = await reads()
     const verification = apiKeys.verify(key)
-    let settled = false
-    verification.then(() => {
-      settled = true
-    })
-    await Promise.resolve()
-    await Promise.resolve()
-    await Promise.resolve()
-    if (!settled) pending++
+    if (verification instanceof Promise) pending++
     t.match(await verification, { kind: 'valid' })
     if ((second + 1) % 3 === 0) await eventually('the record was read anew', async () => (await reads()) > count)
   }

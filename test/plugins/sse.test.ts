@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import gracefulClose from '../../src/plugins/graceful-close.js'
@@ -70,21 +71,25 @@ const eventApp = async (t: Test, heartbeatMs = 15_000) => {
 const openStream = async (port: number, path = '/events') => {
   const request = httpRequest({ port, path, agent: false })
   request.on('error', () => {})
-  request.end()
-  const response = await new Promise<IncomingMessage>((resolve) => request.once('response', resolve))
   let text = ''
   let isClosed = false
   let wake = () => {}
-  response.setEncoding('utf8')
-  response.on('data', (chunk: string) => {
-    text += chunk
-    wake()
+  // Listens as soon as there is an answer: a short stream may be over before an await returns.
+  request.once('response', (response: IncomingMessage) => {
+    response.setEncoding('utf8')
+    response.on('data', (chunk: string) => {
+      text += chunk
+      wake()
+    })
+    response.on('error', () => {})
+    response.on('close', () => {
+      isClosed = true
+      wake()
+    })
   })
-  response.on('error', () => {})
-  response.on('close', () => {
-    isClosed = true
-    wake()
-  })
+  const answered = once(request, 'response') as Promise<[IncomingMessage]>
+  request.end()
+  const [response] = await answered
   const reads = async (pattern: RegExp | 'end') => {
     while (pattern === 'end' ? !isClosed : !pattern.test(text)) {
       if (isClosed) throw new Error(`closed after ${JSON.stringify(text)}`)
