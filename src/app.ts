@@ -16,6 +16,7 @@ import rateLimit from './plugins/rate-limit.js'
 import requestLog from './plugins/request-log.js'
 import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
+import traceRequests from './plugins/trace-requests.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import adminDeadLetters from './routes/admin-dead-letters.js'
 import adminEmailTemplates from './routes/admin-email-templates.js'
@@ -68,6 +69,7 @@ export const buildApp = async (services: Services) => {
 
   await app.register(httpMetrics, { metrics: services.metrics })
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
+  if (services.tracing) await app.register(traceRequests, { tracing: services.tracing, trustTrace: config.http.trustTrace })
   await app.register(problemJson)
   await app.register(gracefulClose)
   await app.register(rateLimit, {

@@ -87,6 +87,26 @@ export const Environment = Type.Object({
   SHUTDOWN_DRAIN_MS: count(5000, 0, 600_000, 'How long it stays up but unready before it stops accepting.'),
   SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are handed back.'),
   TRUST_TRACE: flag(true, "Carry a caller's traceparent on; false starts a new trace."),
+  OTEL_TRACES_EXPORTER: Type.Optional(
+    Type.Unsafe<'otlp' | 'none'>({
+      type: 'string',
+      enum: ['otlp', 'none'],
+      description: 'otlp sends traces, none does not; unset: they are sent once an endpoint below is set.',
+    }),
+  ),
+  OTEL_SDK_DISABLED: flag(false, 'No traces, whatever else is set.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text('Address of a collector, such as http://collector:4318; /v1/traces is added.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text('Its address for traces, as it is; goes before the other.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: choice('http/protobuf', ['http/protobuf', 'http/json'], 'How spans are sent.'),
+  OTEL_EXPORTER_OTLP_HEADERS: list('name=value list of headers that the collector asks for, values percent-encoded.'),
+  OTEL_SERVICE_NAME: textOr('jobgate', 'Name of this service in traces.'),
+  OTEL_RESOURCE_ATTRIBUTES: list('name=value list that every span carries, values percent-encoded.'),
+  OTEL_TRACES_SAMPLER: choice(
+    'parentbased_always_on',
+    ['always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'],
+    'Which traces are recorded; parentbased_ follows the caller where it has decided.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({ default: 1, minimum: 0, maximum: 1, description: 'Share of traces that traceidratio records.' }),
   METRICS_TOKEN: Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{16,512}$',
@@ -329,6 +349,8 @@ const toConfig = (env: Environment) => ({
     durability: env.DURABILITY,
   },
   schedules: { max: env.SCHEDULES_MAX },
+  /** Undefined when traces are off. */
+  tracing: toTracingSettings(env),
   metrics: { token: env.METRICS_TOKEN, workerPort: env.WORKER_METRICS_PORT },
   idempotency: { required: env.IDEMPOTENCY_REQUIRED, strict: env.IDEMPOTENCY_STRICT },
   http: {
@@ -400,6 +422,40 @@ const toConfig = (env: Environment) => ({
     maxRedirects: env.OUTBOUND_MAX_REDIRECTS,
   },
 })
+
+/** Where spans go and which are recorded. */
+export type TracingSettings = NonNullable<Config['tracing']>
+
+const toTracingSettings = (env: Environment) => {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: own, OTEL_TRACES_EXPORTER: exporter } = env
+  const isOn = exporter === 'otlp' || (exporter === undefined && (base ?? own) !== undefined)
+  if (env.OTEL_SDK_DISABLED || !isOn) return undefined
+  if (base) requireUrl('OTEL_EXPORTER_OTLP_ENDPOINT', base, ['http:', 'https:'])
+  if (own) requireUrl('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', own, ['http:', 'https:'])
+  return {
+    url: own ?? `${(base ?? 'http://localhost:4318').replace(/\/+$/, '')}/v1/traces`,
+    protocol: env.OTEL_EXPORTER_OTLP_PROTOCOL,
+    headers: toPairs('OTEL_EXPORTER_OTLP_HEADERS', env.OTEL_EXPORTER_OTLP_HEADERS),
+    serviceName: env.OTEL_SERVICE_NAME,
+    resourceAttributes: toPairs('OTEL_RESOURCE_ATTRIBUTES', env.OTEL_RESOURCE_ATTRIBUTES),
+    sampler: env.OTEL_TRACES_SAMPLER,
+    samplerRatio: env.OTEL_TRACES_SAMPLER_ARG,
+  }
+}
+
+/** Entries of the form `name=value`. Values may be secret: they are not repeated. */
+const toPairs = (name: string, entries: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    entries.map((entry) => {
+      const [, key, value] = /^\s*([^\s=,;]+)\s*=\s*([\x21-\x7e]*)\s*$/.exec(entry) ?? []
+      if (key === undefined || value === undefined) throw new Error(`Configuration: ${name} is a comma-separated list of name=value`)
+      try {
+        return [key, decodeURIComponent(value)]
+      } catch {
+        throw new Error(`Configuration: ${name} has a value that is not percent-encoded`)
+      }
+    }),
+  )
 
 const toLlmSettings = (env: Environment) => {
   const { ANALYSIS_LLM_BASE_URL, ANALYSIS_LLM_MODEL } = env

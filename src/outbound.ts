@@ -5,6 +5,7 @@ import type { LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import type { Config } from './config.js'
+import { toHttpEnd, traceCall } from './telemetry/spans.js'
 
 /** Which rule an address breaks. */
 export type OutboundRefusal = 'malformed' | 'scheme' | 'userinfo' | 'port' | 'host' | 'address' | 'downgrade'
@@ -145,6 +146,17 @@ export const createOutbound = ({
     return { kind: 'too-many-redirects' }
   }
 
+  const get = async (url: URL, options: OutboundRequest): Promise<OutboundOutcome> => {
+    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.totalTimeoutMs ?? defaults.totalTimeoutMs)])
+    try {
+      return await follow(url, options, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === refusedCode) return { kind: 'refused', reason: 'address' }
+      const fault = toFault(error, options, signal)
+      return { kind: fault === 'interrupted' || fault === 'too-large' ? 'unreachable' : fault }
+    }
+  }
+
   return {
     /** See the function of the same name. */
     checkUrl: (url: string): string | null => checkUrl(url, rules),
@@ -153,14 +165,12 @@ export const createOutbound = ({
     async fetch(url: string, options: OutboundRequest): Promise<OutboundOutcome> {
       const verdict = judge(url, rules)
       if ('refused' in verdict) return { kind: 'refused', reason: verdict.refused }
-      const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.totalTimeoutMs ?? defaults.totalTimeoutMs)])
-      try {
-        return await follow(verdict.url, options, signal)
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === refusedCode) return { kind: 'refused', reason: 'address' }
-        const fault = toFault(error, options, signal)
-        return { kind: fault === 'interrupted' || fault === 'too-large' ? 'unreachable' : fault }
-      }
+      // Until the headers are there; the body is read at the caller's pace.
+      return traceCall(
+        { name: 'GET', host: verdict.url.hostname, method: 'GET' },
+        () => get(verdict.url, options),
+        (outcome) => (outcome.kind === 'response' ? toHttpEnd(outcome.status) : { fault: outcome.kind }),
+      )
     },
 
     close: (): Promise<void> => agent.destroy(),

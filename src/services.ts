@@ -43,6 +43,7 @@ import { createSchedulePayloads } from './submission/schedule-payload.js'
 import { createSchedules } from './submission/schedules.js'
 import { createSubmit } from './submission/submit.js'
 import { createMetrics } from './telemetry/metrics.js'
+import { openTracing } from './telemetry/tracing.js'
 import { openMetricsListener } from './workers/metrics-listener.js'
 import { openScheduleWorker } from './workers/schedule-worker.js'
 import { openWorkerPool } from './workers/worker-pool.js'
@@ -55,11 +56,12 @@ interface Options {
 
 /** Opens Redis and what gateway and workers both need. */
 const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
+  const tracing = await openTracing({ settings: config.tracing, instanceId: config.instanceId, log })
   const redis = await openRedis({ settings: config.redis, log, share })
   const keys = createKeys(config.redis.prefix)
   const queues = openQueues({ redis: redis.request, prefix: config.redis.prefix, log })
   const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
-  return { redis, keys, queues, sensitive, metrics: createMetrics() }
+  return { redis, keys, queues, sensitive, metrics: createMetrics(), tracing }
 }
 
 type Base = Awaited<ReturnType<typeof openBase>>
@@ -112,6 +114,7 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
     redis: base.redis,
     sensitive: base.sensitive,
     submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
+    tracing: base.tracing,
   })
   const { keys } = base
   const queueKeys = base.queues.keys
@@ -139,10 +142,11 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
 
 /** A start that fails leaves no Redis running. */
 const closeAndThrow =
-  ({ queues, redis }: Base) =>
+  ({ queues, redis, tracing }: Base) =>
   async (error: unknown): Promise<never> => {
     await queues.close()
     await redis.close()
+    await tracing?.close()
     throw error
   }
 
@@ -193,6 +197,7 @@ export const openServices = async (options: Options) => {
     await submission.clock.close()
     await queues.close()
     await redis.close()
+    await base.tracing?.close()
   }
   return {
     config,
@@ -220,6 +225,7 @@ export const openServices = async (options: Options) => {
     readJobRecord: createJobRecordReader({ redis: request, queues }),
     metrics,
     queueMetrics,
+    tracing: base.tracing,
     /** Settles once Redis answers and the workers of this process, if any, run. The gateway serves before that. */
     async ready(): Promise<void> {
       // Not `events.once`: an error on the way there is no reason to give up.
@@ -257,6 +263,7 @@ export const openWorkers = async (options: Options) => {
       await listener?.close()
       await base.queues.close()
       await base.redis.close()
+      await base.tracing?.close()
     },
   }
 }

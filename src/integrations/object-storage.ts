@@ -7,6 +7,7 @@ import { Upload } from '@aws-sdk/lib-storage'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Config, StorageSettings } from '../config.js'
 import { createOutbound } from '../outbound.js'
+import { traceCall } from '../telemetry/spans.js'
 import { type StoreFailure, toStoreVerdict } from './storage-failure.js'
 import { createSend } from './storage-send.js'
 
@@ -218,16 +219,18 @@ const createStore = (provider: StorageProvider, settings: StorageSettings, partB
     }
   }
 
+  const host = endpoint.hostname
   return {
     bucket,
     /** What is stored under a key. Never throws. */
-    head,
+    head: (key: string, signal: AbortSignal): Promise<HeadOutcome> =>
+      traceCall({ name: 'head object', host }, () => head(key, signal), toCallEnd),
     /**
      * Stores a body while never holding more than a few parts of it. Unless `overwrite` is set an existing object stays.
      * After a failure or an abort neither the object nor an open multipart upload is left, as far as the store can be reached.
      * Never throws.
      */
-    put,
+    put: (request: StoreRequest): Promise<StoreOutcome> => traceCall({ name: 'put object', host }, () => put(request), toCallEnd),
     /** The address of an object, without query: it opens only what the policy of the bucket opens. */
     urlOf(key: string): string {
       const path = key.split('/').map(encodeURIComponent).join('/')
@@ -238,6 +241,9 @@ const createStore = (provider: StorageProvider, settings: StorageSettings, partB
     close: () => client.destroy(),
   }
 }
+
+const fineKinds: ReadonlySet<string> = new Set(['stored', 'exists', 'found', 'absent'])
+const toCallEnd = ({ kind }: StoreOutcome | HeadOutcome) => (fineKinds.has(kind) ? {} : { fault: kind })
 
 const unquote = (etag: string | undefined): string | null => etag?.replace(/^(?:W\/)?"(.*)"$/, '$1') ?? null
 

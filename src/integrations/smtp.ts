@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
 import type { BaseLogger } from 'pino'
 import type { Config } from '../config.js'
+import { traceCall } from '../telemetry/spans.js'
 import { toSender } from './mail-sender.js'
 import type { MailTemplates } from './mail-templates.js'
 import { type SmtpFault, type SmtpOutcome, toSmtpOutcome } from './smtp-outcome.js'
@@ -112,7 +113,14 @@ export const openSmtp = ({ smtp, email, templates, log }: SmtpDeps) => {
      * Hands over one message. Every outcome a mail server can cause is a value.
      * Throws only when the message itself cannot be built.
      */
-    send: (mail: Mail): Promise<SmtpOutcome> => track(hand(mail)),
+    send: (mail: Mail): Promise<SmtpOutcome> =>
+      track(
+        traceCall(
+          { name: 'send mail', host: new URL(smtp.url).hostname },
+          () => hand(mail),
+          (outcome) => (outcome.kind === 'accepted' ? {} : { fault: outcome.code }),
+        ),
+      ),
 
     /** Messages that are being handed over are finished, those in line are given back as unavailable. */
     async close(): Promise<void> {

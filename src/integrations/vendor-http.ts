@@ -1,6 +1,7 @@
 // Makes one HTTP call to a vendor at an address that the operator configured, and says how far it got.
 
 import { Agent, type Dispatcher, request } from 'undici'
+import { toHttpEnd, traceCall } from '../telemetry/spans.js'
 
 export interface VendorRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -45,8 +46,7 @@ export const openVendorHttp = ({
   const { origin } = new URL(baseUrl)
   const agent = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connections: 32 })
 
-  /** Never throws for what the network or the vendor does. */
-  const call = async ({ method, path, headers, body, signal }: VendorRequest): Promise<VendorReply> => {
+  const send = async ({ method, path, headers, body, signal }: VendorRequest): Promise<VendorReply> => {
     if (signal.aborted) return { kind: 'not-sent' }
     const end = new AbortController()
     const abort = () => end.abort()
@@ -66,7 +66,18 @@ export const openVendorHttp = ({
     }
   }
 
-  return { call, host: new URL(baseUrl).host, close: () => agent.destroy() }
+  const { host, hostname } = new URL(baseUrl)
+  return {
+    /** Never throws for what the network or the vendor does. */
+    call: (options: VendorRequest): Promise<VendorReply> =>
+      traceCall(
+        { name: options.method, host: hostname, method: options.method },
+        () => send(options),
+        (reply) => (reply.kind === 'answered' ? toHttpEnd(reply.status) : { fault: reply.kind }),
+      ),
+    host,
+    close: () => agent.destroy(),
+  }
 }
 
 const readText = async (body: Dispatcher.ResponseData['body']): Promise<string | null> => {

@@ -21,6 +21,9 @@ const unknownRoute = 'unknown'
 const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 const otherMethod = 'other'
 
+/** A method as a label: clients can make up others. */
+export const toMethodLabel = (method: string): string => (knownMethods.has(method) ? method : otherMethod)
+
 /** Register it before the routes. A request whose client left before its answer was complete is not counted. */
 const httpMetrics = async (app: FastifyInstance, { metrics }: HttpMetricsOptions) => {
   /** What observes the requests of one method and route; a series is made for a class of status when it first occurs. */
@@ -48,7 +51,7 @@ const httpMetrics = async (app: FastifyInstance, { metrics }: HttpMetricsOptions
 
   const unknown = new Map([...knownMethods, otherMethod].map((method) => [method, createObserver(method, unknownRoute)]))
   app.addHook('onResponse', (request, reply, done) => {
-    if (request.is404) unknown.get(knownMethods.has(request.method) ? request.method : otherMethod)?.(request, reply)
+    if (request.is404) unknown.get(toMethodLabel(request.method))?.(request, reply)
     done()
   })
 }

@@ -10,7 +10,10 @@ import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
 import type { Submission, SubmitContext, SubmitOutcome } from '../submission/submit.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { problem } from './problem-json.js'
+import type {} from './trace-requests.js'
 
+/** The flags of a trace that begins here and is recorded. */
+const recorded = '01'
 /** Seconds after which looking at an unfinished job again makes sense. */
 const pollSeconds = 1
 
@@ -72,10 +75,13 @@ export const requireGrants = (request: FastifyRequest, { type, followUps }: Subm
   for (const each of followUps ?? []) requireGrant(request, each.type, catalog)
 }
 
-/** The trace that a job carries on: that of its caller. A request without one leaves nothing to store, its correlationId is enough. */
+/**
+ * The trace that a job carries on: that of its caller, or the one that is recorded here.
+ * A request without either leaves nothing to store, its correlationId is enough.
+ */
 export const toJobTrace = (request: FastifyRequest): Pick<SubmitContext, 'trace'> => {
-  if (request.headers['traceparent'] === undefined) return {}
+  if (request.headers['traceparent'] === undefined && request.span === undefined) return {}
   const context = request.traceContext
-  if (context.parentSpanId === null) return {}
+  if (context.parentSpanId === null && context.flags !== recorded) return {}
   return { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }
 }

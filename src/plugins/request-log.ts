@@ -38,6 +38,9 @@ const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOption
       }
       return context
     },
+    setter(this: FastifyRequest, context: TraceContext) {
+      contexts.set(this, context)
+    },
   })
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -8,7 +8,7 @@ import { createLarkCallback } from '../integrations/lark-callback.js'
 import { stsTokenName } from '../integrations/open-vendors.js'
 import { createTencentMeetingCallback } from '../integrations/tencent-meeting-callback.js'
 import type { VerifiedWebhook } from '../job-types/process-webhook.js'
-import { toSubmitProblem } from '../plugins/job-responses.js'
+import { toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import { problem } from '../plugins/problem-json.js'
 import { createVendorTokens } from '../redis/vendor-tokens.js'
 import { closed } from '../schemas/common.js'
@@ -59,7 +59,8 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
   /** Stores an event once: the vendor's id of it is the idempotency key. */
   const store = async (request: FastifyRequest, source: VerifiedWebhook['source'], { eventId, eventType, payload }: CallbackEvent) => {
     const data: VerifiedWebhook = { source, eventId, eventType, payload: { ...payload }, verified: true }
-    const outcome = await submit({ type: 'process-webhook', data }, { tenant, key: { key: `${source}:${eventId}`, space: 'inbound' } })
+    const key = { key: `${source}:${eventId}`, space: 'inbound' as const }
+    const outcome = await submit({ type: 'process-webhook', data }, { tenant, key, ...toJobTrace(request) })
     // A vendor may send an event again with other details: the first one stands.
     if (outcome.kind !== 'accepted' && outcome.kind !== 'reused') throw toSubmitProblem(outcome)
     const jobId = outcome.kind === 'accepted' ? outcome.view.id : null

@@ -14,8 +14,11 @@ import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { SubmitFollowUps } from '../submission/follow-ups.js'
+import { runInSpan, type TraceSpan, type Tracing } from '../telemetry/spans.js'
+import { formatTraceparent } from '../telemetry/trace-context.js'
 import { createAttemptMarker } from './attempt-marker.js'
 import type { AttemptMetrics } from './attempt-metrics.js'
+import { startAttemptSpan } from './attempt-span.js'
 import type { Cancellation, StopReason } from './cancellation.js'
 import { gatherChildren } from './gather-children.js'
 
@@ -41,6 +44,7 @@ interface Deps {
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly submitFollowUps: SubmitFollowUps
   readonly metrics: AttemptMetrics
+  readonly tracing: Tracing | undefined
 }
 
 /**
@@ -51,7 +55,12 @@ interface Deps {
 export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   const { cancellation, config, log, redis } = deps
 
-  return async (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
+  return (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
+    const span = deps.tracing && startAttemptSpan(deps.tracing, job, queue)
+    return runInSpan(span, () => runOne(job, token as string, span))
+  }
+
+  async function runOne(job: Job<JobEnvelope>, token: string, span: TraceSpan | undefined): Promise<unknown> {
     const id = job.id as string
     const envelope = job.data
     const startedAt = Date.now()
@@ -62,22 +71,30 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       queue: queue.queue,
       attempt,
       correlationId: envelope.correlationId,
-      ...(envelope.traceparent ? { trace_id: envelope.traceparent.slice(3, 35) } : {}),
+      ...(span
+        ? { trace_id: span.traceId, span_id: span.spanId }
+        : envelope.traceparent
+          ? { trace_id: envelope.traceparent.slice(3, 35) }
+          : {}),
     })
     const controller = cancellation.begin(id, queue)
     // A parent is due whenever its children are done.
     if (job.attemptsStarted === 1 && !envelope.fanOut) deps.metrics.started(startedAt - Math.max(job.timestamp, envelope.runAt ?? 0))
     try {
-      const outcome = await withFollowUps(job, await attemptJob(job, controller, line), line)
+      const outcome = await withFollowUps(job, await attemptJob(job, controller, line), line, span)
       const stopped = controller.signal.aborted ? (controller.signal.reason as StopReason) : null
-      const end = await settle(job, token as string, outcome, stopped)
+      const end = await settle(job, token, outcome, stopped)
       const durationMs = Date.now() - startedAt
       const code = end.kind === 'completed' ? null : end.code
       line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
       deps.metrics.ended(job.name, end.kind, code, durationMs)
+      span?.set({ 'jobgate.outcome': end.kind })
+      span?.end(code !== null && (end.kind === 'failed' || end.kind === 'retrying') ? code : undefined)
       if (end.kind === 'completed') return end.result
       throw end.error
     } finally {
+      // Not recorded as an outcome: what ended it was the loss of Redis.
+      span?.end('unsettled')
       cancellation.end(id)
     }
   }
@@ -127,9 +144,11 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   }
 
   /** Work that is done is complete once what follows it is submitted. */
-  async function withFollowUps(job: Job<JobEnvelope>, outcome: JobOutcome, line: Logger): Promise<JobOutcome> {
+  async function withFollowUps(job: Job<JobEnvelope>, outcome: JobOutcome, line: Logger, span: TraceSpan | undefined): Promise<JobOutcome> {
     if (outcome.kind !== 'done' || !job.data.followUps) return outcome
-    const followed = await deps.submitFollowUps(job.data, outcome.result).catch((error: Error) => {
+    // What follows is part of this attempt.
+    const first = span ? { ...job.data, traceparent: formatTraceparent(span) } : job.data
+    const followed = await deps.submitFollowUps(first, outcome.result).catch((error: Error) => {
       line.warn({ error: error.message }, 'follow-ups were not confirmed')
       return { kind: 'full' } as const
     })

@@ -18,6 +18,7 @@ import type { Keys } from '../redis/keys.js'
 import { type QueueName, queueNames } from '../schemas/job.js'
 import type { SubmitFollowUps } from '../submission/follow-ups.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/spans.js'
 import { createAttemptMetrics } from './attempt-metrics.js'
 import { openCancellation } from './cancellation.js'
 import { openHeartbeat } from './heartbeat.js'
@@ -43,6 +44,7 @@ interface Deps {
   readonly redis: RedisConnections
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly submitFollowUps: SubmitFollowUps
+  readonly tracing: Tracing | undefined
 }
 
 /**

@@ -39,6 +39,8 @@ const doors: readonly { readonly packages: RegExp; readonly within: readonly str
   { packages: /^bullmq($|\/)/, within: ['queues', 'workers'] },
   { packages: /^ioredis($|\/)/, within: ['redis'] },
   { packages: /^@bull-board\//, within: ['routes/admin-board.ts'] },
+  { packages: /^prom-client($|\/)/, within: ['telemetry/metrics.ts'] },
+  { packages: /^@opentelemetry\//, within: ['telemetry/open-telemetry.ts'] },
   { packages: /^(nodemailer|undici|@aws-sdk\/.+|@smithy\/.+)($|\/)/, within: ['integrations', 'outbound'] },
   { packages: /^(node:)?child_process$/, within: ['redis/embedded.ts'] },
 ]
