@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { childEnvironment } from './child-environment.js'
 import { eventually } from './eventually.js'
 import { createRunLog } from './run-log.js'
 import { root } from './source-files.js'
@@ -31,15 +32,11 @@ export const createDataDir = async (t: TestScope) => {
   return { dataDir, runs: createRunLog(join(dataDir, 'runs.ndjson')) }
 }
 
-/** Without what tap tells its own children: their coverage is not counted, and costs memory and time. */
-const cleanEnvironment = () =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:NODE_OPTIONS|NODE_V8_COVERAGE|_?TAP.*)$/.test(name)))
-
 const start = async (t: TestScope, command: 'serve' | 'worker', { dataDir, env = {} }: Options) => {
   const child = spawn(process.execPath, ['--import', tsx, join(root, 'test/helpers/probe-gateway.ts'), command], {
     cwd: dataDir,
     env: {
-      ...cleanEnvironment(),
+      ...childEnvironment(),
       TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
       ADMIN_API_KEY: adminKey,
       DATA_DIR: dataDir,

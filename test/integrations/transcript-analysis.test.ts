@@ -11,6 +11,7 @@ import { createThreads } from '../../src/integrations/analysis-threads.js'
 import { loadJieba } from '../../src/integrations/analysis-words.js'
 import { openTranscriptAnalysis } from '../../src/integrations/transcript-analysis.js'
 import type { Transcript, TranscriptSegment } from '../../src/schemas/meeting.js'
+import { childEnvironment } from '../helpers/child-environment.js'
 import { eventually } from '../helpers/eventually.js'
 
 const never = new AbortController().signal
@@ -298,7 +299,8 @@ t.test('threads start from TypeScript sources under tsx too', async (t) => {
     const request = { transcript: { text: 'Cats sleep.' }, parts: ['keywords'], language: 'auto', maxSentences: 1, maxKeywords: 1 }
     console.log(JSON.stringify(await analyzer.analyze(request, new AbortController().signal)))
     await analyzer.close()`
-  const env = { ...process.env, NODE_OPTIONS: '' }
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { env })
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    env: childEnvironment(),
+  })
   t.match(JSON.parse(stdout), { kind: 'answered', answer: { keywords: [{ term: 'Cats' }] } })
 })

@@ -12,6 +12,7 @@ import { Redis } from 'ioredis'
 import pino from 'pino'
 import t from 'tap'
 import { openEmbeddedRedis } from '../../src/redis/embedded.js'
+import { childEnvironment } from '../helpers/child-environment.js'
 import { eventually } from '../helpers/eventually.js'
 import type { TestScope } from '../helpers/start-redis.js'
 
@@ -56,9 +57,12 @@ const isAlive = (pid: number) => {
 }
 
 /** Another process on the same directory; resolves with what it told first. */
-const startChild = async (t: TestScope, args: string[], env: NodeJS.ProcessEnv = process.env) => {
+const startChild = async (t: TestScope, args: string[], env: NodeJS.ProcessEnv = {}) => {
   const file = fileURLToPath(new URL('./embedded-child.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { stdio: ['pipe', 'pipe', 'inherit'], env })
+  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...childEnvironment(), ...env },
+  })
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
