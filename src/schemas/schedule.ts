@@ -80,7 +80,9 @@ export const ScheduleView = Type.Object(
     runs: Type.Integer({ minimum: 0, description: 'Runs so far, those by hand not counted.' }),
     skippedRuns: Type.Integer({ minimum: 0, description: 'Runs left out because earlier ones were still waiting, or the queue was full.' }),
     lastRun: Nullable(Type.Object({ jobId: JobId, dueAt: Time() }, { ...closed, description: 'The latest run.' })),
-    nextRuns: Type.Optional(Type.Array(Time(), { description: 'When the next runs are due; only with `preview`.' })),
+    nextRuns: Type.Optional(
+      Type.Array(Time(), { description: 'When the next runs are due, at most 10 years ahead; only with `preview`.' }),
+    ),
   },
   { $id: 'Schedule', ...closed, description: 'A job that recurs.' },
 )

@@ -2,6 +2,7 @@
 
 import { isOver, type StoredSchedule } from '../queues/schedule-records.js'
 import { dueAtOf, runsAfter } from '../queues/schedule-timing.js'
+import { day } from '../schemas/common.js'
 import type { ScheduleView } from '../schemas/schedule.js'
 import type { SchedulePayloads } from './schedule-payload.js'
 
@@ -14,15 +15,19 @@ const nextRunAt = (stored: StoredSchedule, tick: number | null): number | null =
   return dueAt === null || isOver(stored, dueAt) ? null : dueAt
 }
 
+/** Rare dates are costly to find: leap days beyond this are not looked for. */
+const previewAheadMsMax = 10 * 366 * day
+
 /** At most `count` runs from the next one on, none of them after the end or beyond the limit. */
 const nextRuns = ({ record, timing, runs }: StoredSchedule, first: number | null, count: number): string[] => {
   if (first === null) return []
   const { endAt = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = record
   const wanted = Math.min(count, limit - runs)
+  const until = Math.min(endAt, first + previewAheadMsMax)
   const found = [first]
   // What is overdue is one run, however much was missed.
   for (const at of runsAfter(timing, Math.max(first, Date.now()))) {
-    if (found.length >= wanted || at > endAt) break
+    if (found.length >= wanted || at > until) break
     found.push(at)
   }
   return found.map(iso)

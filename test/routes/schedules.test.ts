@@ -319,7 +319,9 @@ t.test('preview', async (t) => {
     t.same(await runsOf({ everyMs: 60_000, startAt, endAt: at(6, 1, '00:01:00') }), [startAt, at(6, 1, '00:01:00')])
     t.same(await runsOf({ cron: '0 0 * * *', startAt, endAt: at(6, 2, '23:00:00') }), [startAt, at(6, 2, '00:00:00')], 'startAt counts')
     t.equal((await runsOf({ everyMs: 1000, startAt })).length, 50)
-    t.equal((await runsOf({ cron: '0 0 29 2 *' }, 3)).length, 3)
+    const leapDays = await runsOf({ cron: '0 0 29 2 *' })
+    t.ok(leapDays.length >= 2 && leapDays.length <= 4, 'what lies within ten years')
+    for (const at of leapDays) t.match(at, /-02-29T/)
   })
 
   await t.test('what is overdue is one run, however much was missed', async (t) => {

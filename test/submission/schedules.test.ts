@@ -17,6 +17,7 @@ import { createSchedulePayloads } from '../../src/submission/schedule-payload.js
 import type { Submit } from '../../src/submission/submit.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { startCluster } from '../helpers/redis-clusters.js'
 import type { TestScope } from '../helpers/start-redis.js'
 
 const deadlineMs = 20_000
@@ -384,6 +385,16 @@ t.test('clocks follow their records', async (t) => {
       [],
     )
   })
+})
+
+t.test('on a Redis Cluster', async (t) => {
+  const { hosts } = await startCluster(t)
+  const app = await buildTestApp(t, { env: { REDIS_CLUSTER_NODES: hosts.map(({ host, port }) => `${host}:${port}`).join(',') } })
+  await put(app, 'clustered', echo('clustered', { everyMs: 1000, limit: 2 }))
+  t.match(await eventuallyOver(app, 'clustered'), { runs: 2 })
+  t.equal((await jobsOf(app, 'clustered')).length, 2)
+  t.equal((await app.request({ method: 'GET', url: '/v1/schedules' })).json().items.length, 1)
+  t.equal((await app.request({ method: 'DELETE', url: '/v1/schedules/clustered' })).statusCode, 204)
 })
 
 t.test('even distances: every moment belongs to one run, and runs keep step with the anchor', async (t) => {
