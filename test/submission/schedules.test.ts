@@ -374,6 +374,28 @@ t.test('clocks follow their records', async (t) => {
     }
   })
 
+  await t.test('a record that is changed while its clock is set is looked at again', async (t) => {
+    await put(app, 'meanwhile', echo('meanwhile', yearly))
+    const key = scheduleKey('default', 'meanwhile')
+    const changes = [
+      (record: ScheduleRecord) => records.put({ ...record, cron: '0 0 1 7 *' }, 1000),
+      () => records.remove('default', 'meanwhile'),
+    ]
+    for (const change of changes) {
+      let changed = false
+      const set: typeof clock.set = async (...timing) => {
+        await clock.set(...timing)
+        if (changed) return
+        changed = true
+        await change((await records.read(key))?.record as ScheduleRecord)
+      }
+      await clock.remove(key)
+      await createScheduleAlign({ records, clock: { ...clock, set } })(key)
+      t.ok(changed)
+      t.equal((await clock.read(key))?.print ?? null, await printOf(key))
+    }
+  })
+
   await t.test('all schedules are found, some at a time', async (t) => {
     const names = Array.from({ length: 500 }, (_, index) => `n${index}`)
     const record = (id: string): ScheduleRecord => ({ id, tenant: 'crowd', type: 'echo', queue: 'external-api', data: {}, ...yearly })
