@@ -11,21 +11,34 @@ import type { RedisClient } from './connect.js'
  */
 export const defineScript = <Reply>(redis: RedisClient, lua: string) => {
   const sha = hash('sha1', lua)
+  /** Connections that have sent the text: the first call of each brings it, also to a server that has just started. */
+  const loaded = new WeakSet<object>()
 
-  const send = (name: 'evalsha' | 'eval', script: string, args: readonly (string | number)[]): Promise<Reply> => {
-    const command = new Command(name, [script, ...args], { replyEncoding: 'utf8' })
-    command.toWritable = (socket) => Buffer.from(Command.prototype.toWritable.call(command, socket) as string)
+  const send = (args: readonly (string | number)[]): Promise<Reply> => {
+    const command = new Command('evalsha', [sha, ...args], { replyEncoding: 'utf8' })
+    command.toWritable = (socket) => {
+      const isLoaded = loaded.has(socket)
+      loaded.add(socket)
+      command.name = isLoaded ? 'evalsha' : 'eval'
+      command.args[0] = isLoaded ? sha : lua
+      return Buffer.from(Command.prototype.toWritable.call(command, socket) as string)
+    }
+    return redis.sendCommand(command) as Promise<Reply>
+  }
+
+  /** Brings the text to a server that has lost it although the connection stayed. */
+  const load = async (args: readonly (string | number)[]): Promise<Reply> => {
+    const command = new Command('eval', [lua, ...args], { replyEncoding: 'utf8' })
     return redis.sendCommand(command) as Promise<Reply>
   }
 
   return async (keys: readonly string[], values: readonly (string | number)[]): Promise<Reply> => {
     const args = [keys.length, ...keys, ...values]
     try {
-      return await send('evalsha', sha, args)
+      return await send(args)
     } catch (error) {
-      // A server that has restarted knows no scripts.
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-      return send('eval', lua, args)
+      return load(args)
     }
   }
 }
