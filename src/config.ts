@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { type Static, Type } from '@sinclair/typebox'
+import { type Static, type TObject, Type } from '@sinclair/typebox'
 import envSchema from 'env-schema'
 
 const day = 24 * 60 * 60 * 1000
@@ -232,6 +232,9 @@ export const Environment = Type.Object({
     'host:port list that may be reached although private, by plain http too. For tests and demonstrations only.',
   ),
   OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Redirects that are followed while fetching.'),
+
+  JOBGATE_URL: textOr('http://127.0.0.1:3000', 'Address of the gateway that commands such as submit talk to.'),
+  JOBGATE_API_KEY: text('API key that these commands send.'),
 })
 type Environment = Static<typeof Environment>
 
@@ -267,10 +270,36 @@ export type Config = Readonly<ReturnType<typeof toConfig>>
  * Throws an Error with one readable line about every bad value.
  */
 export const loadConfig = (env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): Config => {
-  const known = Object.keys(Environment.properties)
+  return Object.freeze(toConfig(validate(Environment, gather(Object.keys(Environment.properties), env, cwd))))
+}
+
+/** Where the commands that talk to a gateway find it. */
+export interface ClientSettings {
+  readonly url: string
+  readonly apiKey?: string | undefined
+}
+
+const ClientEnvironment = Type.Pick(Environment, ['JOBGATE_URL', 'JOBGATE_API_KEY'])
+
+/** Reads only what such a command needs, from the same places: a setting of the gateway cannot be in its way. */
+export const loadClientSettings = (env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): ClientSettings => {
+  const given = validate(ClientEnvironment, gather(Object.keys(ClientEnvironment.properties), env, cwd))
+  const { JOBGATE_URL: url, JOBGATE_API_KEY: apiKey } = given
+  // A value that no header can carry would be repeated in the error of fetch.
+  if (apiKey !== undefined && !/^[\x21-\x7e]{8,512}$/.test(apiKey)) {
+    throw new Error('Configuration: JOBGATE_API_KEY needs 8 to 512 visible ASCII characters')
+  }
+  const { username, password, search, hash } = new URL(requireUrl('JOBGATE_URL', url, ['http:', 'https:']))
+  if (username || password || search || hash) {
+    throw new Error('Configuration: JOBGATE_URL takes an address without user, password, query and fragment')
+  }
+  return { url, apiKey }
+}
+
+/** Of the known variables those that are set. The environment wins over `.env`. */
+const gather = (known: readonly string[], env: NodeJS.ProcessEnv, cwd: string): Record<string, string> => {
   const given: Record<string, string> = {}
-  const sources = [readDotEnv(cwd), env]
-  for (const source of sources) {
+  for (const source of [readDotEnv(cwd), env]) {
     for (const name of known) {
       const value = source[name] ?? readSecretFile(name, source[`${name}_FILE`])
       if (value !== undefined) given[name] = value
@@ -278,7 +307,7 @@ export const loadConfig = (env: NodeJS.ProcessEnv = process.env, cwd: string = p
   }
   // An empty variable means the same as none, as in docker-compose's `${NAME:-}`.
   for (const [name, value] of Object.entries(given)) if (value === '') delete given[name]
-  return Object.freeze(toConfig(validate(given)))
+  return given
 }
 
 const readDotEnv = (cwd: string): Record<string, string | undefined> => {
@@ -299,10 +328,10 @@ const readSecretFile = (name: string, path: string | undefined): string | undefi
   }
 }
 
-const validate = (given: Record<string, string>): Environment => {
+const validate = <T extends TObject>(schema: T, given: Record<string, string>): Static<T> => {
   try {
-    return envSchema<Environment>({
-      schema: structuredClone(Environment),
+    return envSchema<Static<T>>({
+      schema: structuredClone(schema),
       data: given,
       env: false,
     })
