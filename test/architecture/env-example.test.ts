@@ -1,10 +1,10 @@
-// Holds `.env.example` to the variables of config.ts: all of them, no others, in order, with the right defaults.
+// Holds `.env.example` to the variables of environment.ts: all of them, no others, in order, with the right defaults.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
-import { Environment } from '../../src/config.js'
+import { Environment } from '../../src/environment.js'
 import { root } from '../helpers/source-files.js'
 
 /** `NAME=value` sets a default; `# NAME=` lists a variable that has none. */
@@ -20,7 +20,7 @@ const listed = lines.flatMap((line, index) => {
 const known = Object.entries<TSchema>(Environment.properties)
 const defaultOf = (schema: TSchema): string => (schema['default'] === undefined ? '' : String(schema['default']))
 
-t.test('lists exactly the variables of config.ts, in their order', async (t) => {
+t.test('lists exactly the variables of environment.ts, in their order', async (t) => {
   t.same(
     listed.map(({ name }) => name),
     known.map(([name]) => name),

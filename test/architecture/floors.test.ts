@@ -6,6 +6,9 @@ import { floorOf, parseSource, readSource, type SourceFile } from '../helpers/so
 /** Lowest first; a file imports from its own floor or a lower one. */
 const floors = [
   'errors',
+  'environment',
+  'setting-checks',
+  'integration-settings',
   'config',
   'telemetry',
   'redis',
