@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ApiKeys, Verification } from '../auth/api-keys.js'
+import { toBearerToken } from '../auth/bearer-token.js'
 import { hasScope, type Principal, type Scope } from '../auth/grants.js'
 import { toKeyId } from '../auth/key-format.js'
 import { problem } from './problem-json.js'
@@ -19,8 +20,6 @@ declare module 'fastify' {
 }
 
 const realm = 'Bearer realm="jobgate"'
-/** Bounded, and without the blanks that would make it two words. */
-const bearer = /^Bearer +([\x21-\x7e]{1,512}) *$/i
 
 /**
  * Protects the scope it is registered in: every route there asks for a key, and then counts for the rate limit of that key.
@@ -32,26 +31,31 @@ const authenticate = async (app: FastifyInstance, { apiKeys }: AuthenticateOptio
 
   // Not async: a key that is known, as nearly all are, is let in within this turn of the event loop.
   app.addHook('onRequest', (request, reply, done) => {
-    const key = toBearerKey(request.headers.authorization)
+    const key = toBearerToken(request.headers.authorization)
     if (key === null) return refuse(app, request, reply, 'absent')
     // A key that an operator made up may be short enough to guess: past the limit of the address it is not even compared.
     if (toKeyId(key) === null) app.requireFailureQuota(request, reply)
     const verification = apiKeys.verify(key)
-    if (verification instanceof Promise) return verification.then((late) => admit(app, request, reply, late))
-    if (verification.kind !== 'valid') return admit(app, request, reply, verification)
-    request.principal = verification.principal
-    app.limitRequest(request, reply)
-    return done()
+    const admitted =
+      verification instanceof Promise
+        ? verification.then((late) => admit(app, request, reply, late))
+        : admit(app, request, reply, verification)
+    return admitted ?? done()
   })
 }
 
-/** Lets in who is known, and counts the request; otherwise throws what is answered. */
-const admit = async (app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, verification: Verification): Promise<void> => {
+/** Lets in who is known, and counts the request; otherwise throws, or rejects with, what is answered. */
+const admit = (
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  verification: Verification,
+): Promise<never> | undefined => {
   switch (verification.kind) {
     case 'valid':
       request.principal = verification.principal
       app.limitRequest(request, reply)
-      return
+      return undefined
     case 'unavailable':
       throw problem('redis-unavailable', 'The API key cannot be checked at the moment. Nothing was stored; send the same request again.', {
         retryAfterSeconds: 1,
@@ -73,9 +77,6 @@ const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: Fast
   const [detail, challenge] = refusals[why]
   throw problem('unauthorized', detail, { headers: { 'www-authenticate': challenge } })
 }
-
-/** The key within `Authorization: Bearer …`; null for none, another scheme, or what cannot be a key. */
-const toBearerKey = (header: string | undefined): string | null => bearer.exec(header ?? '')?.[1] ?? null
 
 /**
  * A guard for routes: `onRequest: requireScope('admin')`. It runs after the hook of `authenticate`.

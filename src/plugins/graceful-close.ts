@@ -30,7 +30,7 @@ const gracefulClose = async (app: FastifyInstance) => {
 
   app.addHook('onRequest', (request, _reply, done) => {
     // Probes answer to the last: one that fails would have a supervisor kill what is about to end by itself.
-    const isRefused = isStopping && stop.signal.aborted && !request.routeOptions.config.quiet
+    const isRefused = stop.signal.aborted && !request.routeOptions.config.quiet
     done(isRefused ? problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.') : undefined)
   })
 

@@ -18,7 +18,7 @@ interface Count {
   unanswered: number
 }
 
-/** Redis is told at most this often: each time costs both sides as much as a request. */
+/** Redis is told at most this often: each time is one more write and one more answer. */
 const reportPauseMs = 10
 /** Subjects that go to Redis in one pipeline. */
 const batchMax = 1000

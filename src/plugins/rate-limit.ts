@@ -82,7 +82,7 @@ const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now
     })
   }
 
-  /** Every request comes through here: it asks the counter itself, since the plugin's way costs more than authentication. */
+  /** Every request comes through here: it asks the counter itself, without the promises of the plugin's way. */
   const limitRequest = (request: FastifyRequest, reply: FastifyReply): void => {
     // Outside protected scopes nobody is known.
     const principal = request.principal as Principal | undefined

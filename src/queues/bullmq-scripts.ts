@@ -23,7 +23,7 @@ const helper = /^local function [\s\S]*?^end$/gm
 
 /**
  * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
- * Its helpers are made once and not with every call: making them takes as long as adding a job.
+ * Its helpers are made once and not with every call: that took a tenth of the time of adding a job.
  * Throws when BullMQ's text is not what this was written for, so that an upgrade fails at start and not in Redis.
  */
 const toFunction = (name: string, content: string, replaced: readonly (readonly [string, string])[]): string => {

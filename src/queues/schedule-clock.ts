@@ -2,7 +2,7 @@
 
 import { Queue, type RepeatOptions } from 'bullmq'
 import type { RedisClient } from '../redis/connect.js'
-import { firstRun, nextCronRun, printTiming, type Timing } from './schedule-timing.js'
+import { firstRun, nextRun, printTiming, type Timing, toTiming } from './schedule-timing.js'
 
 /** No job type has its jobs here, and no client sees it. */
 export const scheduleQueue = 'schedules'
@@ -24,8 +24,8 @@ const tickOptions = {
 
 /** BullMQ asks this for the next run of a cron schedule, so that the clock and every preview agree. */
 export const repeatStrategy = (after: number, { pattern, tz, startDate }: RepeatOptions): number | undefined => {
-  const startAt = startDate === undefined ? {} : { startAt: Number(startDate) }
-  return nextCronRun({ cron: pattern as string, timezone: tz ?? 'UTC', ...startAt }, after)
+  const startAt = startDate === undefined ? undefined : Number(startDate)
+  return nextRun(toTiming({ cron: pattern as string, timezone: tz, startAt }, after), after)
 }
 
 const toRepeat = (timing: Timing): RepeatOptions =>

@@ -6,7 +6,7 @@ import type { Keys } from '../redis/keys.js'
 import type { FollowUp } from '../schemas/follow-up.js'
 import type { Metadata, QueueName } from '../schemas/job.js'
 import type { ScheduleOptions } from '../schemas/schedule.js'
-import type { Timing } from './schedule-timing.js'
+import { type Timing, toTiming } from './schedule-timing.js'
 
 /** What a client put. Times are milliseconds since 1970; sensitive members of data are sealed. */
 export interface ScheduleRecord {
@@ -203,11 +203,6 @@ export const createScheduleRecords = ({ redis, writing, keys }: { redis: RedisCl
 }
 
 export type ScheduleRecords = ReturnType<typeof createScheduleRecords>
-
-const toTiming = ({ cron, timezone = 'UTC', everyMs = 0, startAt }: ScheduleRecord, anchor: number): Timing =>
-  cron === undefined
-    ? { kind: 'every', everyMs, anchor, atOnce: startAt === undefined }
-    : { kind: 'cron', cron, timezone, ...(startAt === undefined ? {} : { startAt }) }
 
 const toStored = ([text, createdAt, updatedAt, runs, skipped, jobId, dueAt, anchor]: (string | null)[]): StoredSchedule | null => {
   if (!text) return null

@@ -8,14 +8,22 @@ export type Timing =
   /** Due at `anchor` and every `everyMs` after it; `atOnce`: the anchor is when the client asked, so the first run does not wait. */
   | { readonly kind: 'every'; readonly everyMs: number; readonly anchor: number; readonly atOnce: boolean }
 
+/** What a schedule says of when it is due. */
+export interface TimingSpec {
+  readonly cron?: string | undefined
+  readonly timezone?: string | undefined
+  readonly everyMs?: number | undefined
+  readonly startAt?: number | undefined
+}
+
+/** `anchor` is what even distances are counted from. */
+export const toTiming = ({ cron, timezone = 'UTC', everyMs = 0, startAt }: TimingSpec, anchor: number): Timing =>
+  cron === undefined
+    ? { kind: 'every', everyMs, anchor, atOnce: startAt === undefined }
+    : { kind: 'cron', cron, timezone, ...(startAt === undefined ? {} : { startAt }) }
+
 /** Two timings are the same exactly when their prints are. */
 export const printTiming = (timing: Timing): string => JSON.stringify(Object.entries(timing).sort())
-
-/** When a cron schedule is due after `after`; undefined: never. A run that is due exactly at `startAt` counts. */
-export const nextCronRun = ({ cron, timezone, startAt }: Omit<Timing & { kind: 'cron' }, 'kind'>, after: number): number | undefined => {
-  for (const at of cronRuns(cron, timezone, Math.max(after, (startAt ?? 0) - 1))) return at
-  return undefined
-}
 
 /** Every moment after `after` at which a schedule is due, ascending. */
 export function* runsAfter(timing: Timing, after: number): Generator<number> {
@@ -28,13 +36,16 @@ export function* runsAfter(timing: Timing, after: number): Generator<number> {
   for (let at = anchor + steps * everyMs; ; at += everyMs) yield at
 }
 
+/** When a schedule is due after `after`; undefined: never. A run that is due exactly at `startAt` counts. */
+export const nextRun = (timing: Timing, after: number): number | undefined => {
+  for (const at of runsAfter(timing, after)) return at
+  return undefined
+}
+
 /** When a schedule whose clock is set now is due for the first time, in the past when that is at once; undefined: never. */
 export const firstRun = (timing: Timing, now: number): number | undefined => {
-  if (timing.kind === 'cron') return nextCronRun(timing, now)
-  const { anchor, atOnce, everyMs } = timing
-  if (atOnce && now >= anchor && now - anchor < everyMs) return anchor
-  for (const at of runsAfter(timing, now)) return at
-  return undefined
+  const isDue = timing.kind === 'every' && timing.atOnce && now >= timing.anchor && now - timing.anchor < timing.everyMs
+  return isDue ? timing.anchor : nextRun(timing, now)
 }
 
 /**

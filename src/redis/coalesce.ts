@@ -1,8 +1,14 @@
 // Puts commands of one turn of the event loop into one: writing to the socket costs more than anything else on a busy path.
 
+interface Waiter<Result> {
+  readonly resolve: (result: Result) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What came together: `waiters[n]` waits for `items[n]`. */
 interface Batch<Item, Result> {
   readonly items: Item[]
-  readonly waiters: { readonly resolve: (result: Result) => void; readonly reject: (error: unknown) => void }[]
+  readonly waiters: Waiter<Result>[]
 }
 
 /**
@@ -26,14 +32,14 @@ export const createCoalescer = <Group, Item, Result>({
   const waiting = new Map<Group, Batch<Item, Result>>()
   let scheduled = false
 
-  const carryOut = async (group: Group, { items, waiters }: Batch<Item, Result>): Promise<void> => {
+  const carryOut = async (group: Group, items: readonly Item[], waiters: readonly Waiter<Result>[]): Promise<void> => {
     try {
       const results = await send(group, items)
       for (const [index, { resolve }] of waiters.entries()) resolve(results[index] as Result)
     } catch (error) {
       const alone = items.length > 1 && isolate(error)
       for (const [index, waiter] of waiters.entries()) {
-        if (alone) void carryOut(group, { items: [items[index] as Item], waiters: [waiter] })
+        if (alone) void carryOut(group, [items[index] as Item], [waiter])
         else waiter.reject(error)
       }
     }
@@ -42,7 +48,7 @@ export const createCoalescer = <Group, Item, Result>({
   const sendAll = (group: Group, { items, waiters }: Batch<Item, Result>) => {
     let start = 0
     for (const some of split(items)) {
-      void carryOut(group, { items: [...some], waiters: waiters.slice(start, start + some.length) })
+      void carryOut(group, some, waiters.slice(start, start + some.length))
       start += some.length
     }
   }

@@ -2,13 +2,12 @@
 
 import type { Catalog } from '../catalog.js'
 import type { FieldProblem } from '../errors.js'
-import type { JobType, SubmissionCheck } from '../job-type.js'
+import type { SubmissionCheck } from '../job-type.js'
 import { isCron } from '../queues/cron-runs.js'
-import { resolveOptions } from '../queues/job-options.js'
-import { firstRun } from '../queues/schedule-timing.js'
+import { firstRun, toTiming } from '../queues/schedule-timing.js'
 import { timeZoneProblems } from '../schemas/email-checks.js'
 import { type ScheduleTiming, startAheadMsMax } from '../schemas/schedule.js'
-import { followUpProblems } from './check-follow-ups.js'
+import { checkSubmission } from './check-submission.js'
 import type { Submission } from './submit.js'
 
 /** A body of PUT /v1/schedules/{id} that fits its schema. */
@@ -19,17 +18,7 @@ type Check = SubmissionCheck & { readonly catalog: Catalog }
 /** Nothing: the schedule can be put. */
 export const scheduleProblems = (definition: ScheduleDefinition, check: Check): FieldProblem[] => {
   const clash = clashProblems(definition)
-  return [...(clash.length > 0 ? clash : timingProblems(definition, check.now)), ...payloadProblems(definition, check)]
-}
-
-const payloadProblems = ({ type: name, data, options = {}, followUps = [] }: ScheduleDefinition, check: Check): FieldProblem[] => {
-  const type = check.catalog.find(name) as JobType
-  const resolved = resolveOptions(type, data, options, check.config.queues, check.now)
-  return [
-    ...(type.check?.(data, check) ?? []),
-    ...(resolved.kind === 'refused' ? resolved.errors : []),
-    ...followUpProblems(followUps, check),
-  ]
+  return [...(clash.length > 0 ? clash : timingProblems(definition, check.now)), ...checkSubmission(definition, check).errors]
 }
 
 const clashProblems = ({ cron, timezone, everyMs }: ScheduleTiming): FieldProblem[] => {
@@ -38,7 +27,7 @@ const clashProblems = ({ cron, timezone, everyMs }: ScheduleTiming): FieldProble
   return cron === undefined && timezone !== undefined ? [{ pointer: '#/timezone', detail: 'goes with cron only' }] : []
 }
 
-const timingProblems = ({ cron, timezone = 'UTC', everyMs = 0, startAt, endAt }: ScheduleTiming, now: number): FieldProblem[] => {
+const timingProblems = ({ cron, timezone = 'UTC', everyMs, startAt, endAt }: ScheduleTiming, now: number): FieldProblem[] => {
   const errors = [...timeZoneProblems('#/timezone', timezone)]
   if (cron !== undefined && !isCron(cron)) {
     errors.push({ pointer: '#/cron', detail: 'is no cron expression of five fields, set apart by one space, that is ever due' })
@@ -47,11 +36,6 @@ const timingProblems = ({ cron, timezone = 'UTC', everyMs = 0, startAt, endAt }:
   if (start !== undefined && start > now + startAheadMsMax)
     errors.push({ pointer: '#/startAt', detail: 'has to lie at most 5 years ahead' })
   if (errors.length > 0 || endAt === undefined) return errors
-  const first = firstRun(
-    cron === undefined
-      ? { kind: 'every', everyMs, anchor: start ?? now, atOnce: start === undefined }
-      : { kind: 'cron', cron, timezone, ...(start === undefined ? {} : { startAt: start }) },
-    now,
-  )
+  const first = firstRun(toTiming({ cron, timezone, everyMs, startAt: start }, start ?? now), now)
   return first !== undefined && first <= Date.parse(endAt) ? [] : [{ pointer: '#/endAt', detail: 'leaves no time for a run' }]
 }

@@ -8,7 +8,7 @@ import { type Accept, type Acceptance, fingerprintChars, type NewJob } from '../
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { childJobId, followUpJobId, mintJobId } from '../queues/job-id.js'
 import { toIndexMember } from '../queues/job-index.js'
-import { type ResolvedOptions, type ResolvedOutcome, resolveOptions, toStoredOptions } from '../queues/job-options.js'
+import { type ResolvedOptions, toStoredOptions } from '../queues/job-options.js'
 import type { JobViews } from '../queues/job-view.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
@@ -19,7 +19,7 @@ import type { FollowUp } from '../schemas/follow-up.js'
 import type { JobOptions, JobView, Metadata, QueueName } from '../schemas/job.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { Count } from '../telemetry/series.js'
-import { followUpProblems } from './check-follow-ups.js'
+import { checkSubmission } from './check-submission.js'
 import { fingerprint } from './fingerprint.js'
 import { digestIdempotencyKey, type KeySpace } from './idempotency-key.js'
 import { decodeRecord, encodeRecord, type IdempotencyRecord } from './idempotency-record.js'
@@ -117,15 +117,6 @@ export const createSubmit = (deps: Deps) => {
     return { kind: 'accepted', view, replayed }
   }
 
-  const noFaults: readonly FieldProblem[] = []
-  /** What the schema cannot see. */
-  const faultsOf = (type: JobType, { data, followUps }: Submission, resolved: ResolvedOutcome, now: number): readonly FieldProblem[] => {
-    const own = type.check?.(data, { now, config }) ?? noFaults
-    if (own.length === 0 && resolved.kind === 'resolved' && followUps === undefined) return noFaults
-    const ofOptions = resolved.kind === 'refused' ? resolved.errors : noFaults
-    return [...own, ...ofOptions, ...followUpProblems(followUps ?? [], { catalog, config, now })]
-  }
-
   const submitOne = async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
     const { tenant, key } = context
     const type = catalog.find(submission.type) as JobType
@@ -134,8 +125,7 @@ export const createSubmit = (deps: Deps) => {
       key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
       fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
-    const resolved = resolveOptions(type, submission.data, submission.options, config.queues, now)
-    const errors = faultsOf(type, submission, resolved, now)
+    const { resolved, errors } = checkSubmission(submission, { catalog, config, now })
     if (errors.length > 0 || resolved.kind === 'refused') {
       const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
       return earlier ? replay(submission, context, earlier, true) : { kind: 'invalid', errors }

@@ -104,18 +104,24 @@ t.test('PRB-1 a 10 MB body is 413, announced or not, over a real connection', as
   t.equal(readAnswer(await chunked.answer).status, 413)
 })
 
-t.test('PRB-1 a body that drips is 408 within its time', async (t) => {
+t.test('PRB-1 a body that drips is 408 within its time, each by its own', async (t) => {
   const { app, lines } = await smallApp(t, { bodyTimeoutMs: 200 })
   addRoute(app)
   const { port, origin } = await listen(app)
-  const { socket, answer } = rawConnection(port)
-  socket.write('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":')
-  const drip = setInterval(() => socket.write(' '), 20)
-  t.after(() => clearInterval(drip))
+  const startDrip = () => {
+    const { socket, answer } = rawConnection(port)
+    socket.write('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":')
+    const drip = setInterval(() => socket.write(' '), 20)
+    t.after(() => clearInterval(drip))
+    return answer
+  }
+  const answer = startDrip()
   const good = await fetch(`${origin}/echo`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' })
   t.equal(good.status, 200, 'others are served meanwhile')
+  const later = startDrip()
   const got = readAnswer(await answer)
   t.equal(got.status, 408)
+  t.equal(readAnswer(await later).status, 408, 'one that came later too')
   t.equal(got.headers['connection'], 'close')
   t.match(JSON.parse(got.body), { type: '/problems/request-timeout' })
   t.notOk(lines.some(({ level }) => level === 'error' || level === 'fatal'))
