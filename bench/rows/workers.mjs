@@ -1,0 +1,76 @@
+// Workers on an empty handler, beside a bare BullMQ worker.
+
+import { Queue } from 'bullmq'
+import { openLab, post } from '../lab.mjs'
+import { inRounds } from '../rounds.mjs'
+
+const jobs = 20_000
+const jobsPerCall = 1000
+const concurrency = '16'
+
+export const title = `Workers, empty handler, concurrency ${concurrency}`
+
+/** Fills with `jobs` jobs, starts a worker, and resolves with its rate between the first tenth and the end. */
+const measure = async (redis, { fill, start, finished }) => {
+  await fill()
+  const worker = await start()
+  try {
+    const untilFinished = async (count) => {
+      while ((await finished()) < count);
+      return performance.now()
+    }
+    const from = await untilFinished(jobs / 10)
+    const begun = await finished()
+    const to = await untilFinished(jobs)
+    return ((jobs - begun) / (to - from)) * 1000
+  } finally {
+    await worker.close()
+    await redis.client.flushdb()
+  }
+}
+
+const calls = Array.from({ length: jobs / jobsPerCall }, (_, call) =>
+  Array.from({ length: jobsPerCall }, (_, index) => ({ n: call * jobsPerCall + index })),
+)
+
+export const run = async ({ rounds }) => {
+  const lab = await openLab()
+  const redis = await lab.startRedis()
+  const queue = new Queue('noop', { connection: redis.client, prefix: '{raw}' })
+  const finishedIn = async (pattern) => {
+    const [key] = await redis.client.keys(pattern)
+    return key ? redis.client.zcard(key) : 0
+  }
+  try {
+    const gateway = await lab.startGateway(redis, { server: 'noop-gateway' })
+    const results = await inRounds(rounds, {
+      gateway: () =>
+        measure(redis, {
+          fill: async () => {
+            for (const data of calls) {
+              await post(`${gateway.address}/v1/jobs/batch`, { items: data.map((each) => ({ type: 'noop', data: each })) })
+            }
+          },
+          start: () =>
+            lab.startGateway(redis, { server: 'noop-gateway', WORKER_ONLY: 'true', QUEUE_CONCURRENCY_EXTERNAL_API: concurrency }),
+          finished: () => finishedIn('*external-api:completed'),
+        }),
+      raw: () =>
+        measure(redis, {
+          fill: async () => {
+            for (const data of calls) await queue.addBulk(data.map((each) => ({ name: 'noop', data: each, opts: { attempts: 1 } })))
+          },
+          start: () => lab.startServer('bare-worker', { REDIS_PATH: redis.path, BENCH_CONCURRENCY: concurrency }),
+          finished: () => finishedIn('{raw}:noop:completed'),
+        }),
+    })
+    return [
+      { name: 'gateway, jobs a second', values: results.map((each) => each.gateway) },
+      { name: 'bare Worker, jobs a second', values: results.map((each) => each.raw) },
+      { name: 'gateway / bare Worker', values: results.map((each) => each.gateway / each.raw), digits: 2, must: 0.9, goal: 0.97 },
+    ]
+  } finally {
+    await queue.close()
+    await lab.close()
+  }
+}

@@ -1,0 +1,48 @@
+// `npm run bench`: what the gateway does, beside what bounds it, in interleaved rounds. `npm run bench -- submit status` runs some rows.
+// Rates depend on the machine and its neighbours; the ratios of one round were measured within seconds of each other.
+
+import { availableParallelism, cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { ensureInstalled } from '../scripts/ensure-installed.mjs'
+import { requireWrk } from './lab.mjs'
+import { printRow, writeReport } from './report.mjs'
+import * as backlog from './rows/backlog.mjs'
+import * as batch from './rows/batch.mjs'
+import * as footprint from './rows/footprint.mjs'
+import * as ndjson from './rows/ndjson.mjs'
+import * as status from './rows/status.mjs'
+import * as streams from './rows/streams.mjs'
+import * as submit from './rows/submit.mjs'
+import * as wait from './rows/wait.mjs'
+import * as workers from './rows/workers.mjs'
+
+const rows = { submit, batch, ndjson, status, wait, workers, backlog, footprint, streams }
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    /** Of each measurement. */
+    seconds: { type: 'string', default: '4' },
+    /** Of the NDJSON stream, and how many jobs wait in the backlog. */
+    lines: { type: 'string', default: '1000000' },
+  },
+})
+const unknown = positionals.filter((name) => !(name in rows))
+if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${Object.keys(rows).join(', ')}`)
+const settings = { rounds: Number(values.rounds), seconds: Number(values.seconds), lines: Number(values.lines) }
+
+requireWrk()
+await ensureInstalled({ redis: true, build: true })
+
+const about = { ...settings, cores: availableParallelism(), cpu: cpus()[0]?.model, node: process.version, at: new Date().toISOString() }
+console.log(`${about.rounds} rounds of ${about.seconds} s, ${about.cores} cores, ${about.cpu}, Node ${about.node}, wrk; log level warn`)
+
+const done = []
+for (const name of positionals.length > 0 ? positionals : Object.keys(rows)) {
+  const figures = await rows[name].run(settings)
+  const row = { name, title: rows[name].title, figures }
+  done.push(row)
+  printRow(row)
+}
+console.log(`\nwritten to ${await writeReport(about, done)}`)
