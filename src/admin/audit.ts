@@ -11,6 +11,11 @@ export const auditActs = [
   'operation.requested',
   'operation.cancel-requested',
   'operation.finished',
+  'job.retried',
+  'job.promoted',
+  'api-key.issued',
+  'api-key.rotated',
+  'api-key.revoked',
 ] as const
 export type AuditAct = (typeof auditActs)[number]
 
@@ -20,10 +25,10 @@ export interface AuditEntry {
   readonly id: string
   /** Milliseconds since 1970. */
   readonly at: number
-  /** Id of the API key that asked for it. */
+  /** Id of the API key that asked for it, or `commandLine`. */
   readonly by: string
   readonly act: AuditAct
-  /** null for acts on all queues. */
+  /** null for acts on all queues, and on none. */
   readonly queue: string | null
   /** What was asked for, and how many jobs it changed. */
   readonly details: Readonly<Record<string, unknown>>
@@ -31,6 +36,9 @@ export interface AuditEntry {
 
 /** About this many entries are kept. */
 export const auditKept = 10_000
+
+/** Who has access to Redis needs no key. */
+export const commandLine = 'command-line'
 
 export const createAudit = ({ redis, keys, log }: { redis: RedisClient; keys: Keys; log: Logger }) => ({
   /** Notes one act. Rejects with the error of Redis; the log line is written in any case. */
@@ -61,6 +69,17 @@ export const toAuditFields = ({ by, act, queue, details }: Omit<AuditEntry, 'id'
   'details',
   JSON.stringify(details),
 ]
+
+/** For the scripts that change API keys: notes who did it, and what of the key is no secret. */
+export const noteApiKey =
+  (by: string, act: Extract<AuditAct, `api-key.${string}`>, details: Readonly<Record<string, unknown>> = {}) =>
+  (keyId: string): string[] => [
+    'MAXLEN',
+    '~',
+    String(auditKept),
+    '*',
+    ...toAuditFields({ by, act, queue: null, details: { keyId, ...details } }),
+  ]
 
 const toEntry = (id: string, fields: readonly string[]): AuditEntry => {
   const named = new Map<string, string>()

@@ -47,20 +47,32 @@ export interface Operation {
   readonly faults: number
 }
 
+export interface OperationPage {
+  readonly items: readonly Operation[]
+  /** Id of the last one; null at the end. */
+  readonly next: string | null
+}
+
 /** An instance that runs an operation and is not heard of for this long counts as gone. */
 export const operationLeaseMs = 15_000
 const keptMs = 7 * day
 export const operationIdPattern = '^op_[0-9a-f]{32}$'
 
+/** Operations that can be listed; older ones can be read by their id as long as they are kept. */
+const listedMax = 1000
+
 /**
- * KEYS: 1 open operations, 2 operation, 3 audit. ARGV: 1 slot, 2 id, 3 entries of the audit kept, 4 number of values of the
- * record, the record, the audit entry. Returns the id of the operation that holds the slot.
+ * KEYS: 1 open operations, 2 operation, 3 audit, 4 latest operations. ARGV: 1 slot, 2 id, 3 now in ms, 4 operations listed,
+ * 5 entries of the audit kept, 6 number of values of the record, the record, the audit entry.
+ * Returns the id of the operation that holds the slot.
  */
 const beginScript = `
 if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return redis.call('HGET', KEYS[1], ARGV[1]) end
-local values = tonumber(ARGV[4])
-redis.call('HSET', KEYS[2], unpack(ARGV, 5, 4 + values))
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5 + values))
+local values = tonumber(ARGV[6])
+redis.call('HSET', KEYS[2], unpack(ARGV, 7, 6 + values))
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - ARGV[4])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 7 + values))
 return ARGV[2]
 `
 
@@ -105,7 +117,7 @@ export type CancelOperationOutcome = 'missing' | 'finished' | 'stopping'
 
 /** All reject with the error of Redis, and all may be repeated. */
 export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; keys: Keys }) => {
-  redis.defineCommand('jobgateBeginOperation', { lua: beginScript, numberOfKeys: 3 })
+  redis.defineCommand('jobgateBeginOperation', { lua: beginScript, numberOfKeys: 4 })
   redis.defineCommand('jobgateCancelOperation', { lua: cancelScript, numberOfKeys: 2 })
   redis.defineCommand('jobgateFinishOperation', { lua: finishScript, numberOfKeys: 4 })
   redis.defineCommand('jobgateReleaseLease', { lua: releaseScript, numberOfKeys: 1 })
@@ -122,15 +134,19 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
       const { by, kind, queue, request, total } = wanted
       const id = `op_${randomUUID().replaceAll('-', '')}`
       const record = ['kind', kind, 'queue', queue, 'by', by, 'request', JSON.stringify(request), 'total', total, 'state', 'running']
-      const values = [...record, 'createdAt', Date.now()]
+      const createdAt = Date.now()
+      const values = [...record, 'createdAt', createdAt]
       const audit = toAuditFields({ by, act: 'operation.requested', queue, details: { operationId: id, kind, ...toAuditRequest(request) } })
       const slot = toSlot(queue, kind)
       const holder = await scripts.jobgateBeginOperation(
         keys.operationsOpen,
         keys.operation(id),
         keys.audit,
+        keys.operations,
         slot,
         id,
+        createdAt,
+        listedMax,
         auditKept,
         values.length,
         ...values,
@@ -142,6 +158,21 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
     async read(id: string): Promise<Operation | null> {
       const fields = await redis.hgetall(keys.operation(id))
       return fields.kind === undefined ? null : toOperation(id, fields)
+    },
+
+    /**
+     * Operations before the one called `before` (absent: from the newest), newest first, at most `limit` of the latest 1,000.
+     * `next` is null at the end. The outcome `unknown`: `before` is not among them.
+     */
+    async list({ before, limit }: { before?: string | undefined; limit: number }): Promise<OperationPage | 'unknown'> {
+      const rank = before === undefined ? -1 : await redis.zrevrank(keys.operations, before)
+      if (rank === null) return 'unknown'
+      const ids = await redis.zrevrange(keys.operations, rank + 1, rank + 1 + limit)
+      const wanted = ids.slice(0, limit)
+      const found = await Promise.all(wanted.map((id) => redis.hgetall(keys.operation(id))))
+      // The record of a finished one ends before its place in the list.
+      const items = found.flatMap((fields, index) => (fields.kind === undefined ? [] : [toOperation(wanted[index] as string, fields)]))
+      return { items, next: ids.length > limit ? (wanted.at(-1) ?? null) : null }
     },
 
     /** Tells an operation to stop after the step it is at. */

@@ -218,6 +218,7 @@ export const openOperations = ({
     },
 
     read: records.read,
+    list: records.list,
 
     /** Lets an operation stop after the step it is at; the outcome `missing` covers those whose record is no longer kept. */
     async cancel(id: string, by: string) {

@@ -50,23 +50,39 @@ export interface ApiKeyGrant {
   readonly expiresAt?: number | null | undefined
 }
 
+/** What XADD takes behind the name of the audit trail, for a change of the key `id`; it is noted in the same step as the change. */
+export type NoteApiKey = (id: string) => readonly string[]
+
+/**
+ * Stores a new record.
+ * KEYS: hash of records, audit trail. ARGV: id, record, then the note, if there is one.
+ */
+const issueScript = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if #ARGV > 2 then redis.call('XADD', KEYS[2], unpack(ARGV, 3)) end
+return 1`
+
 /**
  * Puts a record in place of the one that was read, and tells every instance.
- * KEYS: hash of records. ARGV: id, record as read, new record, channel. Returns 1, or 0 when the record changed meanwhile.
+ * KEYS: hash of records, audit trail. ARGV: id, record as read, new record, channel, then the note, if there is one.
+ * Returns 1, or 0 when the record changed meanwhile.
  */
 const replaceScript = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if #ARGV > 4 then redis.call('XADD', KEYS[2], unpack(ARGV, 5)) end
 redis.call('PUBLISH', ARGV[4], ARGV[1])
 return 1`
 
 /**
  * Removes a record and tells every instance.
- * KEYS: hash of records, hash of last uses. ARGV: id, channel. Returns 1, or 0 when there was none.
+ * KEYS: hash of records, hash of last uses, audit trail. ARGV: id, channel, then the note, if there is one.
+ * Returns 1, or 0 when there was none.
  */
 const removeScript = `
 local removed = redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
+if removed == 1 and #ARGV > 2 then redis.call('XADD', KEYS[3], unpack(ARGV, 3)) end
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return removed`
 
@@ -80,10 +96,11 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 return 1`
 
 const rotateTriesMax = 5
+const unnoted: NoteApiKey = () => []
 
 /**
  * The records of all API keys. Every function goes to Redis and throws its errors.
- * `now` gives milliseconds since 1970.
+ * `now` gives milliseconds since 1970. `note` makes the entry of the audit trail; without it nothing is noted.
  */
 export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log: Logger; now?: () => number }) => {
   const { redis, keys, log, now = Date.now } = deps
@@ -102,7 +119,7 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
   }
 
   /** Makes a key. `key` is the secret in full: it is kept nowhere and cannot be read again. */
-  const issue = async (grant: ApiKeyGrant): Promise<{ key: string; info: ApiKeyInfo }> => {
+  const issue = async (grant: ApiKeyGrant, note: NoteApiKey = unnoted): Promise<{ key: string; info: ApiKeyInfo }> => {
     const createdAt = now()
     const id = mintKeyId(createdAt)
     const key = mintKey(id)
@@ -120,7 +137,7 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
       digest: toDigest(key),
       previous: null,
     }
-    await redis.hset(keys.apiKeys, id, JSON.stringify(record))
+    await redis.eval(issueScript, 2, keys.apiKeys, keys.audit, id, JSON.stringify(record), ...note(id))
     return { key, info: toInfo(record, null, createdAt) }
   }
 
@@ -147,7 +164,11 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
    * Gives the key a new secret at once; the one before stays valid for `overlapMs`.
    * At most two secrets live: an older one that was still in its overlap ends now. Null when there is no such key.
    */
-  const rotate = async (id: string, options: { overlapMs: number }): Promise<{ key: string; info: ApiKeyInfo } | null> => {
+  const rotate = async (
+    id: string,
+    options: { overlapMs: number },
+    note: NoteApiKey = unnoted,
+  ): Promise<{ key: string; info: ApiKeyInfo } | null> => {
     for (let tries = 0; tries < rotateTriesMax; tries++) {
       const text = await redis.hget(keys.apiKeys, id)
       const record = text === null ? null : parse(id, text)
@@ -161,8 +182,8 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
         previous: options.overlapMs > 0 ? { digest: record.digest, validUntil: at + options.overlapMs } : null,
       }
       // A plain write could bring a key back that was revoked since it was read.
-      const replaced = await redis.eval(replaceScript, 1, keys.apiKeys, id, text, JSON.stringify(next), keys.apiKeysChanged)
-      if (replaced === 1) {
+      const values = [id, text, JSON.stringify(next), keys.apiKeysChanged, ...note(id)]
+      if ((await redis.eval(replaceScript, 2, keys.apiKeys, keys.audit, ...values)) === 1) {
         const used = await redis.hget(keys.apiKeysUsed, id)
         return { key, info: toInfo(next, used ? Number(used) : null, at) }
       }
@@ -171,8 +192,8 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
   }
 
   /** Ends a key for good; false when there was none. */
-  const revoke = async (id: string): Promise<boolean> =>
-    (await redis.eval(removeScript, 2, keys.apiKeys, keys.apiKeysUsed, id, keys.apiKeysChanged)) === 1
+  const revoke = async (id: string, note: NoteApiKey = unnoted): Promise<boolean> =>
+    (await redis.eval(removeScript, 3, keys.apiKeys, keys.apiKeysUsed, keys.audit, id, keys.apiKeysChanged, ...note(id))) === 1
 
   /** Notes that the key was used at this time. */
   const touch = async (id: string, at: number): Promise<void> => {

@@ -6,7 +6,7 @@ import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/keys.js'
 import { keepSubscribed } from '../redis/subscribe.js'
-import { type ApiKeyRecord, createApiKeyRecords } from './api-key-records.js'
+import { type ApiKeyRecord, createApiKeyRecords, type NoteApiKey } from './api-key-records.js'
 import { firstPrincipal } from './first-key.js'
 import { type Principal, type Scope, scopes } from './grants.js'
 import { isSameDigest, toDigest, toDigestBytes, toKeyId } from './key-format.js'
@@ -190,17 +190,17 @@ export const openApiKeys = (deps: {
     issue: records.issue,
     list: records.list,
     /** As `createApiKeyRecords`; in effect on this instance before it returns. */
-    async rotate(id: string, options: { overlapMs: number }) {
+    async rotate(id: string, options: { overlapMs: number }, note?: NoteApiKey) {
       try {
-        return await records.rotate(id, options)
+        return await records.rotate(id, options, note)
       } finally {
         forget(id)
       }
     },
     /** As `createApiKeyRecords`; in effect on this instance before it returns. */
-    async revoke(id: string) {
+    async revoke(id: string, note?: NoteApiKey) {
       try {
-        return await records.revoke(id)
+        return await records.revoke(id, note)
       } finally {
         forget(id)
       }

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import type { Logger } from 'pino'
+import { commandLine, noteApiKey } from '../admin/audit.js'
 import { type ApiKeyRecords, createApiKeyRecords } from '../auth/api-key-records.js'
 import { NewApiKey } from '../auth/api-key-schemas.js'
 import type { Config } from '../config.js'
@@ -91,7 +92,9 @@ const toIssue = (args: string[]): Action | string => {
   const expiresAt = grant.expiresAt ? Date.parse(grant.expiresAt) : null
   if (expiresAt !== null && expiresAt <= Date.now()) return 'expiresAt has to lie ahead.'
   return async (records, print) => {
-    const { key, info } = await records.issue({ ...grant, expiresAt })
+    const { name, tenant, scopes, types, queues } = grant
+    const note = noteApiKey(commandLine, 'api-key.issued', { name, tenant, scopes, types, queues })
+    const { key, info } = await records.issue({ ...grant, expiresAt }, note)
     print(`${key}\nThis is key ${info.id}. It is shown this once: keep it now.`)
     return 0
   }
@@ -121,7 +124,7 @@ const list: Action = async (records, print) => {
 const toRevoke =
   (id: string): Action =>
   async (records, print) => {
-    const revoked = await records.revoke(id)
+    const revoked = await records.revoke(id, noteApiKey(commandLine, 'api-key.revoked'))
     print(revoked ? `Key ${id} is revoked.` : 'No key has this id.')
     return revoked ? 0 : 1
   }

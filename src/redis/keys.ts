@@ -51,6 +51,8 @@ export const createKeys = (prefix: string) => {
     audit: `${own}:audit`,
     /** Hash of `<queue>:<kind>` → id of the operation that is open. */
     operationsOpen: `${own}:operations-open`,
+    /** Sorted set of the ids of the latest operations, by when they were asked for. */
+    operations: `${own}:operations`,
     /** Hash of one operation. */
     operation: (id: string) => `${own}:operation:${id}`,
     /** Held by the instance that runs an operation. */

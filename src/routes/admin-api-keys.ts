@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { noteApiKey } from '../admin/audit.js'
 import type { ApiKeyInfo } from '../auth/api-key-records.js'
 import { ApiKey, ApiKeyRef, ApiKeySecret, ApiKeySecretRef, KeyId, NewApiKey } from '../auth/api-key-schemas.js'
 import type { ApiKeys } from '../auth/api-keys.js'
@@ -79,7 +80,9 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
           errors: [{ pointer: '#/expiresAt', detail: 'has to lie ahead' }],
         })
       }
-      const { key, info } = await apiKeys.issue({ ...body, expiresAt })
+      const { name, tenant, scopes, types, queues } = body
+      const note = noteApiKey(request.principal.keyId, 'api-key.issued', { name, tenant, scopes, types, queues })
+      const { key, info } = await apiKeys.issue({ ...body, expiresAt }, note)
       request.log.info({ keyId: info.id, by: request.principal.keyId }, 'API key issued')
       return reply
         .code(201)
@@ -101,7 +104,7 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
       response: { 204: Type.Null({ description: 'The key is no longer accepted.' }), ...problemResponses },
     },
     handler: async (request, reply) => {
-      if (!(await apiKeys.revoke(request.params.id))) throw notFound()
+      if (!(await apiKeys.revoke(request.params.id, noteApiKey(request.principal.keyId, 'api-key.revoked')))) throw notFound()
       request.log.info({ keyId: request.params.id, by: request.principal.keyId }, 'API key revoked')
       return reply.code(204).send(null)
     },
@@ -122,7 +125,8 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
       response: { 200: { ...ApiKeySecretRef, headers: noStore }, ...problemResponses },
     },
     handler: async (request, reply) => {
-      const rotated = await apiKeys.rotate(request.params.id, request.body)
+      const note = noteApiKey(request.principal.keyId, 'api-key.rotated', request.body)
+      const rotated = await apiKeys.rotate(request.params.id, request.body, note)
       if (rotated === null) throw notFound()
       request.log.info({ keyId: rotated.info.id, by: request.principal.keyId }, 'API key rotated')
       return reply.header('cache-control', 'no-store').send({ key: rotated.key, apiKey: toView(rotated.info) })

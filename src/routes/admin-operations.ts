@@ -2,7 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { OperationKind } from '../admin/operation-records.js'
+import { type OperationKind, operationIdPattern } from '../admin/operation-records.js'
 import { DryRunQuery, OperationRef, toOperationView } from '../admin/operation-schemas.js'
 import type { Operations } from '../admin/operations.js'
 import { requireScope } from '../plugins/authenticate.js'
@@ -10,7 +10,7 @@ import { operationPollSeconds, operationResponses, sendOperation } from '../plug
 import { problem } from '../plugins/problem-json.js'
 import { requireQueueName } from '../plugins/queue-param.js'
 import { operatorTags, QueueParams } from '../schemas/admin.js'
-import { closed } from '../schemas/common.js'
+import { closed, Nullable } from '../schemas/common.js'
 import { jsonResponse } from '../schemas/job-responses.js'
 import { problemResponse, problemResponses } from '../schemas/problem.js'
 
@@ -19,6 +19,14 @@ export interface AdminOperationsOptions {
 }
 
 const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the operation.' }) }, closed)
+
+const OperationPageView = Type.Object(
+  {
+    items: Type.Array(OperationRef),
+    next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
+  },
+  { ...closed, description: 'One page of operations.' },
+)
 
 const howItRuns =
   'It runs in small steps and goes on at another instance should this one end. With `dryRun=true` it only says how many jobs it would change.'
@@ -79,6 +87,31 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     handler: async (request, reply) => {
       const queue = requireQueueName(request.params.queue)
       return sendOperation(reply, operations, { kind: 'obliterate', queue, by: request.principal.keyId, request: {} }, request.query)
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/admin/operations',
+    onRequest,
+    schema: {
+      operationId: 'listOperations',
+      summary: 'List recent operations',
+      description: 'The latest 1,000 at most, in all queues, newest first; finished ones for 7 days.',
+      tags: operatorTags,
+      querystring: Type.Object(
+        {
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Operations on one page at most.' }),
+          cursor: Type.Optional(Type.String({ pattern: operationIdPattern, maxLength: 64, description: '`next` of the page before.' })),
+        },
+        closed,
+      ),
+      response: { 200: jsonResponse(OperationPageView, 'One page of operations.'), ...problemResponses },
+    },
+    handler: async ({ query }) => {
+      const page = await operations.list({ before: query.cursor, limit: query.limit })
+      if (page === 'unknown') throw problem('cursor-invalid', 'The list no longer holds the operation that the cursor names.')
+      return { items: page.items.map(toOperationView), next: page.next }
     },
   })
 

@@ -70,10 +70,12 @@ const AuditPage = Type.Object(
         {
           id: Type.String({ description: 'Grows with time.' }),
           at: Time({ description: 'When it was done.' }),
-          by: Type.String({ description: 'Id of the API key; `admin` is the first key.' }),
+          by: Type.String({ description: 'Id of the API key; `admin` is the first key, `command-line` the command `keys`.' }),
           act: StringEnum(auditActs, { description: 'What was done.' }),
-          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues.' }),
-          details: Type.Record(Type.String(), Type.Unknown(), { description: 'What was asked for, and how many jobs it changed.' }),
+          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues, and for acts that concern none.' }),
+          details: Type.Record(Type.String(), Type.Unknown(), {
+            description: 'What was asked for, and how many jobs it changed; ids, never secrets.',
+          }),
         },
         { ...closed, description: 'One act of an operator.' },
       ),

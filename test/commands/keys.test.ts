@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
+import { createAudit } from '../../src/admin/audit.js'
 import { createApiKeyRecords } from '../../src/auth/api-key-records.js'
 import { toDigest, toKeyId } from '../../src/auth/key-format.js'
 import { runKeys } from '../../src/commands/keys.js'
@@ -47,6 +48,14 @@ t.test('issue, list and revoke beside a running gateway', async (t) => {
   t.equal((await run(env, 'revoke', id)).code, 0)
   t.equal((await run(env, 'revoke', id)).code, 1, 'there is none left')
   t.same(await run(env, 'list'), { code: 0, out: '' })
+
+  const { items } = await createAudit({ redis: redis.connect('worker'), keys: createKeys(settings.prefix), log }).list({ limit: 10 })
+  t.match(items, [
+    { act: 'api-key.revoked', by: 'command-line', details: { keyId: id } },
+    { act: 'api-key.issued', by: 'command-line', details: { keyId: id, name: 'Night shift', tenant: 'night', queues: ['email'] } },
+  ])
+  t.equal(items.length, 2, 'what changed nothing is not noted')
+  t.notOk(JSON.stringify(items).includes(key.slice(-43)))
 })
 
 t.test('without a gateway, on the data that are there', async (t) => {

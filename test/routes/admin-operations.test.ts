@@ -197,3 +197,28 @@ t.test('following and stopping', async (t) => {
     t.equal((await begin(test, 'email/drain?dryRun=perhaps')).statusCode, 400)
   })
 })
+
+t.test('200 the list of operations: newest first, in pages', async (t) => {
+  const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  const list = async (query = '') => (await test.request({ method: 'GET', url: `/admin/operations${query}` })).json()
+  t.same(await list(), { items: [], next: null })
+  const ids: string[] = []
+  for (const path of ['email/drain', 'email/retry-failed', 'meeting/drain', 'email/drain', 'external-api/promote-delayed'])
+    ids.unshift((await carryOut(test, path)).id)
+  const all = await list()
+  t.same(new Set(all.items.map(({ id }: { id: string }) => id)), new Set(ids))
+  t.match(all.items[0], { kind: 'promote-delayed', queue: 'external-api', state: 'completed', by: 'admin' })
+  const times = all.items.map(({ createdAt }: { createdAt: string }) => createdAt)
+  t.same(times, [...times].sort().reverse())
+
+  const first = await list('?limit=2')
+  t.same(first.items, all.items.slice(0, 2))
+  const second = await list(`?limit=2&cursor=${first.next}`)
+  t.same(second.items, all.items.slice(2, 4))
+  t.same(await list(`?limit=2&cursor=${second.next}`), { items: all.items.slice(4), next: null })
+
+  await test.services.redis.request.del(test.services.keys.operation(ids[1] as string))
+  t.equal((await list()).items.length, 4, 'one whose record has ended is left out')
+  for (const query of ['?limit=0', '?limit=201', '?cursor=x', `?cursor=op_${'0'.repeat(32)}`, '?more=1'])
+    t.equal((await test.request({ method: 'GET', url: `/admin/operations${query}` })).statusCode, 400, query)
+})

@@ -82,6 +82,30 @@ t.test('cleaning', async (t) => {
   })
 })
 
+t.test('the audit trail tells who issued, rotated and revoked API keys', async (t) => {
+  const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  const payload = { name: 'Shop', scopes: ['admin'], queues: ['email'] }
+  const { key, apiKey } = (await test.request({ method: 'POST', url: '/admin/api-keys', payload })).json()
+  const url = `/admin/api-keys/${apiKey.id}`
+  const rotated = (await test.request({ method: 'POST', url: `${url}/rotate`, payload: { overlapMs: 0 } })).json()
+  const other = (await test.request({ method: 'POST', url: '/admin/api-keys', payload: { name: 'Other', scopes: ['work'] } })).json()
+  t.equal((await test.request({ method: 'DELETE', url: `/admin/api-keys/${other.apiKey.id}`, key: rotated.key })).statusCode, 204)
+  for (const id of [other.apiKey.id, 'abcdefghijkl'])
+    t.equal((await test.request({ method: 'DELETE', url: `/admin/api-keys/${id}` })).statusCode, 404, 'nothing to note')
+  const answer = await test.request({ method: 'GET', url: '/admin/audit' })
+  t.match(
+    answer.json().items.map(({ act, by, queue, details }: Record<string, unknown>) => ({ act, by, queue, details })),
+    [
+      { act: 'api-key.revoked', by: apiKey.id, queue: null, details: { keyId: other.apiKey.id } },
+      { act: 'api-key.issued', by: 'admin', queue: null, details: { keyId: other.apiKey.id, name: 'Other' } },
+      { act: 'api-key.rotated', by: 'admin', queue: null, details: { keyId: apiKey.id, overlapMs: 0 } },
+      { act: 'api-key.issued', by: 'admin', queue: null, details: { keyId: apiKey.id, ...payload } },
+    ],
+  )
+  t.equal(answer.json().items.length, 4)
+  for (const secret of [key, rotated.key, other.key]) t.notOk(answer.body.includes(secret.slice(-43)), 'no secret is noted')
+})
+
 t.test('the audit trail in pages', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   for (const act of ['pause', 'resume', 'pause', 'resume', 'pause']) await post(test, `email/${act}`)
