@@ -13,6 +13,7 @@ import openapi from './plugins/openapi.js'
 import prefer from './plugins/prefer.js'
 import problemJson from './plugins/problem-json.js'
 import rateLimit from './plugins/rate-limit.js'
+import { createReadiness } from './plugins/readiness.js'
 import requestLog from './plugins/request-log.js'
 import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
@@ -26,6 +27,7 @@ import adminOperations from './routes/admin-operations.js'
 import adminQueues from './routes/admin-queues.js'
 import batch from './routes/batch.js'
 import documents from './routes/documents.js'
+import home from './routes/home.js'
 import inbound from './routes/inbound.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes from './routes/job-types.js'
@@ -85,7 +87,9 @@ export const buildApp = async (services: Services) => {
   await app.register(openapi)
 
   await app.register(documents)
-  await app.register(probes, { redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
+  const readiness = createReadiness({ redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
+  await app.register(home, { readiness })
+  await app.register(probes, { readiness })
   await app.register(metrics, { metrics: services.metrics, token: config.metrics.token })
   await app.register(inbound, { services })
 

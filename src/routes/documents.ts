@@ -2,12 +2,11 @@
 
 import { hash } from 'node:crypto'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { jobErrors } from '../errors.js'
-import { preferredType } from '../plugins/accept.js'
-import { addVary } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
-import { allProblems, describeProblem, isProblemName, pageSecurityPolicy, renderProblem, renderProblems } from './problem-pages.js'
+import { sendPage, wantsPage } from './page.js'
+import { allProblems, describeProblem, isProblemName, renderProblem, renderProblems } from './problem-pages.js'
 
 /** The one style that Swagger UI (5, in @fastify/swagger-ui 6.1) writes into the page: that of its own logo. */
 const logoStyle = '.logo_small_svg__cls-2{fill:#fff}.logo_small_svg__cls-3{fill:#85ea2d}'
@@ -65,14 +64,5 @@ const documents = async (app: FastifyInstance) => {
     return wantsPage(request, reply) ? sendPage(reply, renderProblem(description)) : description
   })
 }
-
-/** Browsers get a page; everything that does not ask for one gets JSON. */
-const wantsPage = (request: FastifyRequest, reply: FastifyReply): boolean => {
-  addVary(reply, 'Accept')
-  return preferredType(request.headers.accept, ['application/json', 'text/html']) === 'text/html'
-}
-
-const sendPage = (reply: FastifyReply, html: string): FastifyReply =>
-  reply.header('content-type', 'text/html; charset=utf-8').header('content-security-policy', pageSecurityPolicy).send(html)
 
 export default documents

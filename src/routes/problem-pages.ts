@@ -1,7 +1,7 @@
 // Renders the table of problems for people: one page for all, one for each.
 
-import { createHash } from 'node:crypto'
 import { jobErrors, type ProblemKind, type ProblemName, problems } from '../errors.js'
+import { renderPage, toHtml } from './page.js'
 
 /** What the documents say of one problem. */
 export interface ProblemDescription {
@@ -21,49 +21,10 @@ export const describeProblem = (name: ProblemName): ProblemDescription => {
 
 export const allProblems = (): ProblemDescription[] => (Object.keys(problems) as ProblemName[]).map(describeProblem)
 
-const style = `
-:root{color-scheme:light dark;--ink:#1d2330;--soft:#5b6475;--line:#dfe3ea;--paper:#fff;--tint:#f5f7fa;--accent:#2457c5}
-@media(prefers-color-scheme:dark){:root{--ink:#e8ebf1;--soft:#a0a9b8;--line:#333b49;--paper:#14181f;--tint:#1c222c;--accent:#8ab0ff}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.6 system-ui,sans-serif}
-main{max-width:46rem;margin:0 auto;padding:3rem 1.25rem 4rem}
-h1{font-size:1.7rem;line-height:1.25;margin:.25rem 0 1rem}
-h2{font-size:1.15rem;margin:2.5rem 0 .75rem}
-p{margin:.75rem 0}
-a{color:var(--accent)}
-code{background:var(--tint);border:1px solid var(--line);border-radius:4px;padding:.05em .35em;font:.9em ui-monospace,monospace}
-.status{color:var(--soft);margin:0}
-.table{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.94rem}
-th,td{text-align:left;vertical-align:top;padding:.5rem .75rem .5rem 0;border-bottom:1px solid var(--line)}
-th{color:var(--soft);font-weight:600}
-dt{color:var(--soft);margin-top:1rem}
-dd{margin:.15rem 0 0}
-`
-
-/** Lets browsers apply the style above and load nothing else. */
-export const pageSecurityPolicy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-const toHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character] as string)
 /** Text of the tables, where backticks mark code. */
 const prose = (text: string): string => toHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
-const page = (title: string, body: string): string => `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${toHtml(title)} · Jobgate</title>
-<style>${style}</style>
-</head>
-<body>
-<main>
-${body}
-</main>
-</body>
-</html>
-`
+const page = (title: string, body: string): string => renderPage(`${title} · Jobgate`, body)
 
 export const renderProblem = ({ name, type, title, status, remedy }: ProblemDescription): string =>
   page(

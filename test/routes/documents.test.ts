@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { type ProblemKind, problems } from '../../src/errors.js'
 import openapi, { tags } from '../../src/plugins/openapi.js'
+import { createReadiness } from '../../src/plugins/readiness.js'
 import documents from '../../src/routes/documents.js'
 import probes from '../../src/routes/probes.js'
 import { Problem, problemResponse, problemResponses } from '../../src/schemas/problem.js'
@@ -16,7 +17,9 @@ const documentsApp = async (t: Test) => {
   app.addSchema(Type.Object({ a: Type.String() }, { $id: 'Thing' }))
   await app.register(openapi)
   await app.register(documents)
-  await app.register(probes, { redis: { ping: async () => 'PONG' }, isStopping: () => false, isOverloaded: () => false })
+  await app.register(probes, {
+    readiness: createReadiness({ redis: { ping: async () => 'PONG' }, isStopping: () => false, isOverloaded: () => false }),
+  })
   const response = { 200: Type.Ref('Thing'), 409: problemResponse('Taken.'), ...problemResponses }
   app.get('/things', { schema: { operationId: 'readThing', tags: ['jobs'], summary: 'Reads.', response } }, async () => ({ a: 'b' }))
   return app

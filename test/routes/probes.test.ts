@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
 import gracefulClose from '../../src/plugins/graceful-close.js'
+import { createReadiness } from '../../src/plugins/readiness.js'
 import requestLog from '../../src/plugins/request-log.js'
+import home from '../../src/routes/home.js'
 import probes from '../../src/routes/probes.js'
 import { smallApp } from '../helpers/small-app.js'
 
@@ -15,7 +17,9 @@ const probeApp = async (t: Test, ping: () => Promise<unknown>) => {
       return ping()
     },
   }
-  await app.register(probes, { redis, isStopping: app.isStopping, isOverloaded: () => state.isOverloaded })
+  const readiness = createReadiness({ redis, isStopping: app.isStopping, isOverloaded: () => state.isOverloaded })
+  await app.register(probes, { readiness })
+  await app.register(home, { readiness })
   return { app, lines, state }
 }
 
@@ -66,4 +70,41 @@ t.test('HLT-2 /readyz turns 503 first, /livez stays', async (t) => {
   app.startStopping()
   t.match((await app.inject('/readyz')).json(), { status: 503, type: '/problems/shutting-down', checks: { redis: { status: 'ok' } } })
   t.equal((await app.inject('/livez')).statusCode, 200)
+})
+
+t.test('GET / tells programs what this is, and asks Redis no more than /readyz', async (t) => {
+  const { app, state } = await probeApp(t, async () => 'PONG')
+  const [answer] = await Promise.all([app.inject('/'), app.inject('/readyz')])
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': 'no-store', vary: /Accept/ })
+  t.match(answer.json(), { name: 'Jobgate', version: /^\d+\.\d+\.\d+/, status: 'ok', links: { docs: '/docs', ready: '/readyz' } })
+  t.equal(state.pings, 1)
+})
+
+t.test('GET / gives browsers a page without script and without anything from elsewhere', async (t) => {
+  const { app } = await probeApp(t, async () => 'PONG')
+  const answer = await app.inject({ url: '/', headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } })
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers, {
+    'content-type': 'text/html; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'same-origin',
+    'cache-control': 'no-store',
+  })
+  t.match(
+    String(answer.headers['content-security-policy']),
+    /^default-src 'none'; style-src 'sha256-[^']+'; img-src data:; .*frame-ancestors 'none'$/,
+  )
+  t.notMatch(answer.body, /<script|https?:\/\/(?!www\.w3\.org\/2000\/svg)/)
+  t.match(answer.body, /Ready for requests/)
+})
+
+t.test('GET / says that it is not ready', async (t) => {
+  const { app } = await probeApp(t, () => Promise.reject(new Error('canary')))
+  const page = await app.inject({ url: '/', headers: { accept: 'text/html' } })
+  t.equal(page.statusCode, 200)
+  t.match(page.body, /class="state bad">Not ready: Redis did not answer/)
+  const document = await app.inject('/')
+  t.equal(document.json().status, 'unavailable')
+  for (const { body } of [page, document]) t.notMatch(body, /canary/)
 })

@@ -1,0 +1,62 @@
+// GET /: what this is, whether it is ready, and where everything else stands.
+
+import type { FastifyInstance } from 'fastify'
+import type { Readiness, ReadinessState } from '../plugins/readiness.js'
+import { readVersion } from '../telemetry/version.js'
+import { renderPage, sendPage, toHtml, wantsPage } from './page.js'
+
+export interface HomeOptions {
+  readonly readiness: Readiness
+}
+
+const what = 'Takes background jobs over HTTP, keeps them in Redis and has them run by workers.'
+
+/** Relation, address, and words for people. */
+const links = [
+  ['docs', '/docs', 'API documentation', 'Every route, to try out'],
+  ['board', '/admin/board', 'Dashboard', 'Queues and jobs, for operators'],
+  ['jobTypes', '/v1/job-types', 'Job types', 'Asks for an API key'],
+  ['problems', '/problems', 'Problems', 'What every error means'],
+  ['openapi', '/openapi.json', 'OpenAPI in JSON', 'For generators of clients'],
+  ['openapiYaml', '/openapi.yaml', 'OpenAPI in YAML', 'The same document'],
+  ['metrics', '/metrics', 'Metrics', 'For Prometheus'],
+  ['live', '/livez', 'Liveness', 'Whether the process runs'],
+  ['ready', '/readyz', 'Readiness', 'Whether it can take requests'],
+] as const
+
+const home = async (app: FastifyInstance, { readiness }: HomeOptions) => {
+  const version = readVersion()
+
+  app.get('/', { schema: { hide: true } }, async (request, reply) => {
+    const { failure } = await readiness()
+    reply.header('cache-control', 'no-store')
+    if (wantsPage(request, reply)) return sendPage(reply, renderHome(version, failure))
+    return {
+      name: 'Jobgate',
+      description: what,
+      version,
+      status: failure ? 'unavailable' : 'ok',
+      links: Object.fromEntries(links.map(([relation, address]) => [relation, address])),
+    }
+  })
+}
+
+const renderHome = (version: string, failure: ReadinessState['failure']): string => {
+  const state = failure ? `<p class="state bad">Not ready: ${toHtml(failure.detail)}</p>` : '<p class="state">Ready for requests</p>'
+  const items = links.map(
+    ([, address, name, purpose]) => `<li><a href="${address}">${toHtml(name)}<span>${toHtml(purpose)}</span></a></li>`,
+  )
+  return renderPage(
+    'Jobgate',
+    `<p class="status">Version ${toHtml(version)}</p>
+<h1>Jobgate</h1>
+<p>${toHtml(what)}</p>
+${state}
+<h2>Where to go</h2>
+<ul class="links">
+${items.join('\n')}
+</ul>`,
+  )
+}
+
+export default home
