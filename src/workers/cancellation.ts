@@ -5,14 +5,12 @@ import type { QueueKeys } from '../queues/queue-keys.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import { keepSubscribed } from '../redis/subscribe.js'
-
-/** Why an attempt's signal fired. */
-export type StopReason = 'cancelled' | 'timed_out' | 'lock_lost' | 'shutdown'
+import { createStopper, type Stopper, type StopReason } from './stopper.js'
 
 /** A running attempt. */
 interface Running {
   readonly queue: QueueKeys
-  readonly controller: AbortController
+  readonly stopper: Stopper
 }
 
 /** The mark of a cancelled job is looked at this often, for messages that were lost. */
@@ -38,7 +36,7 @@ export const openCancellation = async ({
   /** Set once all attempts are to stop: one that begins later, fetched a moment before, is no exception. */
   let stoppedAll: StopReason | null = null
 
-  const stop = (jobId: string, reason: StopReason) => running.get(jobId)?.controller.abort(reason)
+  const stop = (jobId: string, reason: StopReason) => running.get(jobId)?.stopper.stop(reason)
 
   const remember = (jobId: string) => {
     const now = Date.now()
@@ -71,13 +69,13 @@ export const openCancellation = async ({
   }, lookIntervalMs)
 
   return {
-    /** Registers an attempt; its signal fires at once when the job has just been cancelled. */
-    begin(jobId: string, queue: QueueKeys): AbortController {
-      const controller = new AbortController()
-      running.set(jobId, { queue, controller })
-      if (recent.has(jobId)) controller.abort('cancelled' satisfies StopReason)
-      else if (stoppedAll) controller.abort(stoppedAll)
-      return controller
+    /** Registers an attempt; it is told to stop at once when the job has just been cancelled. */
+    begin(jobId: string, queue: QueueKeys): Stopper {
+      const stopper = createStopper()
+      running.set(jobId, { queue, stopper })
+      if (recent.has(jobId)) stopper.stop('cancelled')
+      else if (stoppedAll) stopper.stop(stoppedAll)
+      return stopper
     },
     end(jobId: string) {
       running.delete(jobId)

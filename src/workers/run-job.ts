@@ -14,13 +14,15 @@ import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { SubmitFollowUps } from '../submission/follow-ups.js'
+import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { runInSpan, type TraceSpan, type Tracing } from '../telemetry/spans.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { createAttemptMarker } from './attempt-marker.js'
 import type { AttemptMetrics } from './attempt-metrics.js'
 import { startAttemptSpan } from './attempt-span.js'
-import type { Cancellation, StopReason } from './cancellation.js'
+import type { Cancellation } from './cancellation.js'
 import { gatherChildren } from './gather-children.js'
+import type { Stopper, StopReason } from './stopper.js'
 
 /** A handler that was told to stop may take this long to end; then the attempt ends without it. */
 const obeyMs = 1000
@@ -65,7 +67,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     const envelope = job.data
     const startedAt = Date.now()
     const attempt = job.attemptsMade + 1
-    const line = log.child({
+    const line = createLazyLogger(log, () => ({
       jobId: id,
       type: job.name,
       queue: queue.queue,
@@ -76,14 +78,13 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
         : envelope.traceparent
           ? { trace_id: envelope.traceparent.slice(3, 35) }
           : {}),
-    })
-    const controller = cancellation.begin(id, queue)
+    }))
+    const stopper = cancellation.begin(id, queue)
     // A parent is due whenever its children are done.
     if (job.attemptsStarted === 1 && !envelope.fanOut) deps.metrics.started(startedAt - Math.max(job.timestamp, envelope.runAt ?? 0))
     try {
-      const outcome = await withFollowUps(job, await attemptJob(job, controller, line), line, span)
-      const stopped = controller.signal.aborted ? (controller.signal.reason as StopReason) : null
-      const end = await settle(job, token, outcome, stopped)
+      const outcome = await withFollowUps(job, await attemptJob(job, stopper, line), line, span)
+      const end = await settle(job, token, outcome, stopper.reason)
       const durationMs = Date.now() - startedAt
       const code = end.kind === 'completed' ? null : end.code
       line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
@@ -131,7 +132,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     }
   }
 
-  async function attemptJob(job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
+  async function attemptJob(job: Job<JobEnvelope>, stopper: Stopper, line: Logger): Promise<JobOutcome> {
     if (job.data.refusal) return fail(job.data.refusal.code, job.data.refusal.message)
     const type = deps.catalog.find(job.name)
     if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
@@ -140,7 +141,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     if (job.data.fanOut) return gatherChildren(job, type)
     const missing = missingIntegration(type, deps.integrations)
     if (missing) return fail('not_configured', `Set ${missing} where the workers run.`)
-    return runHandler(type, job, controller, line)
+    return runHandler(type, job, stopper, line)
   }
 
   /** Work that is done is complete once what follows it is submitted. */
@@ -180,14 +181,16 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     return isExpired ? fail('expired', jobErrors.expired.meaning) : fail('too_old', jobErrors.too_old.meaning)
   }
 
-  async function runHandler(type: JobType, job: Job<JobEnvelope>, controller: AbortController, line: Logger): Promise<JobOutcome> {
+  async function runHandler(type: JobType, job: Job<JobEnvelope>, stopper: Stopper, line: Logger): Promise<JobOutcome> {
     const logged: Promise<unknown>[] = []
     const ctx: JobContext<IntegrationName> = {
       jobId: job.id as string,
       createdAt: job.timestamp,
       attempt: job.attemptsMade + 1,
       maxAttempts: job.opts.attempts ?? 1,
-      signal: controller.signal,
+      get signal() {
+        return stopper.signal
+      },
       log: (text) => {
         logged.push(
           job
@@ -199,14 +202,14 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       marker: createAttemptMarker(redis, deps.keys.marker(job.id as string), config.queues.retentionFailedMs),
       integrations: deps.integrations as JobContext<IntegrationName>['integrations'],
     }
-    const timer = setTimeout(() => controller.abort('timed_out' satisfies StopReason), job.data.timeoutMs)
+    const timer = setTimeout(() => stopper.stop('timed_out'), job.data.timeoutMs)
     try {
       const data = deps.sensitive.get(type.name)?.open(job.data.data)
-      const outcome = await Promise.race([type.run(data, ctx), disobedience(controller.signal)])
+      const outcome = await Promise.race([type.run(data, ctx), disobedience(stopper)])
       await Promise.all(logged)
       return outcome
     } catch (error) {
-      if (controller.signal.aborted) return stoppedOutcome(controller.signal.reason as StopReason)
+      if (stopper.reason) return stoppedOutcome(stopper.reason)
       line.error({ err: error }, 'the handler failed unexpectedly')
       return retry('handler_error', jobErrors.handler_error.meaning)
     } finally {
@@ -221,12 +224,12 @@ const stoppedOutcome = (reason: StopReason) => {
   return { kind: 'retry' as const, code, message }
 }
 
-/** Settles a while after the signal fired, for handlers that do not obey it. */
-const disobedience = (signal: AbortSignal): Promise<JobOutcome> =>
+/** Settles a while after the attempt was told to stop, for handlers that do not obey. */
+const disobedience = (stopper: Stopper): Promise<JobOutcome> =>
   new Promise((resolve) => {
-    const give = () => setTimeout(() => resolve(stoppedOutcome(signal.reason as StopReason)), obeyMs).unref()
-    if (signal.aborted) give()
-    else signal.addEventListener('abort', give, { once: true })
+    stopper.onStop(() => {
+      setTimeout(() => resolve(stoppedOutcome(stopper.reason as StopReason)), obeyMs).unref()
+    })
   })
 
 const toFailed = (code: JobErrorCode, message: string) => ({
