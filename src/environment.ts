@@ -165,7 +165,7 @@ export const Environment = Type.Object({
     8_388_608,
     5_242_880,
     536_870_912,
-    'Size of one part of an upload; about three parts are held in memory per upload.',
+    'Size of one part of an upload; about five parts are held in memory per upload.',
   ),
   UPLOAD_CONCURRENCY: count(
     1,

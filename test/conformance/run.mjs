@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const runs = ['swift', 'opensmtpd']
+const runs = ['swift', 'uploads', 'opensmtpd']
 const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'))

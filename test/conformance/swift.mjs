@@ -4,95 +4,12 @@
 //   npm run test:conformance -- swift --install   as root: installs these packages first
 
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
-import { CreateBucketCommand, GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { openObjectStorage } from '../../src/integrations/object-storage.ts'
-import { freePorts } from './free-ports.mjs'
+import { hasSwift, withSwift } from './swift-server.mjs'
 
-const packages = ['swift-proxy', 'swift-account', 'swift-container', 'swift-object', 'memcached']
-const programs = ['swift-proxy-server', 'swift-account-server', 'swift-container-server', 'swift-object-server', 'memcached']
-const swiftConf = '/etc/swift/swift.conf'
-const startDeadlineMs = 60_000
 const mebibyte = 1_048_576
-
-const has = (program) => ['/usr/bin', '/usr/sbin', '/usr/local/bin'].some((path) => existsSync(join(path, program)))
-
-const install = () => {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  execFileSync('apt-get', ['install', '--no-install-recommends', '-y', ...packages], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-}
-
-const until = async (what, holds) => {
-  const deadline = Date.now() + startDeadlineMs
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`Not within ${startDeadlineMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
-
-/** Starts memcached and the four servers of Swift on loopback, all data below `directory`. */
-const startSwift = async (directory, children) => {
-  const [proxy, account, container, object, memcached] = await freePorts(5)
-  mkdirSync(join(directory, 'devices/d1'), { recursive: true })
-  // The servers read this one file from its fixed place; an existing one serves as well.
-  if (!existsSync(swiftConf)) {
-    mkdirSync('/etc/swift', { recursive: true })
-    const policy = '[storage-policy:0]\nname = default\ndefault = yes\n'
-    writeFileSync(swiftConf, `[swift-hash]\nswift_hash_path_prefix = jobgate\nswift_hash_path_suffix = jobgate\n${policy}`)
-  }
-  const base = (port) =>
-    `[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = ${port}\nworkers = 0\nuser = ${userInfo().username}\nswift_dir = ${directory}\n`
-  const write = (name, text) => writeFileSync(join(directory, name), text)
-  for (const [name, port] of Object.entries({ account, container, object })) {
-    const storage = `devices = ${directory}/devices\nmount_check = false\nrecon_cache_path = ${directory}\n`
-    write(
-      `${name}.conf`,
-      `${base(port)}${storage}[pipeline:main]\npipeline = ${name}-server\n[app:${name}-server]\nuse = egg:swift#${name}\n`,
-    )
-    for (const args of [['create', '4', '1', '1'], ['add', `r1z1-127.0.0.1:${port}/d1`, '1'], ['rebalance']]) {
-      execFileSync('swift-ring-builder', [`${name}.builder`, ...args], { cwd: directory, stdio: 'ignore' })
-    }
-  }
-  const filters = ['catch_errors', 'gatekeeper', 'healthcheck', 'cache', 'listing_formats', 'bulk', 's3api', 'tempauth', 'slo', 'dlo']
-  const settings = {
-    cache: `memcache_servers = 127.0.0.1:${memcached}\n`,
-    s3api: 'location = us-east-1\n',
-    tempauth: 'user_jobgate_tester = swift-secret .admin\n',
-  }
-  const eggs = { cache: 'memcache' }
-  const sections = filters.map((name) => `[filter:${name}]\nuse = egg:swift#${eggs[name] ?? name}\n${settings[name] ?? ''}`)
-  write(
-    'proxy.conf',
-    `${base(proxy)}[pipeline:main]\npipeline = ${filters.join(' ')} proxy-server\n[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n${sections.join('')}`,
-  )
-  const start = (program, args) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.on('data', (chunk) => {
-      said = `${said}${chunk}`.slice(-2000)
-    })
-    children.push(child)
-    child.on('exit', (code) => {
-      if (code) console.error(`${program} ended with ${code}: ${said}`)
-    })
-  }
-  start('memcached', ['-l', '127.0.0.1', '-p', String(memcached), '-u', 'nobody'])
-  for (const name of ['account', 'container', 'object', 'proxy']) start(`swift-${name}-server`, [join(directory, `${name}.conf`)])
-  const endpoint = `http://127.0.0.1:${proxy}`
-  await until('Swift answers', async () => {
-    try {
-      return (await fetch(`${endpoint}/healthcheck`)).ok
-    } catch {
-      return false
-    }
-  })
-  return endpoint
-}
 
 function* recording(size) {
   for (let at = 0, index = 0; at < size; at += 65_536, index += 1) yield Buffer.alloc(Math.min(65_536, size - at), index % 251)
@@ -106,16 +23,8 @@ async function* cut(size) {
   throw new Error('cut')
 }
 
-const check = async (endpoint) => {
-  const bucket = 'recordings'
-  const settings = {
-    region: 'us-east-1',
-    bucket,
-    accessKeyId: 'jobgate:tester',
-    secretAccessKey: 'swift-secret',
-    endpoint,
-    forcePathStyle: true,
-  }
+const check = async (settings, client) => {
+  const { bucket } = settings
   const opened = []
   const open = (provider, overrides = {}) => {
     const storage = openObjectStorage({
@@ -129,8 +38,6 @@ const check = async (endpoint) => {
     opened.push(storage)
     return storage.store(provider)
   }
-  const { accessKeyId, secretAccessKey } = settings
-  const client = new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } })
   const ask = (key, body, overrides = {}) => ({
     key: `recordings/m/${key}`,
     body,
@@ -154,12 +61,6 @@ const check = async (endpoint) => {
     console.log(`ok ${passed} - ${name}`)
   }
   try {
-    await until('the bucket is made', () =>
-      client.send(new CreateBucketCommand({ Bucket: bucket })).then(
-        () => true,
-        () => false,
-      ),
-    )
     const store = open('aws')
     for (const [key, size] of [
       ['small é+.mp4', 1024],
@@ -222,25 +123,9 @@ const check = async (endpoint) => {
     assert.equal(after.openUploads, 0)
     console.log(`1..${passed}`)
   } finally {
-    client.destroy()
     for (const storage of opened) await storage.close()
   }
 }
 
-if (process.argv.includes('--install')) install()
-const missing = programs.filter((program) => !has(program))
-if (missing.length > 0) {
-  console.error(`Missing: ${missing.join(', ')}. Install the Debian packages ${packages.join(' ')}, or run with --install as root.`)
-  process.exit(1)
-}
-const directory = mkdtempSync(join(tmpdir(), 'jg-swift-'))
-const children = []
-try {
-  await check(await startSwift(directory, children))
-} finally {
-  for (const child of children) {
-    child.removeAllListeners('exit')
-    if (child.exitCode === null && child.kill()) await once(child, 'exit')
-  }
-  rmSync(directory, { recursive: true, force: true })
-}
+if (!hasSwift()) process.exit(1)
+await withSwift(check)
