@@ -10,6 +10,7 @@ import jsonBody from './plugins/json-body.js'
 import longPoll from './plugins/long-poll.js'
 import ndjson from './plugins/ndjson.js'
 import openapi from './plugins/openapi.js'
+import overload from './plugins/overload.js'
 import prefer from './plugins/prefer.js'
 import problemJson from './plugins/problem-json.js'
 import rateLimit from './plugins/rate-limit.js'
@@ -75,6 +76,11 @@ export const buildApp = async (services: Services) => {
   await app.register(problemJson)
   await app.register(gracefulClose)
   await app.register(rateLimit, {
+  await app.register(overload, {
+    maxInFlight: config.http.maxInFlight,
+    maxDelayMs: config.http.maxEventLoopDelayMs,
+    metrics: services.metrics,
+  })
     redis: services.redis.connect('limiter'),
     keys: services.keys,
     max: config.http.rateLimitMax,
@@ -87,7 +93,7 @@ export const buildApp = async (services: Services) => {
   await app.register(openapi)
 
   await app.register(documents)
-  const readiness = createReadiness({ redis: services.redis.request, isStopping: () => app.isStopping(), isOverloaded: () => false })
+  const readiness = createReadiness({ redis: services.redis.request, isStopping: app.isStopping, isOverloaded: app.isOverloaded })
   await app.register(home, { readiness })
   await app.register(probes, { readiness })
   await app.register(metrics, { metrics: services.metrics, token: config.metrics.token })

@@ -162,6 +162,8 @@ const toConfig = (env: Environment) => ({
     maxWaiters: env.MAX_WAITERS,
     maxStreams: env.MAX_STREAMS,
     shutdownDrainMs: env.SHUTDOWN_DRAIN_MS,
+    maxInFlight: env.MAX_IN_FLIGHT,
+    maxEventLoopDelayMs: env.MAX_EVENT_LOOP_DELAY_MS,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
     trustTrace: env.TRUST_TRACE,
     trustProxy: env.TRUST_PROXY,

@@ -56,7 +56,7 @@ const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOption
   app.addHook('onResponse', (request, reply, done) => {
     done()
     const { method, routeOptions } = request
-    const level = routeOptions.config.quiet ? 'debug' : reply.statusCode >= 500 ? 'warn' : 'info'
+    const level = routeOptions.config.quiet || request.isShed ? 'debug' : reply.statusCode >= 500 ? 'warn' : 'info'
     if (!(request.log as Logger).isLevelEnabled(level)) return
     const principal = (request as unknown as Caller).principal
     const line = {

@@ -66,6 +66,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     onRequest: requireScope('jobs:submit'),
     // Documented is what an item should be; checked here is only the frame, since items are judged one by one.
     config: {
+      sheddable: true,
       documentedBody: {
         content: { 'application/json': { schema: toJsonBody(item) }, 'application/x-ndjson': { schema: item } },
       },

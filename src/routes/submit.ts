@@ -13,7 +13,7 @@ import { problemResponse, problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
 import { type IdempotencyKey, parseIdempotencyKey } from '../submission/idempotency-key.js'
 import { toExampleSubmission } from '../submission/submission-schema.js'
-import type { Submission } from '../submission/submit.js'
+import type { Submission, SubmitOutcome } from '../submission/submit.js'
 
 export interface SubmitOptions {
   readonly services: Pick<Services, 'awaitFinish' | 'catalog' | 'config' | 'submit'>
@@ -48,12 +48,14 @@ export const requireIdempotencyKey = (request: FastifyRequest, { required, stric
 
 const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services, submission }) => {
   const { awaitFinish, catalog, config } = services
+  const inFlight = app.submissionsInFlight
 
   app.route({
     method: 'POST',
     url: '/v1/jobs',
     onRequest: requireScope('jobs:submit'),
     config: {
+      sheddable: true,
       documentedExamples: Object.fromEntries(
         catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
       ),
@@ -83,11 +85,17 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       const { body } = request
       requireGrants(request, body, catalog)
       const key = requireIdempotencyKey(request, config.idempotency)
-      const outcome = await services.submit(body, {
-        tenant: request.principal.tenant,
-        ...(key === null ? {} : { key: { key, space: 'key' as const } }),
-        ...toJobTrace(request),
-      })
+      let outcome: SubmitOutcome
+      inFlight.count++
+      try {
+        outcome = await services.submit(body, {
+          tenant: request.principal.tenant,
+          ...(key === null ? {} : { key: { key, space: 'key' as const } }),
+          ...toJobTrace(request),
+        })
+      } finally {
+        inFlight.count--
+      }
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
       const { view, replayed } = outcome
       request.log.debug({ jobId: view.id, type: view.type, replayed }, 'job accepted')

@@ -54,6 +54,7 @@ export const createMetrics = () => {
       ['method', 'route', 'status'],
       answerBounds,
     ),
+    shedRequests: counts('jobgate_requests_shed_total', 'Submissions answered 503 because of overload, before they were read.', ['reason']),
     storeDurations: durations('jobgate_store_duration_seconds', 'One call to Redis that stores submissions.', [], storeBounds),
     attempts: counts('jobgate_attempts_total', 'Attempts that ended in this process.', ['type', 'outcome', 'code']),
     attemptDurations: durations(

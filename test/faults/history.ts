@@ -85,7 +85,8 @@ const request = async (pool: Pool, key: string, body: string): Promise<Pick<Call
   }
 }
 
-const toOutcome = (status: number, detail: string): CallOutcome => {
+/** What an answer says about the job; `detail` is that of a problem. */
+export const toOutcome = (status: number, detail: string): CallOutcome => {
   if (status < 300) return 'ok'
   if (status < 500) return 'refused'
   return /\b(?:was not|nothing was) stored\b/i.test(detail) ? 'refused' : 'unknown'

@@ -4,9 +4,10 @@
 import { parseArgs } from 'node:util'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
-import { loadRows } from './rows/load.js'
 import { modeRows } from './rows/modes.js'
+import { overloadRow } from './rows/overload.js'
 import { redisRows } from './rows/redis.js'
+import { soakRow } from './rows/soak.js'
 import { workerRows } from './rows/workers.js'
 import { createWorld, type Row, type World } from './world.js'
 
@@ -21,7 +22,7 @@ const { values } = parseArgs({
 })
 
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, ...loadRows].sort(
+const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, overloadRow, soakRow].sort(
   (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
 )
 const named = values.only?.split(',')

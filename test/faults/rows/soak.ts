@@ -1,4 +1,4 @@
-// Rows 29 and 30: more than the gateway can take, and for a long time.
+// Row 30: a long time.
 
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -7,70 +7,12 @@ import { adminKey } from '../../helpers/start-probe-process.js'
 import { openRedisServer } from '../redis-server.js'
 import type { Row } from '../world.js'
 
-/** Open-loop: so many times what a closed loop of clients got through. */
-const overload = 5
-const burstMs = 8000
-/** Beyond these the generator itself would be what is measured. */
-const callsPerSecondMax = 4000
-const openMax = 5000
-/** Accepted submissions may take this long under overload, as others may beside a huge backlog. */
-const acceptedP99Ms = 2000
-
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0
-
-const overloaded: Row = {
-  id: '29',
-  fault: `overload at ${overload}× capacity, open-loop`,
-  seeds: 3,
-  async run(world) {
-    const { history } = world
-    const redis = await openRedisServer(world.scope)
-    // The depth is what sheds: more than this does not wait here.
-    const gateway = await world.gateway({ REDIS_URL: redis.url, QUEUE_MAX_DEPTH: '2000' })
-    await world.worker({ REDIS_URL: redis.url, QUEUE_CONCURRENCY_EXTERNAL_API: '4' })
-
-    const warm = world.startLoad({ url: () => gateway.url, senders: 16, pauseMs: 0, name: 'warm' })
-    const began = Date.now()
-    await pause(3000)
-    await warm.stop()
-    const capacity = Math.round((history.calls.length * 1000) / (Date.now() - began))
-    const rate = Math.min(capacity * overload, callsPerSecondMax)
-
-    const first = history.calls.length
-    const from = Date.now()
-    const sending: Promise<unknown>[] = []
-    let sent = 0
-    let skipped = 0
-    // On time whether or not earlier ones were answered: closed-loop clients would hide the queueing.
-    while (Date.now() - from < burstMs) {
-      const due = Math.floor(((Date.now() - from) * rate) / 1000)
-      for (; sent < due; sent++) {
-        if (history.open < openMax) sending.push(history.submit(gateway.url, { key: `over${sent}` }))
-        else skipped++
-      }
-      await pause(2)
-    }
-    await Promise.all(sending)
-    const calls = history.calls.slice(first)
-    const times = calls.filter(({ outcome }) => outcome === 'ok').map(({ start, end }) => end - start)
-    const shed = calls.filter(({ status }) => status === 503).length
-    const p99 = percentile(times, 0.99)
-    world.note(
-      `closed loop ${capacity}/s, sent ${rate}/s: ${times.length} accepted, ${shed} shed, ${skipped} not sent; accepted p50 ${percentile(times, 0.5)}, p99 ${p99} ms`,
-    )
-    world.check('nothing was shed', shed > 0)
-    world.check(`p99 of what was accepted is ${p99} ms`, p99 <= acceptedP99Ms)
-    await world.conclude(redis.client)
-  },
-}
-
 const soakDefaultMs = 600_000
 const sampleMs = 5000
 /** Growth of the smallest resident size, from the first third to the last, that still counts as flat. */
 const growthMaxBytes = 40 * 1024 * 1024
 
-const soak: Row = {
+export const soakRow: Row = {
   id: '30',
   fault: 'soak, events of Redis cut now and then',
   onRequest: true,
@@ -117,5 +59,3 @@ const toMiB = (bytes: number) => Math.round(bytes / 1024 / 1024)
 
 const residentBytes = async (pid: number): Promise<number> =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
-
-export const loadRows: readonly Row[] = [overloaded, soak]
