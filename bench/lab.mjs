@@ -7,12 +7,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
 export const adminKey = 'bench-admin-key'
 export const connections = 64
 const here = new URL('.', import.meta.url).pathname
 const kib = 1024
+const pollMs = 2
 
 /** The body that every submission sends, and what raw BullMQ is given instead. */
 export const verificationData = { to: 'user@example.com', verificationCode: '123456' }
@@ -26,6 +28,10 @@ export const toSubmission = (idempotencyKey) => ({
 /** wrk, from Debian's package of that name: a load generator in C takes little from the cores that are measured. */
 export const requireWrk = () => {
   if (spawnSync('wrk', ['--version']).error) throw new Error('wrk is missing: install it (Debian: apt-get install wrk)')
+}
+
+const untilReady = async (address) => {
+  while (!(await fetch(`${address}/readyz`)).ok) await pause(pollMs)
 }
 
 const stop = async (child) => {
@@ -72,9 +78,9 @@ export const openLab = async () => {
     throw new Error(`${name} did not start`)
   }
 
-  /** The gateway on that Redis. Limits are far away; they are checked all the same. */
-  const startGateway = async (redis, { server = 'gateway', ...env } = {}) =>
-    startServer(server, {
+  /** The gateway on that Redis, once it is ready, or a worker alone. Limits are far away; they are checked all the same. */
+  const startGateway = async (redis, { server = 'gateway', ...env } = {}) => {
+    const gateway = await startServer(server, {
       REDIS_URL: `unix://${redis.path}`,
       PORT: '0',
       LOG_LEVEL: 'warn',
@@ -86,6 +92,9 @@ export const openLab = async () => {
       SHUTDOWN_DRAIN_MS: '0',
       ...env,
     })
+    if (gateway.address.startsWith('http')) await untilReady(gateway.address)
+    return gateway
+  }
 
   const close = async () => {
     for (const each of closers) await each()

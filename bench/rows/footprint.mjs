@@ -4,14 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { memoryOf, openLab } from '../lab.mjs'
 
 const mib = 1024 * 1024
-const pollMs = 2
 const restMs = 3000
 
 export const title = 'Start and rest'
-
-const untilReady = async (address) => {
-  while (!(await fetch(`${address}/readyz`)).ok) await pause(pollMs)
-}
 
 export const run = async ({ rounds }) => {
   const lab = await openLab()
@@ -21,7 +16,6 @@ export const run = async ({ rounds }) => {
     for (let round = 0; round <= rounds; round++) {
       const started = performance.now()
       const gateway = await lab.startGateway(redis)
-      await untilReady(gateway.address)
       const startMs = performance.now() - started
       await pause(restMs)
       const { now } = memoryOf(gateway.pid)
