@@ -3,6 +3,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import { EstimateView, OperationView } from './admin/operation-schemas.js'
+import { ApiKey, ApiKeySecret } from './auth/api-key-schemas.js'
 import authenticate from './plugins/authenticate.js'
 import gracefulClose from './plugins/graceful-close.js'
 import httpMetrics from './plugins/http-metrics.js'
@@ -21,17 +22,17 @@ import sse from './plugins/sse.js'
 import traceRequests from './plugins/trace-requests.js'
 import adminApiKeys from './routes/admin-api-keys.js'
 import adminDeadLetters from './routes/admin-dead-letters.js'
-import adminEmailTemplates from './routes/admin-email-templates.js'
-import adminHealth from './routes/admin-health.js'
+import adminEmailTemplates, { EmailTemplate } from './routes/admin-email-templates.js'
+import adminHealth, { QueueHealth, QueueMetrics } from './routes/admin-health.js'
 import adminJobs from './routes/admin-jobs.js'
 import adminOperations from './routes/admin-operations.js'
 import adminQueues from './routes/admin-queues.js'
-import batch from './routes/batch.js'
+import batch, { BatchResult } from './routes/batch.js'
 import documents from './routes/documents.js'
 import home from './routes/home.js'
 import inbound from './routes/inbound.js'
 import jobEvents from './routes/job-events.js'
-import jobTypes from './routes/job-types.js'
+import jobTypes, { JobTypeView } from './routes/job-types.js'
 import jobs from './routes/jobs.js'
 import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
@@ -39,9 +40,30 @@ import schedules from './routes/schedules.js'
 import submit from './routes/submit.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './schemas/job.js'
 import { Problem } from './schemas/problem.js'
-import { ScheduleOptions } from './schemas/schedule.js'
+import { ScheduleOptions, ScheduleView } from './schemas/schedule.js'
 import type { Services } from './services.js'
 import { createSubmissionSchemas } from './submission/submission-schema.js'
+
+/** Known to every route alike: routes with schemas of their own would each bring three validators with all of these again. */
+const sharedSchemas = [
+  Problem,
+  JobState,
+  JobOptions,
+  Metadata,
+  JobError,
+  JobView,
+  BatchResult,
+  JobTypeView,
+  ScheduleOptions,
+  ScheduleView,
+  OperationView,
+  EstimateView,
+  QueueHealth,
+  QueueMetrics,
+  ApiKey,
+  ApiKeySecret,
+  EmailTemplate,
+]
 
 /** Builds the application over opened services; closing it leaves them open. */
 export const buildApp = async (services: Services) => {
@@ -56,31 +78,19 @@ export const buildApp = async (services: Services) => {
   limitConnections(app.server)
 
   const { shared, submission, batchItem, schedule } = createSubmissionSchemas(services.catalog.all)
-  for (const schema of [
-    Problem,
-    JobState,
-    JobOptions,
-    Metadata,
-    JobError,
-    JobView,
-    ScheduleOptions,
-    OperationView,
-    EstimateView,
-    ...shared,
-  ])
-    app.addSchema(schema)
+  for (const schema of [...sharedSchemas, ...shared]) app.addSchema(schema)
 
   await app.register(httpMetrics, { metrics: services.metrics })
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
   if (services.tracing) await app.register(traceRequests, { tracing: services.tracing, trustTrace: config.http.trustTrace })
   await app.register(problemJson)
   await app.register(gracefulClose)
-  await app.register(rateLimit, {
   await app.register(overload, {
     maxInFlight: config.http.maxInFlight,
     maxDelayMs: config.http.maxEventLoopDelayMs,
     metrics: services.metrics,
   })
+  await app.register(rateLimit, {
     redis: services.redis.connect('limiter'),
     keys: services.keys,
     max: config.http.rateLimitMax,

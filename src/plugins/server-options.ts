@@ -13,12 +13,13 @@ import {
 } from 'fastify'
 import type { Bindings, Logger } from 'pino'
 import { type ProblemDetails, problems } from '../errors.js'
+import { createSerializerCompilers } from '../schemas/serializer.js'
 import { validatorCompilers } from '../schemas/validator.js'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
 
-/** Fastify names the type of a builder after the package that makes its own. */
-type BuildValidator = NonNullable<NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>['buildValidator']>
+/** Fastify names the types of the builders after the packages that make its own. */
+type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
 
 const headersTimeoutMs = 10_000
 /** Node looks for slow headers only this often; its default of 30 s would let them live three times as long. */
@@ -55,7 +56,9 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
     onConstructorPoisoning: 'error',
     // Requests that arrive while closing are answered by plugins/graceful-close, as a problem document.
     return503OnClosing: false,
-    schemaController: { compilersFactory: { buildValidator: validatorCompilers as unknown as BuildValidator } },
+    schemaController: {
+      compilersFactory: { buildValidator: validatorCompilers, buildSerializer: createSerializerCompilers() } as unknown as CompilersFactory,
+    },
     keepAliveTimeout: keepAliveTimeoutMs,
     // 0: the deadline of a body belongs to its route, since an NDJSON import may flow for hours.
     requestTimeout: 0,

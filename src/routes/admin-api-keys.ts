@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { noteApiKey } from '../admin/audit.js'
 import type { ApiKeyInfo } from '../auth/api-key-records.js'
-import { ApiKey, ApiKeyRef, ApiKeySecret, ApiKeySecretRef, KeyId, NewApiKey } from '../auth/api-key-schemas.js'
+import { type ApiKey, ApiKeyRef, ApiKeySecretRef, KeyId, NewApiKey } from '../auth/api-key-schemas.js'
 import type { ApiKeys } from '../auth/api-keys.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { problem } from '../plugins/problem-json.js'
@@ -22,8 +22,6 @@ const noStore = { 'Cache-Control': { type: 'string', description: '`no-store`: t
 const Params = Type.Object({ id: KeyId }, closed)
 
 const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app, { apiKeys, now = Date.now }) => {
-  app.addSchema(ApiKey)
-  app.addSchema(ApiKeySecret)
   const onRequest = requireScope('admin')
 
   app.route({

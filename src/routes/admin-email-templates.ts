@@ -51,7 +51,7 @@ const description = {
   version: Type.String({ description: 'Changes with any part; the same wherever the same parts were read.' }),
 }
 
-const EmailTemplate = Type.Object(description, { $id: 'EmailTemplate', ...closed, description: 'One e-mail template.' })
+export const EmailTemplate = Type.Object(description, { $id: 'EmailTemplate', ...closed, description: 'One e-mail template.' })
 const EmailTemplateRef = Type.Unsafe<typeof EmailTemplate.static>(Type.Ref('EmailTemplate'))
 
 const EmailTemplatePreview = Type.Object(
@@ -66,7 +66,6 @@ const EmailTemplatePreview = Type.Object(
 )
 
 const adminEmailTemplates: FastifyPluginAsyncTypebox<AdminEmailTemplatesOptions> = async (app, { templates }) => {
-  app.addSchema(EmailTemplate)
   const onRequest = requireScope('admin')
 
   app.route({

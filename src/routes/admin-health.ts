@@ -17,7 +17,7 @@ export interface AdminHealthOptions {
   readonly limits: HealthLimits
 }
 
-const QueueHealth = Type.Object(
+export const QueueHealth = Type.Object(
   {
     healthy: Type.Boolean({ description: 'Whether no limit is passed.' }),
     issues: Type.Array(Type.String(), { maxItems: 3, description: 'One sentence for each limit that is passed.' }),
@@ -50,7 +50,7 @@ const HistoryQuery = Type.Object(
   closed,
 )
 
-const QueueMetrics = Type.Object(
+export const QueueMetrics = Type.Object(
   {
     waiting: Count('Jobs of every priority that are ready to run; 0 while the queue is paused.'),
     active: Count('Jobs that run.'),
@@ -93,8 +93,6 @@ const Overall = Type.Object(
 )
 
 const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, { metrics, limits }) => {
-  app.addSchema(QueueHealth)
-  app.addSchema(QueueMetrics)
   const onRequest = requireScope('admin')
 
   app.route({

@@ -30,7 +30,7 @@ const itemsMax = 1000
 /** Submissions under way at once: enough to fill several scripts, few enough to keep memory flat. */
 const window = 512
 
-const BatchResult = Type.Object(
+export const BatchResult = Type.Object(
   {
     index: Type.Integer({ minimum: 0, description: 'Place of the item, from 0; blank NDJSON lines do not count.' }),
     status: Type.Integer({ description: '202, or the status that the item alone would have had.' }),
@@ -57,7 +57,6 @@ type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
   const { catalog, config, submit } = services
-  app.addSchema(BatchResult)
   const item = Type.Ref(batchItem.$id as string)
 
   app.route({

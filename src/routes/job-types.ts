@@ -16,7 +16,7 @@ export interface JobTypesOptions {
   readonly services: Pick<Services, 'catalog' | 'config' | 'workerInstances'>
 }
 
-const JobTypeView = Type.Object(
+export const JobTypeView = Type.Object(
   {
     type: Type.String({ description: 'Name, as in a submission.' }),
     queue: StringEnum(queueNames),
@@ -45,7 +45,6 @@ const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
 
 const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
   const { catalog, config, workerInstances } = services
-  app.addSchema(JobTypeView)
   app.addHook('onRequest', requireScope('jobs:read'))
 
   const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))

@@ -56,7 +56,6 @@ const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: stri
 
 const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
   const { catalog, config, look, schedules: all } = services
-  app.addSchema(ScheduleView)
 
   app.route({
     method: 'PUT',

@@ -3,6 +3,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import t from 'tap'
+import { ApiKey, ApiKeySecret } from '../../src/auth/api-key-schemas.js'
 import { openApiKeys } from '../../src/auth/api-keys.js'
 import { toKeyId } from '../../src/auth/key-format.js'
 import authenticate from '../../src/plugins/authenticate.js'
@@ -25,7 +26,7 @@ const openApp = async (t: Parameters<typeof smallApp>[0]) => {
   const apiKeys = openApiKeys({ redis: redis.request, events: redis.connect('events'), keys, log: pino({ level: 'silent' }), firstKey })
   t.after(() => apiKeys.close())
   const { app, lines } = await smallApp(t)
-  app.addSchema(Problem)
+  for (const schema of [Problem, ApiKey, ApiKeySecret]) app.addSchema(schema)
   await app.register(rateLimit, { redis: limiter, keys, max: 1000, windowMs: 1000 })
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys })
@@ -189,7 +190,7 @@ t.test('503: Redis is gone', async (t) => {
   const keys = createKeys('{gone}')
   const apiKeys = openApiKeys({ redis: own.request, events: own.connect('events'), keys, log: pino({ level: 'silent' }), firstKey })
   const { app } = await smallApp(t)
-  app.addSchema(Problem)
+  for (const schema of [Problem, ApiKey, ApiKeySecret]) app.addSchema(schema)
   await app.register(rateLimit, { redis: own.connect('limiter'), keys, max: 1000, windowMs: 1000 })
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys })
