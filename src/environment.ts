@@ -117,7 +117,7 @@ export const Environment = Type.Object({
     }),
   ),
   WORKER_METRICS_PORT: Type.Optional(
-    Type.Integer({ minimum: 0, maximum: 65535, description: 'Port at HOST on which a worker process serves /metrics; unset: nowhere.' }),
+    Type.Integer({ minimum: 0, maximum: 65535, description: 'Port at HOST at which a worker serves /metrics and /livez; unset: nowhere.' }),
   ),
   TRUST_PROXY: list('Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed.'),
   RATE_LIMIT_MAX: count(600, 1, 1_000_000_000, 'Requests per window and API key; failed authentications per window and address.'),

@@ -1,4 +1,4 @@
-// GET /metrics of a process that only works jobs: a server for nothing else.
+// GET /metrics and /livez of a process that only works jobs: a server for nothing else.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry/metrics.js'
 const requestTimeoutMs = 10_000
 const connectionsMax = 16
 
-/** Listens until closed; `port` 0 takes a free one. Throws when the address is taken. */
+/** `url` is that of /metrics. Listens until closed; `port` 0 takes a free one. Throws when the address is taken. */
 export const openMetricsListener = async ({
   host,
   port,
@@ -29,8 +29,11 @@ export const openMetricsListener = async ({
     const end = (status: number, headers: Record<string, string>, text: string) =>
       response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers }).end(text)
     request.resume()
-    if (request.url?.split('?', 1)[0] !== '/metrics') return end(404, {}, 'There is only /metrics here.\n')
-    if (request.method !== 'GET' && request.method !== 'HEAD') return end(405, { allow: 'GET, HEAD' }, '/metrics answers GET only.\n')
+    const path = request.url?.split('?', 1)[0]
+    if (path !== '/metrics' && path !== '/livez') return end(404, {}, 'There are only /metrics and /livez here.\n')
+    if (request.method !== 'GET' && request.method !== 'HEAD') return end(405, { allow: 'GET, HEAD' }, `${path} answers GET only.\n`)
+    // As at the gateway: it says that the process answers, whatever Redis does, and an orchestrator has no token.
+    if (path === '/livez') return end(200, { 'content-type': 'application/json; charset=utf-8' }, '{"status":"ok"}')
     if (!isAllowed(request.headers.authorization)) {
       return end(401, { 'www-authenticate': 'Bearer realm="jobgate metrics"' }, 'Send the METRICS_TOKEN of this worker.\n')
     }

@@ -1,10 +1,11 @@
-// Holds the alerts, the dashboard and the table of metrics to what /metrics of a running application gives.
+// Holds the alerts, the dashboard, the autoscaling and the table of metrics to what /metrics of a running application gives.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { jobErrors } from '../../src/errors.js'
+import { queueNames } from '../../src/schemas/job.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { type ParsedMetric, parsePrometheusText } from '../helpers/prometheus-text.js'
 import { type Metric, readExpression } from '../helpers/promql.js'
@@ -29,6 +30,10 @@ const rules = (parse(readText('ops/prometheus/alerts.yml')) as { groups: { rules
 const dashboard = JSON.parse(readText('ops/grafana/jobgate.json')) as {
   panels: Panel[]
   templating: { list: { type: string; query: string }[] }
+}
+
+const scaledObject = parse(readText('ops/kubernetes/keda/worker-scaledobject.yaml')) as {
+  spec: { triggers: { name: string; metadata: { query: string } }[] }
 }
 
 /** Labels that Prometheus itself adds to what it scrapes. */
@@ -83,11 +88,13 @@ const faultsOf = (expression: string, metrics: Map<string, ParsedMetric>): strin
   return [...matcherFaults, ...groupFaults, ...(used.length === 0 ? ['no metric'] : [])]
 }
 
-t.test('alerts and dashboard use metrics, labels and values that exist', async (t) => {
+t.test('alerts, dashboard and autoscaling use metrics, labels and values that exist', async (t) => {
   const metrics = await readMetrics(t)
   t.ok(rules.length > 10)
   for (const { alert, expr } of rules) t.same(faultsOf(expr, metrics), [], alert)
   for (const { title, targets = [] } of dashboard.panels) for (const { expr } of targets) t.same(faultsOf(expr, metrics), [], title)
+  t.same(scaledObject.spec.triggers.map(({ name }) => name).sort(), [...queueNames].sort(), 'workers follow every queue')
+  for (const { name, metadata } of scaledObject.spec.triggers) t.same(faultsOf(metadata.query, metrics), [], name)
   for (const { query } of dashboard.templating.list.filter(({ type }) => type === 'query')) {
     const [, name = '', label = ''] = /^label_values\((\w+), (\w+)\)$/.exec(query) ?? []
     t.ok(labelsOf(name, metrics)?.has(label), query)
