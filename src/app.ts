@@ -21,6 +21,7 @@ import { limitConnections, toServerOptions } from './plugins/server-options.js'
 import sse from './plugins/sse.js'
 import traceRequests from './plugins/trace-requests.js'
 import adminApiKeys from './routes/admin-api-keys.js'
+import adminBoard from './routes/admin-board.js'
 import adminDeadLetters from './routes/admin-dead-letters.js'
 import adminEmailTemplates, { EmailTemplate } from './routes/admin-email-templates.js'
 import adminHealth, { QueueHealth, QueueMetrics } from './routes/admin-health.js'
@@ -108,6 +109,7 @@ export const buildApp = async (services: Services) => {
   await app.register(probes, { readiness })
   await app.register(metrics, { metrics: services.metrics, token: config.metrics.token })
   await app.register(inbound, { services })
+  await app.register(adminBoard, { services })
 
   await app.register(async (scope) => {
     await scope.register(authenticate, { apiKeys: services.apiKeys })

@@ -156,6 +156,7 @@ const toConfig = (env: Environment) => ({
   /** Undefined when traces are off. */
   tracing: toTracingSettings(env),
   metrics: { token: env.METRICS_TOKEN, workerPort: env.WORKER_METRICS_PORT },
+  board: { readOnly: env.BOARD_READ_ONLY },
   idempotency: { required: env.IDEMPOTENCY_REQUIRED, strict: env.IDEMPOTENCY_STRICT },
   http: {
     maxWaitMs: env.MAX_WAIT_MS,

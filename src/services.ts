@@ -7,6 +7,7 @@ import { createQueueControl } from './admin/queue-control.js'
 import { watchQueues, watchRedis } from './admin/queue-gauges.js'
 import { createQueueMetrics } from './admin/queue-metrics.js'
 import { openApiKeys } from './auth/api-keys.js'
+import { createBoardSessions } from './auth/board-sessions.js'
 import { openFirstKey } from './auth/first-key.js'
 import type { Catalog } from './catalog.js'
 import type { Config } from './config.js'
@@ -14,6 +15,7 @@ import { requireMailTemplates } from './integrations/mail-templates.js'
 import { openIntegrations } from './integrations/open-integrations.js'
 import { createAcceptance, createConfirmation } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
+import { createBoardQueues } from './queues/board-queues.js'
 import { createBulkJobs } from './queues/bulk-jobs.js'
 import { createDeadLetterList } from './queues/dead-letters.js'
 import { createHasBegun } from './queues/job-begun.js'
@@ -208,6 +210,8 @@ export const openServices = async (options: Options) => {
     emailTemplates,
     firstKey,
     apiKeys,
+    boardSessions: createBoardSessions({ redis: request, keys, apiKeys }),
+    boardQueues: createBoardQueues({ queues, sensitive }),
     submit: submission.submit,
     schedules: createSchedules({ ...submission, catalog, config }),
     queueKeys: queues.keys,

@@ -19,6 +19,9 @@ export type Verification =
   /** Redis has to be asked and does not answer. */
   | { readonly kind: 'unavailable' }
 
+/** Whether a SHA-256 digest is the expected one; must not tell by its time where they differ. */
+type FitsDigest = (digest: Buffer) => boolean
+
 interface KnownKey {
   readonly id: string
   readonly valid: Verification
@@ -135,9 +138,9 @@ export const openApiKeys = (deps: {
     return read(id)
   }
 
-  const judge = (key: KnownKey | null, digest: Buffer): Verification => {
-    const current = isSameDigest(digest, key?.digest ?? nobody)
-    const before = isSameDigest(digest, key?.previous?.digest ?? nobody)
+  const judge = (key: KnownKey | null, fits: FitsDigest): Verification => {
+    const current = fits(key?.digest ?? nobody)
+    const before = fits(key?.previous?.digest ?? nobody)
     if (key === null || !(current || before)) return refused
     const at = now()
     if (at >= key.expiresAt) return expired
@@ -160,16 +163,25 @@ export const openApiKeys = (deps: {
     const digest = toDigestBytes(toDigest(sent))
     if (firstDigest && isSameDigest(digest, firstDigest)) return firstKeyValid
     const id = toKeyId(sent)
-    if (id === null) return refused
+    return id === null ? refused : verifyIssued(id, (other) => isSameDigest(digest, other))
+  }
+
+  const verifyIssued = (id: string, fits: FitsDigest): Verification | Promise<Verification> => {
     const found = find(id)
-    if (!(found instanceof Promise)) return judge(found, digest)
+    if (!(found instanceof Promise)) return judge(found, fits)
     return found.then(
-      (key) => judge(key, digest),
+      (key) => judge(key, fits),
       (error) => {
         if (classifyRedisError(error) === null) throw error
         return unavailable
       },
     )
+  }
+
+  /** As `verify`, for a session, which has no key: whether the key of this id is still the one that `fits`. */
+  const recall = (id: string, fits: FitsDigest): Verification | Promise<Verification> => {
+    if (id !== firstPrincipal.keyId) return verifyIssued(id, fits)
+    return firstDigest && fits(firstDigest) ? firstKeyValid : refused
   }
 
   const onMessage = (channel: string, id: string) => {
@@ -187,6 +199,7 @@ export const openApiKeys = (deps: {
 
   return {
     verify,
+    recall,
     issue: records.issue,
     list: records.list,
     /** As `createApiKeyRecords`; in effect on this instance before it returns. */

@@ -10,6 +10,8 @@ import { problem } from './problem-json.js'
 
 export interface AuthenticateOptions {
   readonly apiKeys: Pick<ApiKeys, 'verify'>
+  /** Who calls without an Authorization header, such as by a session; null when nothing tells. */
+  readonly recall?: (request: FastifyRequest) => Promise<Verification> | null
 }
 
 declare module 'fastify' {
@@ -19,20 +21,24 @@ declare module 'fastify' {
   }
 }
 
-const realm = 'Bearer realm="jobgate"'
+/** What a 401 asks for. */
+export const bearerChallenge = 'Bearer realm="jobgate"'
 
 /**
  * Protects the scope it is registered in: every route there asks for a key, and then counts for the rate limit of that key.
  * Register it with `await` before the routes, and not at the root, where probes and documents are public.
  * Needs `rate-limit` at the root.
  */
-const authenticate = async (app: FastifyInstance, { apiKeys }: AuthenticateOptions) => {
+const authenticate = async (app: FastifyInstance, { apiKeys, recall }: AuthenticateOptions) => {
   app.decorateRequest('principal')
 
   // Not async: a key that is known, as nearly all are, is let in within this turn of the event loop.
   app.addHook('onRequest', (request, reply, done) => {
     const key = toBearerToken(request.headers.authorization)
-    if (key === null) return refuse(app, request, reply, 'absent')
+    if (key === null) {
+      const recalled = recall?.(request)
+      return recalled ? recalled.then((late) => admit(app, request, reply, late)) : refuse(app, request, reply, 'absent')
+    }
     // A key that an operator made up may be short enough to guess: past the limit of the address it is not even compared.
     if (toKeyId(key) === null) app.requireFailureQuota(request, reply)
     const verification = apiKeys.verify(key)
@@ -67,9 +73,9 @@ const admit = (
 }
 
 const refusals = {
-  absent: ['Send `Authorization: Bearer <key>`.', realm],
-  expired: ['The API key has expired.', `${realm}, error="invalid_token"`],
-  refused: ['The API key is not known or was revoked.', `${realm}, error="invalid_token"`],
+  absent: ['Send `Authorization: Bearer <key>`.', bearerChallenge],
+  expired: ['The API key has expired.', `${bearerChallenge}, error="invalid_token"`],
+  refused: ['The API key is not known or was revoked.', `${bearerChallenge}, error="invalid_token"`],
 } as const
 
 const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, why: keyof typeof refusals): Promise<never> => {
@@ -85,7 +91,7 @@ const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: Fast
 export const requireScope = (scope: Scope) => (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
   if (hasScope(request.principal, scope)) return done()
   throw problem('forbidden', `This needs an API key with the scope \`${scope}\`.`, {
-    headers: { 'www-authenticate': `${realm}, error="insufficient_scope", scope="${scope}"` },
+    headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scope}"` },
   })
 }
 

@@ -6,11 +6,13 @@ import { parseJson, toUtf8 } from '../schemas/json-text.js'
 import { problem } from './problem-json.js'
 
 export interface JsonBodyOptions {
-  /** A JSON body has to be complete within this time after its headers. */
+  /** A JSON body, or that of a form, has to be complete within this time after its headers. */
   readonly bodyTimeoutMs: number
 }
 
 const json = 'application/json'
+/** What a form of a page sends, where a route reads it. */
+export const formType = 'application/x-www-form-urlencoded'
 const token = "[!#$%&'*+.^_`|~A-Za-z0-9-]+"
 /** RFC 9110, section 8.3: a media type and its parameters, nothing behind them. */
 const contentType = new RegExp(`^\\s*(${token}/${token})((?:\\s*;\\s*(?:${token}=(?:${token}|"[^"\\\\]*"))?)*)\\s*$`)
@@ -48,7 +50,7 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     }
     const mediaType = readMediaType(request.headers['content-type'])
     if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type cannot be read, or names a charset other than UTF-8.')
-    if (mediaType === json && !request.raw.complete) deadlines.start(request, reply)
+    if ((mediaType === json || mediaType === formType) && !request.raw.complete) deadlines.start(request, reply)
     done(null, payload)
   })
   // What was not read to its end is no longer waited for once it is answered.

@@ -46,8 +46,11 @@ export interface JobRecord {
 }
 
 /** The newest lines are the ones of interest. */
-const logLinesMax = 200
+export const logLinesMax = 200
 const stackTracesMax = 5
+
+/** The latest, oldest first. Outcomes that a handler foresees have none. */
+export const toShownStackTraces = (traces: readonly string[]): string[] => traces.filter((trace) => trace !== '').slice(-stackTracesMax)
 
 interface StoredHistory {
   at: number
@@ -90,8 +93,7 @@ export const createJobRecordReader = ({ redis, queues }: { redis: RedisClient; q
         finishedAt: finishedOn || null,
         error: decodeJobError(reason),
       })),
-      // Outcomes that a handler foresees have none.
-      stackTraces: (JSON.parse(stacktrace ?? '[]') as string[]).filter((trace) => trace !== '').slice(-stackTracesMax),
+      stackTraces: toShownStackTraces(JSON.parse(stacktrace ?? '[]') as string[]),
       logs: [...logs].reverse(),
       logsTotal: count,
       traceparent: envelope.traceparent ?? null,

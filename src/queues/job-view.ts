@@ -48,9 +48,12 @@ const toScheduleId = ({ scheduleId }: JobEnvelope): Pick<JobView, 'scheduleId'> 
 const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> | undefined =>
   followUps && { followUps: followUps.map(({ id }) => id) }
 
+/** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognise: null. */
+export const maskDataOf = (sensitive: ReadonlyMap<string, SensitiveData>, type: string, data: unknown): unknown =>
+  sensitive.get(type)?.mask(data) ?? null
+
 export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) => {
-  // Data of a type that this version does not know may hold secrets it cannot recognise.
-  const maskData = (type: string, data: unknown): unknown => sensitive.get(type)?.mask(data) ?? null
+  const maskData = (type: string, data: unknown): unknown => maskDataOf(sensitive, type, data)
 
   return {
     /** A job that was read from Redis. */

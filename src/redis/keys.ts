@@ -19,6 +19,8 @@ export const createKeys = (prefix: string) => {
     apiKeysUsed: `${own}:api-keys-used`,
     /** Published when a key changes. */
     apiKeysChanged: `${own}:api-keys-changed`,
+    /** Session of a person at the dashboard; `digest` of its token. */
+    boardSession: (digest: string) => `${own}:board-session:${digest}`,
     /** Published with a job id when a running job is to stop. */
     cancelled: `${own}:cancelled`,
     /** Requests counted in one window. */

@@ -15,8 +15,7 @@ const what = 'Takes background jobs over HTTP, keeps them in Redis and has them 
 const links = [
   ['docs', '/docs', 'API documentation', 'Every route, to try out'],
   ['board', '/admin/board', 'Dashboard', 'Queues and jobs, for operators'],
-  ['jobTypes', '/v1/job-types', 'Job types', 'Asks for an API key'],
-  ['problems', '/problems', 'Problems', 'What every error means'],
+  ['jobTypes', '/v1/job-types', 'Job types', 'In JSON; asks for an API key'],
   ['openapi', '/openapi.json', 'OpenAPI in JSON', 'For generators of clients'],
   ['openapiYaml', '/openapi.yaml', 'OpenAPI in YAML', 'The same document'],
   ['metrics', '/metrics', 'Metrics', 'For Prometheus'],
