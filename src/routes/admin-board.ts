@@ -29,7 +29,7 @@ const ownStyles = "'sha256-r2N1TB/gHbBtBZFKg7ejmq1acVSREzucTAEw6ga4hoU=' 'sha256
 const securityPolicy = `default-src 'none'; script-src 'self'; style-src 'self' ${ownStyles}; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'`
 
 /** The interface asks for what it shows on one page; more would only fill memory. */
-const jobsPerPageMax = 100
+const jobsPerPageMax = 50
 
 const documented = {
   operationId: 'openBoard',

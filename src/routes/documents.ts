@@ -20,13 +20,20 @@ const docsSecurityPolicy = {
   'frame-ancestors': "'none'",
 }
 
+/** Swagger UI is dark only where a switch in its bar says so, and the bar is left out. */
+const followColorScheme = `const dark = matchMedia('(prefers-color-scheme: dark)')
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches)
+dark.addEventListener('change', follow)
+follow()
+`
+
 const hidden = { schema: { hide: true } }
 
 const documents = async (app: FastifyInstance) => {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: docsSecurityPolicy,
-    theme: { title: 'Jobgate API' },
+    theme: { title: 'Jobgate API', js: [{ filename: 'color-scheme.js', content: followColorScheme }] },
     uiConfig: {
       layout: 'BaseLayout',
       persistAuthorization: true,
