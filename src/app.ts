@@ -104,7 +104,12 @@ export const buildApp = async (services: Services) => {
   await app.register(openapi)
 
   await app.register(documents)
-  const readiness = createReadiness({ redis: services.redis.request, isStopping: app.isStopping, isOverloaded: app.isOverloaded })
+  const readiness = createReadiness({
+    redis: services.redis.request,
+    durabilityFault: services.durabilityFault,
+    isStopping: app.isStopping,
+    isOverloaded: app.isOverloaded,
+  })
   await app.register(home, { readiness })
   await app.register(probes, { readiness })
   await app.register(metrics, { metrics: services.metrics, token: config.metrics.token })

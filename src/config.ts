@@ -19,7 +19,7 @@ import { areTogether, type HostPort, requireKey, requirePort, requireUrl, toHost
 
 /** Which Redis to talk to, decided by the variables that are set. */
 export type RedisTarget =
-  | { kind: 'embedded'; dataDir: string; binary?: string }
+  | { kind: 'embedded'; dataDir: string; binary?: string; alwaysSync?: boolean }
   | { kind: 'url'; url: string }
   | { kind: 'host'; host: string; port: number }
   | { kind: 'cluster'; nodes: HostPort[] }
@@ -286,6 +286,8 @@ const toRedisTarget = (env: Environment): RedisTarget => {
     return target
   }
   const target: RedisTarget = { kind: 'embedded', dataDir: resolve(env.DATA_DIR) }
+  // Without WAITAOF (before Redis 7.2) nothing else could promise it.
+  if (env.DURABILITY === 'fsync') target.alwaysSync = true
   if (env.REDIS_SERVER_BINARY) target.binary = env.REDIS_SERVER_BINARY
   return target
 }

@@ -71,7 +71,7 @@ export const Environment = Type.Object({
   DURABILITY: choice(
     'memory',
     ['memory', 'fsync', 'replicated'],
-    'What a 2xx stands for: in Redis, on its disk (Redis 7.2 or Valkey), or on a replica too.',
+    'What a 2xx stands for: in Redis, on its disk (Redis 7.2, Valkey, or appendfsync always), or on a replica too.',
   ),
   IDEMPOTENCY_REQUIRED: flag(false, 'Refuse submissions without an Idempotency-Key.'),
   IDEMPOTENCY_STRICT: flag(false, 'Accept only the quoted form of the Idempotency-Key.'),

@@ -13,7 +13,7 @@ import type { Catalog } from './catalog.js'
 import type { Config } from './config.js'
 import { requireMailTemplates } from './integrations/mail-templates.js'
 import { openIntegrations } from './integrations/open-integrations.js'
-import { createAcceptance, createConfirmation } from './queues/acceptance.js'
+import { createAcceptance } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
 import { createBoardQueues } from './queues/board-queues.js'
 import { createBulkJobs } from './queues/bulk-jobs.js'
@@ -36,6 +36,7 @@ import { createScheduleRecords } from './queues/schedule-records.js'
 import { createSensitiveDataByType } from './queues/sensitive-data.js'
 import { readWorkerInstances } from './queues/worker-instances.js'
 import { openRedis, type RedisClient } from './redis/connect.js'
+import { openDurability } from './redis/durability.js'
 import { createKeys } from './redis/keys.js'
 import { createLock } from './redis/lock.js'
 import { createFollowUps } from './submission/follow-ups.js'
@@ -72,10 +73,11 @@ type Base = Awaited<ReturnType<typeof openBase>>
  * Submits over the given connection, and what schedules are made of.
  * WAIT holds up whatever follows on a connection: stronger durability wants one of its own.
  */
-const openSubmission = ({ config, catalog }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
+const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
   const { keys, metrics, queues, sensitive } = base
-  const { durability, maxDepth } = config.queues
-  const writing = durability === 'memory' ? redis : base.redis.connect(role)
+  const { durability: level, maxDepth } = config.queues
+  const writing = level === 'memory' ? redis : base.redis.connect(role)
+  const durability = level === 'memory' ? undefined : openDurability({ redis: writing, key: config.redis.prefix, durability: level, log })
   const accept = createAcceptance({ redis: writing, maxDepth, durability, durations: metrics.storeDurations.of() })
   const views = createJobViews(sensitive)
   const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, redis, sensitive, views })
@@ -88,8 +90,21 @@ const openSubmission = ({ config, catalog }: Options, base: Base, role: 'request
     records,
     align: createScheduleAlign({ clock, records }),
     payloads: createSchedulePayloads({ catalog, config, sensitive }),
-    confirm: createConfirmation(writing, durability),
+    durability,
+    async close() {
+      durability?.close()
+      await clock.close()
+    },
   }
+}
+
+/** Throws with one readable line when a Redis that answers at the start cannot keep what DURABILITY promises. */
+const requireFit = async ({ durability, close }: ReturnType<typeof openSubmission>): Promise<void> => {
+  await durability?.checked()
+  const fault = durability?.fault()
+  if (!fault) return
+  await close()
+  throw new Error(fault)
 }
 
 /** What workers call, and their connection. Throws with one readable line when a setting of an integration is wrong. */
@@ -104,7 +119,8 @@ type WorkerTools = Awaited<ReturnType<typeof openWorkerTools>>
 const openWorkerSide = async (options: Options, base: Base, { redis, integrations }: WorkerTools) => {
   const { config, catalog, log } = options
   const submission = openSubmission(options, base, 'worker', redis)
-  const { accept, align, clock, records, submit } = submission
+  await requireFit(submission)
+  const { accept, align, records, submit } = submission
   const pool = await openWorkerPool({
     catalog,
     config,
@@ -136,7 +152,7 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
     async close() {
       await scheduleWorker.close()
       await pool.close(config.http.shutdownGraceMs)
-      await clock.close()
+      await submission.close()
       await integrations.close()
     },
   }
@@ -162,6 +178,8 @@ export const openServices = async (options: Options) => {
   // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
   const emailTemplates = requireMailTemplates(config.email)
   const base = await openBase(options, false)
+  const submission = openSubmission(options, base, 'request', base.redis.request)
+  await requireFit(submission).catch(closeAndThrow(base))
   const tools = config.workersEnabled ? await openWorkerTools(options, base).catch(closeAndThrow(base)) : undefined
   const { redis, keys, metrics, queues, sensitive } = base
   const request = redis.request
@@ -171,7 +189,6 @@ export const openServices = async (options: Options) => {
   const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
   const index = createJobIndex({ redis: request, keys })
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
-  const submission = openSubmission(options, base, 'request', request)
   // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
   const workerSide = tools && openWorkerSide(options, base, tools)
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
@@ -196,7 +213,7 @@ export const openServices = async (options: Options) => {
     await operations.close()
     sweep.close()
     await events.close()
-    await submission.clock.close()
+    await submission.close()
     await queues.close()
     await redis.close()
     await base.tracing?.close()
@@ -213,6 +230,8 @@ export const openServices = async (options: Options) => {
     boardSessions: createBoardSessions({ redis: request, keys, apiKeys }),
     boardQueues: createBoardQueues({ queues, sensitive }),
     submit: submission.submit,
+    /** Why no submission can be as safe as DURABILITY says; null when it can be. */
+    durabilityFault: () => submission.durability?.fault() ?? null,
     schedules: createSchedules({ ...submission, catalog, config }),
     queueKeys: queues.keys,
     events,
@@ -256,7 +275,7 @@ export const openWorkers = async (options: Options) => {
     settings.workerPort === undefined
       ? undefined
       : await openMetricsListener({ host, port: settings.workerPort, token: settings.token, metrics, log: options.log })
-  const side = await openWorkerSide(options, base, tools)
+  const side = await openWorkerSide(options, base, tools).catch(closeAndThrow(base))
   return {
     ready: side.ready,
     metrics,

@@ -13,6 +13,8 @@ export interface ReadinessState {
 
 export interface ReadinessOptions {
   readonly redis: { ping(): Promise<unknown> }
+  /** Why nothing can be stored as safely as is promised; null when it can be. */
+  durabilityFault?(): string | null
   isStopping(): boolean
   isOverloaded(): boolean
 }
@@ -35,6 +37,8 @@ export type Readiness = ReturnType<typeof createReadiness>
 const findFailure = (options: ReadinessOptions, redis: CheckStatus): ReadinessState['failure'] => {
   if (options.isStopping()) return { problem: 'shutting-down', detail: 'This instance is stopping.' }
   if (redis === 'failed') return { problem: 'redis-unavailable', detail: `Redis did not answer PING within ${pingTimeoutMs} ms.` }
+  const fault = options.durabilityFault?.()
+  if (fault) return { problem: 'redis-unavailable', detail: fault }
   if (options.isOverloaded()) return { problem: 'overloaded', detail: 'This instance has more work than it can answer in time.' }
   return null
 }

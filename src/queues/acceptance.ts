@@ -1,8 +1,8 @@
 // Stores accepted submissions: idempotency key, depth, jobs, index and record in one atomic step in Redis.
 
-import type { Config } from '../config.js'
 import { createCoalescer } from '../redis/coalesce.js'
 import type { RedisClient } from '../redis/connect.js'
+import type { Durability } from '../redis/durability.js'
 import { classifyRedisError } from '../redis/failures.js'
 import { defineScript } from '../redis/script.js'
 import type { Durations } from '../telemetry/series.js'
@@ -139,7 +139,7 @@ return results
 /**
  * `accept` stores one submission; those that arrive together share one script call.
  * Rejects with the error of Redis: whether anything was written is then told by `classifyRedisError`.
- * Resolves for `fsync` and `replicated` only once Redis confirms; too few confirmations reject as unknown.
+ * With `durability` it resolves only once Redis confirms; too few confirmations reject as unknown.
  */
 export const createAcceptance = ({
   redis,
@@ -149,12 +149,12 @@ export const createAcceptance = ({
 }: {
   redis: RedisClient
   maxDepth: number
-  durability: Config['queues']['durability']
+  /** For writes that have to be safer than in memory. */
+  durability?: Durability | undefined
   /** Told how long every call took that Redis answered. */
   durations?: Durations
 }) => {
   const runAcceptScript = defineScript<string[]>(redis, acceptScript)
-  const confirm = createConfirmation(redis, durability)
 
   const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<AcceptanceOutcome[]> => {
     const keys = [
@@ -170,13 +170,14 @@ export const createAcceptance = ({
       queue.wait,
       queue.waitingChildren,
     ]
-    const values: (string | number)[] = [queue.base, maxDepth, durability === 'memory' ? '0' : '1', queue.qualifiedName]
+    const values: (string | number)[] = [queue.base, maxDepth, durability ? '1' : '0', queue.qualifiedName]
     for (const acceptance of acceptances) {
       keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
       appendSubmission(values, acceptance)
     }
     const start = performance.now()
-    const [results] = await Promise.all([runAcceptScript(keys, values), confirm?.()])
+    const write = () => runAcceptScript(keys, values)
+    const results = await (durability ? durability.confirmed(write) : write())
     durations?.observe((performance.now() - start) / 1000)
     return results.map(toOutcome)
   }
@@ -222,20 +223,5 @@ const toOutcome = (result: string): AcceptanceOutcome => {
       return { kind: 'reused' }
     default:
       return { kind: 'full' }
-  }
-}
-
-/** Redis answers WAIT and WAITAOF with what it has after this long. */
-const confirmationTimeoutMs = 800
-
-/** Waits, on the connection that wrote, until the write is where the durability level wants it; undefined when it is there at once. */
-export const createConfirmation = (redis: RedisClient, durability: Config['queues']['durability']): (() => Promise<void>) | undefined => {
-  if (durability === 'memory') return undefined
-  const command = durability === 'fsync' ? ['WAITAOF', '1', '0'] : ['WAIT', '1']
-  return async () => {
-    const [name, ...rest] = command as [string, ...string[]]
-    const reply = (await redis.call(name, ...rest, confirmationTimeoutMs)) as number | [number, number]
-    const confirmed = Array.isArray(reply) ? reply[0] : reply
-    if (confirmed < 1) throw new Error('ERR WAIT was not confirmed in time')
   }
 }

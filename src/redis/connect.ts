@@ -71,8 +71,7 @@ const hastyClusterOptions: ClusterOptions = {
  */
 export const openRedis = async ({ settings, log, share = false }: { settings: RedisSettings; log: Logger; share?: boolean }) => {
   const { target } = settings
-  const embedded =
-    target.kind === 'embedded' ? await openEmbeddedRedis({ dataDir: target.dataDir, binary: target.binary, share, log }) : undefined
+  const embedded = target.kind === 'embedded' ? await openEmbeddedRedis({ ...target, share, log }) : undefined
   const clients = new Set<RedisClient>()
   let request: RedisClient | undefined
 

@@ -40,11 +40,18 @@ exit "$code"
 /**
  * Starts the embedded Redis on `dataDir` and resolves once it answers and its data are loaded.
  * In: `binary` is a path or a name in PATH; unset, redis-server or valkey-server is looked for.
+ * `alwaysSync`: no write is answered before it is on the disk.
  * `share`: use the server that another process runs on this directory, start none, and leave it running on close.
  * Out: `died` settles when a server started here ends unasked; never for a shared one. `close` saves and stops.
  * Throws an Error with one readable line: no server program, directory in use, nothing to share, or what the server complained of.
  */
-export const openEmbeddedRedis = async (options: { dataDir: string; binary?: string | undefined; share: boolean; log: Logger }) => {
+export const openEmbeddedRedis = async (options: {
+  dataDir: string
+  binary?: string | undefined
+  share: boolean
+  alwaysSync?: boolean
+  log: Logger
+}) => {
   const { dataDir, log } = options
   if (options.share) return adopt(dataDir, log)
   const binary = await findBinary(options.binary)
@@ -53,7 +60,8 @@ export const openEmbeddedRedis = async (options: { dataDir: string; binary?: str
   const socketPath = await requireShortSocketPath(dir)
   const claim = await claimDataDir({ dataDir, dir, socketPath, makeFifos })
   try {
-    const server = await startServer({ binary, dir, socketPath, aliveFd: claim.serverFd })
+    const appendfsync = options.alwaysSync ? 'always' : 'everysec'
+    const server = await startServer({ binary, dir, socketPath, appendfsync, aliveFd: claim.serverFd })
     claim.handedOver()
     const loaded = await Promise.race([waitUntilAnswering(socketPath, log), server.ended])
     if (loaded !== 'answering') {
@@ -135,7 +143,19 @@ const makeFifos = async (paths: string[]) => {
   await run('mkfifo', ['-m', '600', ...paths])
 }
 
-const startServer = async ({ binary, dir, socketPath, aliveFd }: { binary: string; dir: string; socketPath: string; aliveFd: number }) => {
+const startServer = async ({
+  binary,
+  dir,
+  socketPath,
+  appendfsync,
+  aliveFd,
+}: {
+  binary: string
+  dir: string
+  socketPath: string
+  appendfsync: string
+  aliveFd: number
+}) => {
   const logPath = join(dir, 'redis.log')
   await rename(logPath, `${logPath}.old`).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
@@ -147,7 +167,7 @@ const startServer = async ({ binary, dir, socketPath, aliveFd }: { binary: strin
     ['--unixsocketperm', '700'],
     ['--dir', dir],
     ['--appendonly', 'yes'],
-    ['--appendfsync', 'everysec'],
+    ['--appendfsync', appendfsync],
     ['--aof-load-truncated', 'yes'],
     ['--save', ''],
     ['--maxmemory-policy', 'noeviction'],

@@ -8,10 +8,10 @@ const refusedReplies = new RegExp(`^(?:(?:${refusalCodes})\\b|ERR max number of 
 const refusedInScript = /^ERR Error running script .*-(?:OOM|NOREPLICAS|READONLY|MISCONF)\b/s
 /** ioredis 5.11 and 6.0 name what they never sent by the message alone. */
 const refusedLocally =
-  /^(?:Stream isn't writeable and enableOfflineQueue options is false|Cluster isn't ready and enableOfflineQueue options is false|None of startup nodes is available)/
+  /^(?:DURABILITY=|Stream isn't writeable and enableOfflineQueue options is false|Cluster isn't ready and enableOfflineQueue options is false|None of startup nodes is available)/
 /** The command may have been carried out although no answer came. */
 const unknownLocally =
-  /^(?:Command timed out|Connection is closed|Reached the max retries per request limit|Socket timeout|Too many Cluster redirections|Socket closed unexpectedly|Failed to refresh slots cache|All sentinels are unreachable)/
+  /^(?:Not confirmed by Redis|Command timed out|Connection is closed|Reached the max retries per request limit|Socket timeout|Too many Cluster redirections|Socket closed unexpectedly|Failed to refresh slots cache|All sentinels are unreachable)/
 const unknownNames = new Set(['MaxRetriesPerRequestError', 'AbortError', 'ClusterAllFailedError', 'InterruptError'])
 const networkCodes = new Set([
   'ECONNREFUSED',
@@ -38,3 +38,9 @@ export const classifyRedisError = (error: unknown): 'refused' | 'unknown' | null
   const code = (error as NodeJS.ErrnoException).code
   return code !== undefined && networkCodes.has(code) ? 'unknown' : null
 }
+
+/** For a write that was sent and is not as safe as it should be: unknown. */
+export const unconfirmed = (why: string): Error => new Error(`Not confirmed by Redis: ${why}`)
+
+/** For a write that was not sent since this Redis cannot make it safe: refused. `fault` begins with the variable. */
+export const unfit = (fault: string): Error => new Error(fault)

@@ -15,7 +15,7 @@ const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
   const keys = createKeys('{jobgate}')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
   t.after(() => queues.close())
-  const accept = createAcceptance({ redis: client, maxDepth, durability: 'memory' })
+  const accept = createAcceptance({ redis: client, maxDepth })
   const queue = queues.keys.email
   const toJob = (more: Partial<NewJob> = {}): NewJob => ({
     id: mintJobId('email'),

@@ -1,0 +1,144 @@
+// Makes a write count only once it is where DURABILITY wants it, and says so when this Redis cannot do that.
+
+import { Cluster, Command } from 'ioredis'
+import type { Logger } from 'pino'
+import type { Config } from '../config.js'
+import type { RedisClient } from './connect.js'
+import { unconfirmed, unfit } from './failures.js'
+
+/** Redis answers WAIT and WAITAOF with what it has after this long. */
+const confirmationTimeoutMs = 800
+/** How often it is looked at again whether the server writes to its disk in time: an operator can change that at any moment. */
+const checkIntervalMs = 5000
+/** A start waits this long for the first look. */
+const firstCheckMs = 1000
+
+/** `waits`: each write is confirmed by a command. `always`: the server confirms none before it is on its disk. */
+type Finding = 'waits' | 'always' | { readonly fault: string }
+
+/**
+ * For `fsync` and `replicated`; with `memory` there is nothing to wait for. `redis` is the connection that writes,
+ * and `key` any key of those that are written: in a Cluster it tells which server to ask.
+ * Looks, on every connection and every five seconds, whether a server is fit for `fsync`.
+ */
+export const openDurability = ({
+  redis,
+  key,
+  durability,
+  log,
+}: {
+  redis: RedisClient
+  key: string
+  durability: Exclude<Config['queues']['durability'], 'memory'>
+  log: Logger
+}) => {
+  const call = (name: string, ...args: (string | number)[]) => callAt(redis, key, name, args)
+  /** null while nobody has been able to look. */
+  let finding: Finding | null = durability === 'replicated' ? 'waits' : null
+
+  const check = async (): Promise<void> => {
+    const found = await look(call)
+    if (typeof found === 'object' && (typeof finding !== 'object' || finding?.fault !== found.fault)) log.error(found.fault)
+    finding = found
+  }
+  // Whatever keeps it from looking keeps it from writing too; the next look follows.
+  const checkQuietly = (): Promise<void> => check().catch((error: Error) => log.debug({ error: error.message }, 'durability not checked'))
+  const timer = durability === 'fsync' ? setInterval(checkQuietly, checkIntervalMs) : undefined
+  timer?.unref()
+  if (durability === 'fsync') redis.on('ready', checkQuietly)
+
+  const wait = async (): Promise<void> => {
+    const command = durability === 'fsync' ? call('WAITAOF', 1, 0, confirmationTimeoutMs) : call('WAIT', 1, confirmationTimeoutMs)
+    const reply = (await command.catch((error: Error) => {
+      throw unconfirmed(error.message)
+    })) as number | [number, number]
+    const confirmed = Array.isArray(reply) ? reply[0] : reply
+    if (confirmed < 1) throw unconfirmed('not in time')
+  }
+
+  const fault = () => (typeof finding === 'object' && finding ? finding.fault : null)
+  return {
+    /** Why no write can be confirmed; null when it can be, or while that is not known. */
+    fault,
+
+    /** Resolves once the server has been looked at, or after a second. */
+    async checked(): Promise<void> {
+      if (finding) return
+      await untilReady(redis, firstCheckMs)
+      if (redis.status === 'ready') await checkQuietly()
+    },
+
+    /**
+     * Gives what `write` gives, once it is safe. Rejects before writing when that is out of the question (refused),
+     * and afterwards when too few confirm it (unknown).
+     */
+    async confirmed<T>(write: () => Promise<T>): Promise<T> {
+      const reason = fault()
+      if (reason !== null) throw unfit(reason)
+      if (finding === 'always') return write()
+      if (redis instanceof Cluster) {
+        // Only now it is certain where it went: a redirection does not take along what was sent behind it.
+        const written = await write()
+        await wait()
+        return written
+      }
+      const [written] = await Promise.all([write(), wait()])
+      return written
+    },
+
+    close(): void {
+      clearInterval(timer)
+    },
+  }
+}
+
+export type Durability = ReturnType<typeof openDurability>
+
+/** Resolves when the client is ready, or after `deadlineMs`. */
+const untilReady = (redis: RedisClient, deadlineMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    if (redis.status === 'ready') return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      redis.off('ready', done)
+      resolve()
+    }
+    const timer = setTimeout(done, deadlineMs)
+    redis.on('ready', done)
+  })
+
+type Call = (name: string, ...args: (string | number)[]) => Promise<unknown>
+
+/** Rejects when the server does not answer. */
+const look = async (call: Call): Promise<Finding> => {
+  const refused = await call('WAITAOF', 1, 0, 1).then(
+    () => null,
+    (error: Error) => error.message,
+  )
+  if (refused === null) return 'waits'
+  if (refused.includes('appendonly is disabled'))
+    return { fault: 'DURABILITY=fsync: this Redis has no append-only file; set appendonly yes' }
+  if (/^NOPERM/.test(refused)) return { fault: 'DURABILITY=fsync: the Redis user may not call WAITAOF' }
+  if (!/^ERR unknown command/.test(refused)) throw new Error(refused)
+  const settings = await Promise.all(['appendonly', 'appendfsync'].map((name) => readSetting(call, name)))
+  if (settings.join() === 'yes,always') return 'always'
+  return {
+    fault: `DURABILITY=fsync: this Redis has no WAITAOF; use Redis 7.2, Valkey, or appendonly yes with appendfsync always (now ${settings.join(' and ')})`,
+  }
+}
+
+/** `unknown` where the user may not ask. */
+const readSetting = async (call: Call, name: string): Promise<string> => {
+  const reply = await call('CONFIG', 'GET', name).catch((error: Error) => {
+    if (/^(?:NOPERM|ERR unknown command)/.test(error.message)) return []
+    throw error
+  })
+  return (reply as string[])[1] ?? 'unknown'
+}
+
+/** A command without keys: in a Cluster it goes to the server that holds `key`, not to any one. */
+const callAt = (redis: RedisClient, key: string, name: string, args: readonly (string | number)[]): Promise<unknown> => {
+  const command = new Command(name, [...args], { replyEncoding: 'utf8' })
+  if (!(redis instanceof Cluster)) return redis.sendCommand(command) as Promise<unknown>
+  return redis.sendCommand(command, undefined, { slot: new Command('get', [key]).getSlot() }) as Promise<unknown>
+}
