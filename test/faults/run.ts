@@ -2,6 +2,7 @@
 // Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --duration-ms N (row 30).
 
 import { parseArgs } from 'node:util'
+import { clockRow } from './rows/clock.js'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
 import { modeRows } from './rows/modes.js'
@@ -22,7 +23,7 @@ const { values } = parseArgs({
 })
 
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, overloadRow, soakRow].sort(
+const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, clockRow, overloadRow, soakRow].sort(
   (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
 )
 const named = values.only?.split(',')

@@ -1,5 +1,6 @@
 // A gateway or worker process whose job types are the probes: for tests in which a process has to die.
 // Usage: node --import tsx probe-gateway.ts serve|worker. RUN_LOG names the file that gets a line before and after every run.
+// RUN_LOG_AHEAD_MS is how far its clock was put ahead: the file tells the right time all the same.
 // Lines on its standard input release what is blocked; when it ends, the test is gone and so is this process.
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
@@ -11,6 +12,8 @@ import type { RunLine } from './run-log.js'
 
 const [command] = process.argv.slice(2)
 const probes = createProbes()
+
+const now = () => Date.now() - Number(process.env.RUN_LOG_AHEAD_MS ?? 0)
 
 /** On the disk before the next step, whatever becomes of this process. */
 const note = (line: RunLine) => {
@@ -24,12 +27,12 @@ const recorded = (type: JobType): JobType => ({
   ...type,
   run: async (data, ctx) => {
     const about = { jobId: ctx.jobId, label: data.label as string, attempt: ctx.attempt, pid: process.pid }
-    note({ ...about, at: Date.now(), what: 'start' })
+    note({ ...about, at: now(), what: 'start' })
     // A job that takes its worker along.
     if (type.name === 'poison') process.kill(process.pid, 'SIGKILL')
-    ctx.signal.addEventListener('abort', () => note({ ...about, at: Date.now(), what: 'abort', reason: String(ctx.signal.reason) }))
+    ctx.signal.addEventListener('abort', () => note({ ...about, at: now(), what: 'abort', reason: String(ctx.signal.reason) }))
     const outcome = await type.run(data, ctx)
-    note({ ...about, at: Date.now(), what: 'end' })
+    note({ ...about, at: now(), what: 'end' })
     return outcome
   },
 })
