@@ -6,7 +6,7 @@ import type { Durability } from '../redis/durability.js'
 import { classifyRedisError } from '../redis/failures.js'
 import { defineScript } from '../redis/script.js'
 import type { Durations } from '../telemetry/series.js'
-import { addJobFunctions } from './bullmq-scripts.js'
+import { acceptScript } from './accept-script.js'
 import type { QueueKeys } from './queue-keys.js'
 
 /** One job to add. */
@@ -51,90 +51,12 @@ export type AcceptanceOutcome =
   /** QUEUE_MAX_DEPTH is reached; nothing was stored. */
   | { readonly kind: 'full' }
 
-/** Length of a fingerprint, which precedes the record in the value of a claim. */
-export const fingerprintChars = 43
-
 /** Once this many submissions are there they go off, and Redis stores them while the next ones are still being read. */
 const jobsAtOnce = 16
 /** At most this many jobs go into one script, so that it blocks Redis for about two milliseconds. */
 const jobsPerScript = 64
 /** And about this many characters of data. */
 const charactersPerScript = 1_000_000
-
-/**
- * Accepts submissions to one queue.
- *
- * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
- * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
- * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),
- * 4 the queue's name with prefix; then for each submission: fingerprint ('' without claim), ttl in ms, record,
- * number of index members, the members, number of jobs; then for each job: kind, id, name, timestamp, data, options.
- * Returns one string for each submission: c created, r<record> replayed, x reused, f full.
- *
- * The record is written last: whatever fails before it leaves the key unused.
- */
-const acceptScript = `
-${addJobFunctions}
-local base, depthMax, touch, qualifiedName = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local depth = redis.call('ZCARD', KEYS[4]) + redis.call('ZCARD', KEYS[5]) + redis.call('LLEN', KEYS[10]) + redis.call('ZCARD', KEYS[11])
-local prioritizedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9] }
-local delayedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[8] }
-local parentKeys = { KEYS[2], KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[8] }
-local decoded = {}
-local function optionsOf(json)
-  local options = decoded[json]
-  if not options then
-    options = cjson.decode(json)
-    decoded[json] = options
-  end
-  return options
-end
-
-local results = {}
-local at = 5
-for key = 12, #KEYS, 2 do
-  local indexKey, claimKey = KEYS[key], KEYS[key + 1]
-  local fingerprint, ttl, record, members = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local firstMember = at + 4
-  local count = tonumber(ARGV[firstMember + members])
-  local firstJob = firstMember + members + 1
-  at = firstJob + count * 6
-
-  local held = fingerprint ~= '' and redis.call('GET', claimKey)
-  if held then
-    if string.sub(held, 1, ${fingerprintChars}) == fingerprint then
-      if touch == '1' then redis.call('SET', claimKey, held, 'KEEPTTL') end
-      results[#results + 1] = 'r' .. string.sub(held, ${fingerprintChars + 1})
-    else
-      results[#results + 1] = 'x'
-    end
-  elseif depth + count > depthMax then
-    results[#results + 1] = 'f'
-  else
-    local parentKey, parentDependencies, parent
-    for job = firstJob, at - 1, 6 do
-      local kind, id = ARGV[job], ARGV[job + 1]
-      local arguments = { base, id, ARGV[job + 2], ARGV[job + 3], parentKey, parentDependencies, parent }
-      local add = { arguments, ARGV[job + 4], optionsOf(ARGV[job + 5]) }
-      if kind == 'prioritized' then
-        addPrioritizedJob(prioritizedKeys, add)
-      elseif kind == 'delayed' then
-        addDelayedJob(delayedKeys, add)
-      else
-        addParentJob(parentKeys, add)
-        parentKey = base .. id
-        parentDependencies = parentKey .. ':dependencies'
-        parent = { id = id, queueKey = qualifiedName, idof = true }
-      end
-    end
-    for member = firstMember, firstMember + members - 1 do redis.call('ZADD', indexKey, 0, ARGV[member]) end
-    if fingerprint ~= '' then redis.call('SET', claimKey, fingerprint .. record, 'PX', ttl) end
-    depth = depth + count
-    results[#results + 1] = 'c'
-  end
-end
-return results
-`
 
 /**
  * `accept` stores one submission; those that arrive together share one script call.

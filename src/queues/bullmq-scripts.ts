@@ -1,5 +1,6 @@
 // BullMQ's own Lua for adding and reprocessing jobs, made callable from inside a larger script of ours.
 
+import { hash } from 'node:crypto'
 import { createRequire } from 'node:module'
 
 interface Script {
@@ -23,7 +24,7 @@ const helper = /^local function [\s\S]*?^end$/gm
 
 /**
  * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
- * Its helpers are made once and not with every call: that took a tenth of the time of adding a job.
+ * Its helpers are made with the first call in a script: making them with every call took a tenth of the time of adding a job.
  * Throws when BullMQ's text is not what this was written for, so that an upgrade fails at start and not in Redis.
  */
 const toFunction = (name: string, content: string, replaced: readonly (readonly [string, string])[]): string => {
@@ -33,13 +34,17 @@ const toFunction = (name: string, content: string, replaced: readonly (readonly 
   }, content)
   const helpers = text.match(helper) ?? []
   return `
-local ${name} = (function()
+local ${name}
+${name} = function(...)
+${name} = (function()
 local rcall = redis.call
 ${helpers.join('\n')}
 return function(KEYS, ARGV)
 ${text.replace(helper, '')}
 end
 end)()
+return ${name}(...)
+end
 `
 }
 
@@ -55,6 +60,15 @@ const addReplacements = [
 export const addJobFunctions = [loadScript('addPrioritizedJob', 9), loadScript('addDelayedJob', 6), loadScript('addParentJob', 6)]
   .map(({ name, content }) => toFunction(name, content, addReplacements))
   .join('')
+
+/** Of the text of addPrioritizedJob in BullMQ 6.7.0, whose effects `accept-script.ts` writes by itself. */
+const knownAddDigest = 'd4652d1be004a3d7bfed76efdc706f2017f8dfd0080c51ab1f05457eeb1c3c77'
+
+/** Throws when BullMQ adds a job in another way than the one that was copied, so that an upgrade fails at start. */
+export const requireKnownAdd = (): void => {
+  if (hash('sha256', loadScript('addPrioritizedJob', 9).content) === knownAddDigest) return
+  throw new Error('BullMQ has changed how it adds a job: compare addPrioritizedJob with addWaitingJobs in accept-script.ts')
+}
 
 /** Lua function `reprocessJob`, as BullMQ's script of that name. */
 export const reprocessJobFunction = toFunction('reprocessJob', loadScript('reprocessJob', 9).content, [])

@@ -3,7 +3,7 @@
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { QueueName } from '../schemas/job.js'
-import { fingerprintChars } from './acceptance.js'
+import { fingerprintChars } from './accept-script.js'
 import { releaseParentFunction, reprocessJobFunction } from './bullmq-scripts.js'
 import { encodeJobError } from './job-error.js'
 import { childIndex } from './job-id.js'
