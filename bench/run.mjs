@@ -9,15 +9,15 @@ import { printRow, writeReport } from './report.mjs'
 import * as backlog from './rows/backlog.mjs'
 import * as batch from './rows/batch.mjs'
 import * as footprint from './rows/footprint.mjs'
+import * as memory from './rows/memory.mjs'
 import * as ndjson from './rows/ndjson.mjs'
-import * as redisMemory from './rows/redis-memory.mjs'
 import * as status from './rows/status.mjs'
 import * as streams from './rows/streams.mjs'
 import * as submit from './rows/submit.mjs'
 import * as wait from './rows/wait.mjs'
 import * as workers from './rows/workers.mjs'
 
-const rows = { submit, batch, ndjson, status, wait, workers, backlog, footprint, streams, 'redis-memory': redisMemory }
+const rows = { submit, batch, ndjson, status, wait, workers, backlog, footprint, streams, memory }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
