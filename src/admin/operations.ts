@@ -35,6 +35,8 @@ interface Cursor extends BulkPosition {
 const lookIntervalMs = 2000
 /** Jobs that a dry run looks at. */
 const estimatedMax = 20_000
+/** What a slow step makes it wait at most. */
+const restMsMax = 100
 /** An operation that fails this often for a reason of its own is given up. */
 const faultsMax = 3
 /** Running jobs that are told to stop together. */
@@ -83,6 +85,7 @@ export const openOperations = ({
     const count = rate === undefined ? jobsPerStep : Math.min(jobsPerStep, rate)
     let cursor = readCursor(operation.cursor)
     while (!stop.signal.aborted) {
+      const start = performance.now()
       const found = await lookAt(queue, operation, cursor, count)
       if (!found) return 'completed'
       const chosen = idsOf(found.jobs.filter((job) => chooses(job, operation)))
@@ -98,7 +101,9 @@ export const openOperations = ({
       const outcome = await bulk.act(queue, found.set, act, chosen, step)
       if (outcome.kind === 'cancel-requested') return 'cancelled'
       if (outcome.kind === 'lease-lost') return 'left'
-      if (rate !== undefined) await pause((chosen.length / rate) * 1000, stop.signal)
+      // Without a rate every second moment is left to others: Redis does one thing at a time.
+      const restMs = rate === undefined ? Math.min(performance.now() - start, restMsMax) : (chosen.length / rate) * 1000
+      await pause(restMs, stop.signal)
     }
     return 'left'
   }

@@ -1,7 +1,9 @@
 // `npm run test:faults`: breaks what Jobgate promises on purpose, row by row, and tells what held.
-// Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --duration-ms N (row 30).
+// Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --soak-minutes N (row 30),
+// --duration-ms N (rows 30 and 31), --backlog N (row 18).
 
 import { parseArgs } from 'node:util'
+import { backlogRow } from './rows/backlog.js'
 import { clockRow } from './rows/clock.js'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
@@ -19,11 +21,18 @@ const { values } = parseArgs({
     only: { type: 'string' },
     short: { type: 'boolean', default: false },
     'duration-ms': { type: 'string' },
+    'soak-minutes': { type: 'string' },
+    backlog: { type: 'string' },
   },
 })
 
+const numberOf = (name: 'duration-ms' | 'soak-minutes' | 'backlog'): number | undefined =>
+  values[name] === undefined ? undefined : Number(values[name])
+const soakMinutes = numberOf('soak-minutes')
+const durationMs = soakMinutes === undefined ? numberOf('duration-ms') : soakMinutes * 60_000
+
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, clockRow, overloadRow, soakRow].sort(
+const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, clockRow, backlogRow, overloadRow, soakRow].sort(
   (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
 )
 const named = values.only?.split(',')
@@ -66,8 +75,7 @@ const runRow = async (row: Row): Promise<Result> => {
   let result: Result = { row, seeds: 0, failed: 0, acknowledged: 0, lost: 0, ranTwice: 0, refused: 0, unknown: 0, gapMs: 0 }
   for (const seed of toSeeds(row)) {
     const start = Date.now()
-    const durationMs = values['duration-ms'] === undefined ? undefined : Number(values['duration-ms'])
-    const world = await createWorld({ row: row.id, seed, short: values.short, durationMs })
+    const world = await createWorld({ row: row.id, seed, short: values.short, durationMs, backlog: numberOf('backlog') })
     current = world
     try {
       await row.run(world)

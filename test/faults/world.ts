@@ -27,10 +27,12 @@ export interface WorldOptions {
   readonly short: boolean
   /** How long rows that have a duration take. */
   readonly durationMs: number | undefined
+  /** How many jobs wait where it is about many. */
+  readonly backlog: number | undefined
 }
 
 /** `dispose` ends everything it started, in reverse order. */
-export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions) => {
+export const createWorld = async ({ row, seed, short, durationMs, backlog }: WorldOptions) => {
   const cleanups: (() => unknown)[] = []
   const scope = { after: (cleanup: () => unknown) => void cleanups.push(cleanup) }
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
@@ -58,6 +60,7 @@ export const createWorld = async ({ row, seed, short, durationMs }: WorldOptions
     seed,
     short,
     durationMs,
+    backlog,
     scope,
     dataDir,
     history,
