@@ -5,10 +5,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { ensureInstalled } from '../../scripts/ensure-installed.mjs'
 import { eventually } from '../helpers/eventually.js'
-import { type OwnRedis, startOwnRedis } from '../helpers/own-redis.js'
+import { startOwnRedis } from '../helpers/own-redis.js'
+import { startCluster } from '../helpers/redis-clusters.js'
 import { startSmtpReceiver } from '../helpers/smtp-receiver.js'
 import { root } from '../helpers/source-files.js'
 import { createDataDir } from '../helpers/start-probe-process.js'
@@ -89,12 +91,15 @@ const start = (t: TestScope, command: 'serve' | 'worker', dataDir: string, env: 
   }
 }
 
-/** The ACL line of the page, with the password of this test. */
-const createUser = async (redis: OwnRedis) => {
+/** Makes the user of the page, with the password of this test; `addition` begins the row of what it needs besides. */
+const createUser = async (client: Redis, addition?: string) => {
   const [, line = ''] = /^redis-cli ACL SETUSER (.*?)^```/ms.exec(page) ?? []
-  const words = line.split(/[\s\\]+/).filter(Boolean)
-  await redis.client.call('ACL', 'SETUSER', ...words.map((word) => word.replace(/^'(.*)'$/, '$1').replace('PASSWORD', password)))
+  const [, rights = ''] = (addition && page.split(`\n| ${addition} | `)[1]?.match(/^`(.*?)`/)) || []
+  const words = `${line} ${rights.replaceAll('\\|', '|')}`.split(/[\s\\]+/).filter(Boolean)
+  if (addition && rights === '') throw new Error(`the page adds nothing for ${addition}`)
+  await client.call('ACL', 'SETUSER', ...words.map((word) => word.replace(/^'(.*)'$/, '$1').replace('PASSWORD', password)))
 }
+const refusals = async (client: Redis) => (await client.call('ACL', 'LOG')) as unknown[]
 
 /** Runs a request of the page in a shell, as an operator would; `variables` are those that the page uses. */
 const runScript = async (script: string, variables: Readonly<Record<string, string>>) => {
@@ -110,7 +115,7 @@ const openScene = async (t: TestScope) => {
   await ensureInstalled({ build: true })
   const { dataDir } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
-  await createUser(redis)
+  await createUser(redis.client)
   let mailServer: 'well' | 'silent' | 'down' = 'well'
   const mail = await startSmtpReceiver({
     // Not the greeting: a connection that is kept has had it.
@@ -276,8 +281,8 @@ t.test('docs/operations.md, carried out', async (t) => {
     await scene.call('POST', '/v1/jobs/batch', { items: [waited, waited] })
     t.match(await (await fetch(`${scene.gateway}/metrics`)).text(), /^jobgate_workers 1$/m)
     await scene.call('POST', '/admin/queues/meeting/obliterate')
-    const denied = (await redis.client.call('ACL', 'LOG')) as string[][]
-    t.same(denied, [], 'nothing was refused to it')
+    await scene.call('GET', '/admin/board/api/queues?activeQueue=external-api&status=completed&page=1&jobsPerPage=10')
+    t.same(await refusals(redis.client), [], 'nothing was refused to it')
 
     const as = redis.client.duplicate()
     t.after(() => as.disconnect())
@@ -297,6 +302,39 @@ t.test('docs/operations.md, carried out', async (t) => {
       await t.rejects(as.call(...(command as [string, ...string[]])), /NOPERM|can't access/, command.join(' '))
     }
   })
+})
+
+/** One job through a gateway with workers that runs as the user of the page. */
+const runOneJob = async (t: TestScope, env: Record<string, string>) => {
+  const { dataDir } = await createDataDir(t)
+  const user = { REDIS_USERNAME: 'jobgate', REDIS_PASSWORD: password, ADMIN_API_KEY: adminKey }
+  const gateway = await start(t, 'serve', dataDir, { ...user, WORKERS_ENABLED: 'true', PORT: '0', ...env }).address()
+  await eventually('the gateway is ready', async () => (await fetch(`${gateway}/readyz`)).ok, readyDeadlineMs)
+  const headers = { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json', prefer: 'wait=20' }
+  const body = JSON.stringify({ type: 'process-webhook', data: { source: 'other', eventId: 'e', eventType: 'x', payload: {} } })
+  return (await (await fetch(`${gateway}/v1/jobs`, { method: 'POST', headers, body })).json()) as { state: string }
+}
+
+t.test('the user of the page, with what it adds for a Cluster', async (t) => {
+  const { hosts } = await startCluster(t, { replicas: false })
+  const nodes = hosts.map(({ host, port }) => new Redis({ host, port }))
+  t.after(() => {
+    for (const node of nodes) node.disconnect()
+  })
+  for (const node of nodes) await createUser(node, 'Redis Cluster')
+  const list = hosts.map(({ host, port }) => `${host}:${port}`).join(',')
+  t.match(await runOneJob(t, { REDIS_CLUSTER_NODES: list }), { state: 'completed' })
+  for (const node of nodes) t.same(await refusals(node), [])
+})
+
+t.test('the user of the page, with what it adds for DURABILITY=fsync', async (t) => {
+  const { dataDir } = await createDataDir(t)
+  const { client, url } = await startOwnRedis(t, dataDir)
+  await client.config('SET', 'appendfsync', 'always')
+  const hasWaitAof = ((await client.call('COMMAND', 'INFO', 'WAITAOF')) as unknown[])[0] !== null
+  await createUser(client, hasWaitAof ? '`DURABILITY=fsync`, Redis 7.2 and Valkey' : '`DURABILITY=fsync`, older Redis')
+  t.match(await runOneJob(t, { REDIS_URL: url, DURABILITY: 'fsync' }), { state: 'completed' })
+  t.same(await refusals(client), [])
 })
 
 t.test('the comparison sees what differs', async (t) => {
