@@ -88,6 +88,9 @@ t.test('the kustomizations name every file but the example', async (t) => {
     const files = readdirSync(folder(name)).filter((file) => !/^kustomization\.|\.example\./.test(file))
     t.same(resources.filter((file) => file !== '../base').sort(), files.sort(), name)
   }
+  const { images } = parse(read('ops/kubernetes/base/kustomization.yaml')) as { images: { name: string; newTag: string }[] }
+  const { version } = JSON.parse(read('package.json')) as { version: string }
+  t.match(images, [{ name: 'jobgate', newTag: version }], 'the image of this version')
 })
 
 t.test('pods: few rights, time to stop, probes that the process answers', async (t) => {
