@@ -114,14 +114,15 @@ export const createRunSchedule = (deps: Deps) => {
   }
 
   /** Due times after `dueAt` that the clock has passed over although this process could have served them. */
-  const missedRuns = async (key: string, { timing }: StoredSchedule, dueAt: number, { awakeSince }: Tick): Promise<number[]> => {
+  const missedRuns = async (key: string, { record, timing }: StoredSchedule, dueAt: number, { awakeSince }: Tick): Promise<number[]> => {
     const now = Date.now()
     if (now - dueAt < intervalMsMin) return []
     const [next] = await clock.nextAt([key])
     const until = typeof next === 'number' ? dueAtOf(timing, next) : now
+    const last = Math.min(now, record.endAt ?? now)
     const missed: number[] = []
     for (const at of runsAfter(timing, Math.max(dueAt, awakeSince - 1, now - madeUpMsMax))) {
-      if (at >= until || at > now) break
+      if (at >= until || at > last) break
       missed.push(at)
     }
     return missed

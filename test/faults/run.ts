@@ -10,6 +10,7 @@ import { keyRows } from './rows/keys.js'
 import { modeRows } from './rows/modes.js'
 import { overloadRow } from './rows/overload.js'
 import { redisRows } from './rows/redis.js'
+import { schedulesRow } from './rows/schedules.js'
 import { soakRow } from './rows/soak.js'
 import { workerRows } from './rows/workers.js'
 import { createWorld, type Row, type World } from './world.js'
@@ -32,9 +33,18 @@ const soakMinutes = numberOf('soak-minutes')
 const durationMs = soakMinutes === undefined ? numberOf('duration-ms') : soakMinutes * 60_000
 
 const seedsDefault = 5
-const all = [...keyRows, ...gatewayRows, ...redisRows, ...modeRows, ...workerRows, clockRow, backlogRow, overloadRow, soakRow].sort(
-  (a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id),
-)
+const all = [
+  ...keyRows,
+  ...gatewayRows,
+  ...redisRows,
+  ...modeRows,
+  ...workerRows,
+  clockRow,
+  backlogRow,
+  overloadRow,
+  soakRow,
+  schedulesRow,
+].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
 const named = values.only?.split(',')
 const rows = all.filter((row) =>
   named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && (!values.short || row.short),

@@ -133,17 +133,29 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
       }
     },
 
-    /** Waits for the drain, reads what is there, and judges it all. `tolerate` names what the fault may cost without breaking a promise. */
+    /** Waits for the drain, reads what is there, and judges it all. `tolerate` names what the fault may cost without breaking a promise.
+     * `labelsAreIds`: jobs are told by their ids, since many share one payload. */
     async conclude(
       client: Redis | Cluster,
-      { tolerate = [], drain = true }: { tolerate?: readonly ViolationKind[]; drain?: boolean } = {},
+      {
+        tolerate = [],
+        drain = true,
+        labelsAreIds = false,
+      }: { tolerate?: readonly ViolationKind[]; drain?: boolean; labelsAreIds?: boolean } = {},
     ) {
       await until('every call has settled', () => history.open === 0)
       if (drain) {
         await untilDrained(client).catch((error: Error) => failures.push(error.message))
       }
       const stored = await readStoredJobs(client)
-      verdict = judge({ calls: history.calls, runs: await runs.read(), stored, losses, removed })
+      const lines = await runs.read()
+      verdict = judge({
+        calls: history.calls,
+        runs: labelsAreIds ? lines.map((line) => ({ ...line, label: line.jobId })) : lines,
+        stored: labelsAreIds ? stored.map((job) => ({ ...job, label: job.id })) : stored,
+        losses,
+        removed,
+      })
       gapMs = Math.max(0, ...loads.map((load) => longestGap(history.calls, load)))
       const counted = verdict.violations.filter(({ kind }) => !tolerate.includes(kind))
       for (const { kind, what } of counted.slice(0, violationsShown)) failures.push(`${kind}: ${what}`)

@@ -246,6 +246,14 @@ t.test('ticks, served by hand', async (t) => {
     t.ok(madeUp > 50 && madeUp <= 65, `${madeUp} are made up for at most`)
   })
 
+  await t.test('what is missed is not made up for beyond the end', async (t) => {
+    const end = Date.now() + 1500
+    await put(app, 'ended', { ...echo('ended', everySecond), endAt: new Date(end).toISOString() })
+    await eventually('it is over by some runs', () => Date.now() > end + 2000)
+    t.match(await tick('ended', second - 3000, { awakeSince: second - 4000 }), { kind: 'submitted' })
+    t.ok(Date.parse((await get(app, 'ended')).lastRun.dueAt) <= end)
+  })
+
   await t.test('runs do not pile up behind one that nobody takes', async (t) => {
     await put(app, 'piling', echo('piling', everySecond))
     t.match(await tick('piling', second - 2 * minute), { kind: 'submitted' })
