@@ -90,6 +90,42 @@ const sentinel = (signal: 'SIGKILL' | 'SIGSTOP', durability: 'memory' | 'replica
   },
 })
 
+/** Both must be at work this long after a start beside a frozen master: the Sentinels take some five seconds to replace it. */
+const startLimitMs = 20_000
+
+const startBesideFrozen: Row = {
+  id: '9f',
+  fault: 'Sentinel master SIGSTOP, gateway and worker start meanwhile',
+  async run(world) {
+    const { history, random, runs } = world
+    const { hosts, master, name } = await startSentinel(world.scope)
+    const env = { REDIS_SENTINELS: hosts.map(({ host, port }) => `${host}:${port}`).join(','), ...patience }
+    const before = await world.gateway(env)
+    const sends = Array.from({ length: 20 }, (_, index) => ({ key: `early${index}` }))
+    for (const send of sends) await history.submit(before.url, send)
+
+    const settled = world.loseLeases()
+    master.process.kill('SIGSTOP')
+    await pause(random.between(0, 1500))
+    const began = Date.now()
+    const [gateway, worker] = await Promise.all([world.unreadyGateway(env), world.worker(env)])
+    world.check('/livez does not answer', (await fetch(`${gateway.url}/livez`)).ok)
+    const accepted = async () => (await history.submit(gateway.url, { key: 'late' })).outcome === 'ok'
+    await until('the new gateway accepts', accepted)
+    const acceptedMs = Date.now() - began
+    await runs.started('late')
+    const runMs = Date.now() - began
+    world.note(`beside a frozen master: accepts ${acceptedMs} ms after the start, runs after ${runMs} ms (worker ${worker.pid})`)
+    world.check(`it took ${runMs} ms`, runMs <= startLimitMs)
+    await wakeAsReplica(master)
+    settled(leaseMarginMs)
+    const client = new Redis({ sentinels: hosts, name, maxRetriesPerRequest: null, socketTimeout: 3000 })
+    client.on('error', () => {})
+    world.scope.after(() => client.disconnect())
+    await world.conclude(client, { tolerate: lossOfMemory })
+  },
+}
+
 /** A second replica for the owner: with none left behind the new master, nothing could be confirmed as replicated. */
 const addReplica = async (world: World, owner: number) => {
   const [port] = (await freePorts(1)) as [number]
@@ -136,6 +172,7 @@ export const modeRows: readonly Row[] = [
   sentinel('SIGKILL', 'replicated'),
   sentinel('SIGSTOP', 'memory'),
   sentinel('SIGSTOP', 'replicated'),
+  startBesideFrozen,
   cluster('memory'),
   cluster('replicated'),
 ]
