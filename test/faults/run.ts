@@ -1,6 +1,6 @@
 // `npm run test:faults`: breaks what Jobgate promises on purpose, row by row, and tells what held.
-// Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --soak-minutes N (row 30),
-// --duration-ms N (rows 30 and 31), --backlog N (row 18).
+// Options: --seeds N, --seed S (replays one), --only 4,5, --short (the form for every change), --backlog N (jobs, row 18),
+// --soak-minutes N (row 30), --schedule-seconds N (row 31).
 
 import { parseArgs } from 'node:util'
 import { backlogRow } from './rows/backlog.js'
@@ -21,16 +21,19 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     only: { type: 'string' },
     short: { type: 'boolean', default: false },
-    'duration-ms': { type: 'string' },
     'soak-minutes': { type: 'string' },
+    'schedule-seconds': { type: 'string' },
     backlog: { type: 'string' },
   },
 })
 
-const numberOf = (name: 'duration-ms' | 'soak-minutes' | 'backlog'): number | undefined =>
-  values[name] === undefined ? undefined : Number(values[name])
-const soakMinutes = numberOf('soak-minutes')
-const durationMs = soakMinutes === undefined ? numberOf('duration-ms') : soakMinutes * 60_000
+const numberOf = (name: 'soak-minutes' | 'schedule-seconds' | 'backlog', unit = 1): number | undefined =>
+  values[name] === undefined ? undefined : Number(values[name]) * unit
+/** By row. */
+const durationsMs: Readonly<Record<string, number | undefined>> = {
+  30: numberOf('soak-minutes', 60_000),
+  31: numberOf('schedule-seconds', 1000),
+}
 
 const seedsDefault = 5
 const all = [
@@ -47,7 +50,7 @@ const all = [
 ].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
 const named = values.only?.split(',')
 const rows = all.filter((row) =>
-  named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !row.onRequest && (!values.short || row.short),
+  named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !values.short || row.short,
 )
 if (rows.length === 0) {
   console.error(`No such row. Known: ${all.map(({ id }) => id).join(', ')}`)
@@ -77,7 +80,7 @@ interface Result {
 
 const toSeeds = (row: Row): number[] => {
   if (values.seed !== undefined) return [Number(values.seed)]
-  const count = values.seeds ? Number(values.seeds) : values.short ? 1 : (row.seeds ?? seedsDefault)
+  const count = row.once || values.short ? 1 : Number(values.seeds ?? seedsDefault)
   return Array.from({ length: count }, () => Math.floor(Math.random() * 2 ** 31))
 }
 
@@ -85,7 +88,13 @@ const runRow = async (row: Row): Promise<Result> => {
   let result: Result = { row, seeds: 0, failed: 0, acknowledged: 0, lost: 0, ranTwice: 0, refused: 0, unknown: 0, gapMs: 0 }
   for (const seed of toSeeds(row)) {
     const start = Date.now()
-    const world = await createWorld({ row: row.id, seed, short: values.short, durationMs, backlog: numberOf('backlog') })
+    const world = await createWorld({
+      row: row.id,
+      seed,
+      short: values.short,
+      durationMs: durationsMs[row.id],
+      backlog: numberOf('backlog'),
+    })
     current = world
     try {
       await row.run(world)

@@ -197,10 +197,8 @@ export interface Row {
   readonly fault: string
   /** Part of the form for every change. The others are too slow for it, or `test/e2e` has them. */
   readonly short?: boolean
-  /** Runs only when it is named. */
-  readonly onRequest?: true
-  /** Seeds it gets unless told otherwise. */
-  readonly seeds?: number
+  /** One seed will do, however many are asked for. */
+  readonly once?: true
   run(world: World): Promise<void>
 }
 

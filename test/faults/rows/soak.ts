@@ -15,8 +15,7 @@ const growthMaxBytes = 40 * 1024 * 1024
 export const soakRow: Row = {
   id: '30',
   fault: 'soak, events of Redis cut now and then',
-  onRequest: true,
-  seeds: 1,
+  once: true,
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
