@@ -4,6 +4,7 @@ import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { JobState, JobView, QueueName } from '../schemas/job.js'
+import { queueOfJobId } from './job-id.js'
 import { idOfIndexMember, type JobIndex } from './job-index.js'
 import type { JobLook } from './job-view.js'
 
@@ -89,12 +90,15 @@ export const createJobList = ({ index, look, redis, keys }: { index: JobIndex; l
     const items: JobView[] = []
     for (let scanned = 0; scanned < scannedMax; ) {
       const members = await index.page(tenant, after, Math.max(chunk, limit))
-      const jobs = await Promise.all(members.map((member) => readMember(member)))
-      await forgetGone(tenant, members, jobs)
+      // An id tells its queue: jobs of others need not be read.
+      const wanted = members.filter((member) => filters.queue === undefined || queueOfJobId(idOfIndexMember(member)) === filters.queue)
+      const jobs = await Promise.all(wanted.map((member) => readMember(member)))
+      await forgetGone(tenant, wanted, jobs)
+      const views = new Map(wanted.map((member, at) => [member, jobs[at]]))
       for (const [at, member] of members.entries()) {
         scanned++
         after = member
-        const view = jobs[at]
+        const view = views.get(member)
         if (!view || !isVisible(view) || !fits(view, filters)) continue
         items.push(view)
         if (items.length === limit) {

@@ -40,6 +40,8 @@ export const backlogRow: Row = {
     const filledMs = await fill(pool, size)
     const memory = /used_memory_human:(\S+)/.exec(await redis.client.info('memory'))?.[1]
     world.note(`${size} jobs in ${Math.round(filledMs / 1000)} s over HTTP, ${memory} in Redis`)
+    // What is measured next is what waits, not what came.
+    await until('Redis has written its file', async () => (await redis.client.info('persistence')).includes('aof_rewrite_in_progress:0'))
     await probe.during(`while ${size} jobs wait`, [() => pause(quietMs)])
 
     const drainHalf = async () => {
