@@ -44,10 +44,10 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
       )
   })
 
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     // Whoever is refused in the middle of an import may have hours of it left.
-    if (isNdjson(request) && !request.raw.readableEnded && reply.statusCode >= 400) reply.header('connection', 'close')
-    return payload
+    if (reply.statusCode >= 400 && isNdjson(request) && !request.raw.readableEnded) reply.header('connection', 'close')
+    done(null, payload)
   })
 }
 
