@@ -23,6 +23,9 @@ export const acceptScript = `
 ${addJobFunctions}
 local base, depthMax, touch, qualifiedName = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local depth = redis.call('ZCARD', KEYS[4]) + redis.call('ZCARD', KEYS[5]) + redis.call('LLEN', KEYS[10]) + redis.call('ZCARD', KEYS[11])
+-- A key of another type would fail only when jobs have been written without their records, and a repeat would make them twice.
+redis.call('ZCARD', KEYS[1])
+redis.call('XLEN', KEYS[8])
 local prioritizedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9] }
 local delayedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[8] }
 local parentKeys = { KEYS[2], KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[8] }
@@ -55,8 +58,12 @@ local function planJobs(first, last)
 end
 
 local function planIndex(key, first, last)
-  local entries = indexed[key] or {}
-  indexed[key] = entries
+  local entries = indexed[key]
+  if not entries then
+    redis.call('ZCARD', key)
+    entries = {}
+    indexed[key] = entries
+  end
   for member = first, last do
     entries[#entries + 1] = 0
     entries[#entries + 1] = ARGV[member]
@@ -104,27 +111,29 @@ local function maxEvents()
   return most
 end
 
--- The queue before the jobs: an id without a job is passed over by workers, and a repeat of the submission makes it whole.
+-- The jobs before the queue: what a worker makes of an id without a job is a failed job of no type.
 local function addWaitingJobs()
   local count = #waiting
   if count == 0 then return end
+  local most = maxEvents()
+  local state = redis.call('HMGET', KEYS[2], 'paused', 'concurrency')
+  local isHeld = state[1] or state[2] and redis.call('LLEN', KEYS[7]) >= tonumber(state[2])
   redis.call('INCRBY', KEYS[3], count)
   local counter = redis.call('INCRBY', KEYS[9], count) - count
   for pair = 1, #scored, 2 do
     counter = counter + 1
     scored[pair] = scored[pair] * 0x100000000 + counter % 0x100000000
   end
-  redis.call('ZADD', KEYS[4], unpack(scored))
-  local state = redis.call('HMGET', KEYS[2], 'paused', 'concurrency')
-  if not state[1] and not (state[2] and redis.call('LLEN', KEYS[7]) >= tonumber(state[2])) then redis.call('ZADD', KEYS[1], 0, '0') end
-
-  local most = maxEvents()
   for _, job in ipairs(waiting) do
-    local id, name, options = ARGV[job + 1], ARGV[job + 2], ARGV[job + 5]
-    redis.call('HMSET', base .. id, 'name', name, 'data', ARGV[job + 4], 'opts', options, 'timestamp', ARGV[job + 3],
-      'delay', 0, 'priority', optionsOf(options).priority)
-    redis.call('XADD', KEYS[8], '*', 'event', 'added', 'jobId', id, 'name', name)
-    redis.call('XADD', KEYS[8], 'MAXLEN', '~', most, '*', 'event', 'waiting', 'jobId', id)
+    local options = ARGV[job + 5]
+    redis.call('HMSET', base .. ARGV[job + 1], 'name', ARGV[job + 2], 'data', ARGV[job + 4], 'opts', options,
+      'timestamp', ARGV[job + 3], 'delay', 0, 'priority', optionsOf(options).priority)
+  end
+  redis.call('ZADD', KEYS[4], unpack(scored))
+  if not isHeld then redis.call('ZADD', KEYS[1], 0, '0') end
+  for _, job in ipairs(waiting) do
+    redis.call('XADD', KEYS[8], '*', 'event', 'added', 'jobId', ARGV[job + 1], 'name', ARGV[job + 2])
+    redis.call('XADD', KEYS[8], 'MAXLEN', '~', most, '*', 'event', 'waiting', 'jobId', ARGV[job + 1])
   end
 end
 

@@ -26,9 +26,10 @@ export async function* mapInOrder<Item, Result>(
   let wakeSource = () => {}
 
   const begin = (item: Item, index: number) => {
+    const working = work(item, index)
     const place: Place<Result> = { isDone: false }
     places.push(place)
-    void work(item, index).then((result) => {
+    void working.then((result) => {
       place.result = result
       place.isDone = true
       if (place === places[0]) wakeConsumer()

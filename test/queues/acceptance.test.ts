@@ -109,6 +109,25 @@ t.test('a submission that the script cannot digest does not take its neighbours 
   t.equal(await bull.getPrioritizedCount(), 2)
 })
 
+t.test('keys of another type: nothing is stored, so that a repeat makes no second job', async (t) => {
+  const { client, queue, accept, keys, toJob, toAcceptance, bull } = await setUp(t)
+  await client.hset(queue.meta, 'concurrency', 1)
+  for (const key of [queue.marker, queue.events, queue.active, queue.pc, keys.jobIndex('default')]) {
+    await client.set(key, 'text')
+    const jobs = [toJob(), toJob()]
+    const outcomes = await Promise.allSettled(jobs.map((job) => accept(toAcceptance([job], { key: keys.idempotency(job.id) }))))
+    t.same(
+      outcomes.map(({ status }) => status),
+      ['rejected', 'rejected'],
+      key,
+    )
+    t.equal(await bull.getPrioritizedCount(), 0, key)
+    for (const { id } of jobs) t.equal(await client.exists(queue.job(id), keys.idempotency(id)), 0, key)
+    await client.del(key)
+  }
+  t.same(await accept(toAcceptance([toJob()], {})), { kind: 'created' })
+})
+
 t.test('a fan-out is stored whole: a parent that waits, and its children', async (t) => {
   const { accept, toJob, toAcceptance, bull } = await setUp(t)
   const parent = toJob({ kind: 'parent' })

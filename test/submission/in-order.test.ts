@@ -57,3 +57,18 @@ t.test('a failing source fails the results, and one that nobody wants any more i
   await later(null, 1)
   t.ok(ended)
 })
+
+t.test('work that throws at once fails the results after those before it', async (t) => {
+  const seen: number[] = []
+  const work = (item: number) => {
+    if (item === 2) throw new Error('at once')
+    return later(item, 3)
+  }
+  await t.rejects(
+    async () => {
+      for await (const result of mapInOrder([1, 2, 3], 4, work)) seen.push(result)
+    },
+    { message: 'at once' },
+  )
+  t.same(seen, [1])
+})
