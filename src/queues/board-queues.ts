@@ -1,6 +1,6 @@
 // What the dashboard may read of queues and jobs: BullMQ's own objects, with nothing in them that operators are not shown elsewhere.
 
-import type { Job, Queue } from 'bullmq'
+import type { FlowProducer, Job, JobNode, Queue } from 'bullmq'
 import { type QueueName, queueNames } from '../schemas/job.js'
 import type { JobEnvelope } from './job-envelope.js'
 import { decodeJobError } from './job-error.js'
@@ -89,6 +89,24 @@ const toShown = (job: Job, sensitive: ReadonlyMap<string, SensitiveData>): Recor
     failedReason: job.failedReason ? toReason(job.failedReason) : undefined,
     stacktrace: toShownStackTraces(job.stacktrace ?? []),
   }
+}
+
+/** As `producer`, for the dashboard: the trees of jobs that it reads tell why children failed as `toShown` tells it. */
+export const showFlow = (producer: FlowProducer | null): FlowProducer | null =>
+  producer &&
+  Object.create(producer, {
+    getFlow: { value: async (wanted: Parameters<FlowProducer['getFlow']>[0]) => showReasons(await producer.getFlow(wanted)) },
+  })
+
+/** What was removed meanwhile has no node. */
+const showReasons = (node: JobNode | undefined): JobNode | undefined => {
+  if (!node) return undefined
+  const { job, children } = node
+  const read = job.getIgnoredChildrenFailures.bind(job)
+  job.getIgnoredChildrenFailures = async () =>
+    Object.fromEntries(Object.entries(await read()).map(([key, reason]) => [key, toReason(reason)]))
+  children?.forEach(showReasons)
+  return node
 }
 
 const toReason = (failedReason: string): string => {

@@ -8,7 +8,7 @@ import { toBearerToken } from '../auth/bearer-token.js'
 import authenticate, { requireScope } from '../plugins/authenticate.js'
 import { problem, problemDetailsOf } from '../plugins/problem-json.js'
 import { requireSameOrigin } from '../plugins/same-origin.js'
-import type { BoardQueue } from '../queues/board-queues.js'
+import { type BoardQueue, showFlow } from '../queues/board-queues.js'
 import { operatorTags } from '../schemas/admin.js'
 import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
@@ -98,9 +98,11 @@ const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) 
   scope.addHook('preSerialization', async (_request, reply, payload) => {
     if (reply.statusCode < 400) return payload
     if (reply.statusCode === 404) throw problem('not-found', 'The dashboard has nothing under this name.')
-    throw problem('bad-request', 'The dashboard cannot read this request.')
+    throw unreadable()
   })
 }
+
+const unreadable = () => problem('bad-request', 'The dashboard cannot read this request.')
 
 const capPage = ({ query }: FastifyRequest): void => {
   const asked = query as { jobsPerPage?: unknown }
@@ -153,12 +155,14 @@ const toAdapter = (
 ): BullMQAdapter => {
   const adapter = new BullMQAdapter(queue, { readOnlyMode })
   const getWorkers = async () => (await workerInstances()).map(({ id, host, pid }) => ({ id, name: host, addr: `process ${pid}`, age: 0 }))
-  return Object.assign(adapter, { getJob, getJobs, getJobLogs, getWorkers })
+  const getFlowProducer = async () => showFlow(await BullMQAdapter.prototype.getFlowProducer.call(adapter))
+  return Object.assign(adapter, { getJob, getJobs, getJobLogs, getWorkers, getFlowProducer })
 }
 
 /** Failures are problem documents; the interface shows `message`. A browser that is not signed in gets the page that asks for a key. */
 const answerFailure = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-  const details = problemDetailsOf(error)
+  // bull-board decodes names in the query by itself.
+  const details = problemDetailsOf(error instanceof URIError ? unreadable() : error)
   if (!details) throw error
   const { problem: name, detail, ...extra } = details
   const isSignedOut = name === 'unauthorized'

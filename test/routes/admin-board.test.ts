@@ -1,6 +1,7 @@
 // The dashboard over HTTP: who gets in and for how long, what it shows, and what its buttons do.
 
 import t, { type Test } from 'tap'
+import { mintJobId } from '../../src/queues/job-id.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -237,6 +238,20 @@ t.test('what it shows', async (t) => {
   }
 })
 
+t.test('why children failed: never what Redis or an exception said', async (t) => {
+  const test = await open(t)
+  const cookie = await signIn(test)
+  const { queueKeys, redis } = test.services
+  const keys = queueKeys['external-api']
+  const parent = mintJobId('external-api')
+  const child = keys.job(`${parent}-0`)
+  for (const key of [keys.job(parent), child]) await redis.request.hset(key, { name: 'echo', data: '{}', opts: '{}', timestamp: '1' })
+  await redis.request.hset(`${keys.job(parent)}:failed`, child, 'ERR canary')
+  const { flowRoot } = (await look(test, cookie, `/admin/board/api/queues/external-api/${parent}/flow`)).json()
+  t.match(flowRoot, { id: parent, children: [{ id: `${parent}-0` }] })
+  t.match(flowRoot.ignoredChildFailureReasons[child], /^handler_error: The handler/)
+})
+
 t.test('404 what is no job and no queue; 400 what cannot be read', async (t) => {
   const test = await open(t)
   const cookie = await signIn(test)
@@ -246,7 +261,8 @@ t.test('404 what is no job and no queue; 400 what cannot be read', async (t) => 
     t.equal(answer.statusCode, 404, path)
     t.match(answer.json(), { type: '/problems/not-found', requestId: String })
   }
-  t.equal((await look(test, cookie, '/admin/board/api/queues?page=x')).statusCode, 400)
+  for (const query of ['queues?page=x', 'queues?activeQueue=%25', 'job-schedulers?queueName=%25'])
+    t.equal((await look(test, cookie, `/admin/board/api/${query}`)).statusCode, 400, query)
   t.equal((await look(test, cookie, '/admin/board/api/nothing')).statusCode, 404)
   t.same((await look(test, cookie, '/admin/board/api/queues/email/meta/logs')).json(), [])
 })
