@@ -87,39 +87,44 @@ export const createJobList = ({ index, look, redis, keys }: { index: JobIndex; l
       if (position === null) return { kind: 'cursor-invalid' }
       after = position
     }
+    const isOfQueue = (member: string) => filters.queue === undefined || queueOfJobId(idOfIndexMember(member)) === filters.queue
+    const fitsAll = (view: JobView) => isVisible(view) && fits(view, filters)
+    // Without a filter nearly every job goes on the page; one more tells whether it is the last.
+    let atOnce = Object.values(filters).every((value) => value === undefined) ? limit + 1 : Math.max(chunk, limit)
     const items: JobView[] = []
     for (let scanned = 0; scanned < scannedMax; ) {
-      const members = await index.page(tenant, after, Math.max(chunk, limit))
-      // An id tells its queue: jobs of others need not be read.
-      const wanted = members.filter((member) => filters.queue === undefined || queueOfJobId(idOfIndexMember(member)) === filters.queue)
-      const jobs = await Promise.all(wanted.map((member) => readMember(member)))
-      await forgetGone(tenant, wanted, jobs)
-      const views = new Map(wanted.map((member, at) => [member, jobs[at]]))
-      for (const [at, member] of members.entries()) {
-        scanned++
-        after = member
-        const view = views.get(member)
-        if (!view || !isVisible(view) || !fits(view, filters)) continue
-        items.push(view)
-        if (items.length === limit) {
-          const isLast = at === members.length - 1 && members.length < Math.max(chunk, limit)
-          return { kind: 'page', items, next: isLast ? null : await toCursor(member, scope) }
+      // An id tells its queue: entries of others cost next to nothing.
+      const count = filters.queue === undefined ? atOnce : scannedMax
+      const members = await index.page(tenant, after, count)
+      const isEnd = members.length < count
+      const wanted = members.filter(isOfQueue)
+      for (let start = 0; start < wanted.length; start += atOnce) {
+        const some = wanted.slice(start, start + atOnce)
+        for (const [at, view] of (await readMembers(tenant, some)).entries()) {
+          if (!view || !fitsAll(view)) continue
+          items.push(view)
+          if (items.length < limit) continue
+          const isLast = isEnd && start + at === wanted.length - 1
+          return { kind: 'page', items, next: isLast ? null : await toCursor(some[at] as string, scope) }
         }
       }
-      if (members.length < Math.max(chunk, limit)) return { kind: 'page', items, next: null }
+      if (isEnd) return { kind: 'page', items, next: null }
+      after = members.at(-1)
+      scanned += count
+      // What was looked at is mostly gone, hidden or different.
+      atOnce = Math.max(chunk, limit)
     }
     return { kind: 'page', items, next: await toCursor(after as string, scope) }
   }
 
-  async function readMember(member: string): Promise<JobView | null> {
-    return (await look(idOfIndexMember(member)))?.view ?? null
-  }
-
-  async function forgetGone(tenant: string, members: readonly string[], jobs: readonly (JobView | null)[]): Promise<void> {
+  /** null for jobs that are gone, whose entries are forgotten. */
+  async function readMembers(tenant: string, members: readonly string[]): Promise<(JobView | null)[]> {
+    const jobs = await Promise.all(members.map(async (member) => (await look(idOfIndexMember(member)))?.view ?? null))
     await index.remove(
       tenant,
       members.filter((_member, at) => jobs[at] === null),
     )
+    return jobs
   }
 }
 
