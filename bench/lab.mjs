@@ -92,14 +92,21 @@ export const openLab = async () => {
       SHUTDOWN_DRAIN_MS: '0',
       ...env,
     })
-    if (gateway.address.startsWith('http')) await untilReady(gateway.address)
-    return gateway
+    if (!gateway.address.startsWith('http')) return gateway
+    await untilReady(gateway.address)
+    return { ...gateway, key: await issueKey(gateway.address) }
+  }
+
+  /** Empties the Redis of a gateway, whose key goes with all else. */
+  const empty = async (redis, gateway) => {
+    await redis.client.flushdb()
+    gateway.key = await issueKey(gateway.address)
   }
 
   const close = async () => {
     for (const each of closers) await each()
   }
-  return { startRedis, startServer, startGateway, newDir, close }
+  return { startRedis, startServer, startGateway, empty, newDir, close }
 }
 
 const milliseconds = { us: 0.001, ms: 1, s: 1000 }
@@ -108,8 +115,14 @@ const toMs = (text) => {
   return Number(amount) * milliseconds[unit]
 }
 
+/** A key as a client has it; the first key, which an operator made up, is for the first steps. */
+const issueKey = async (address) => {
+  const { key } = await post(`${address}/admin/api-keys`, { name: 'bench', scopes: ['jobs:submit', 'jobs:read'] })
+  return key
+}
+
 /** Runs wrk with a script of `bench/loads`: requests a second, p50 and p99 in milliseconds. Throws when an answer is not 2xx. */
-export const load = (url, script, { clients = connections, seconds, env = {} }) => {
+export const load = (url, script, { clients = connections, seconds, key = adminKey, env = {} }) => {
   const args = [
     '-t',
     '1',
@@ -124,7 +137,7 @@ export const load = (url, script, { clients = connections, seconds, env = {} }) 
     join(here, 'loads', script),
     url,
   ]
-  const { stdout } = spawnSync('wrk', args, { encoding: 'utf8', env: { ...process.env, BENCH_KEY: adminKey, ...env } })
+  const { stdout } = spawnSync('wrk', args, { encoding: 'utf8', env: { ...process.env, BENCH_KEY: key, ...env } })
   const failed = /Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)/.exec(stdout)
   if (failed) throw new Error(`${failed[0]} at ${url}`)
   return {

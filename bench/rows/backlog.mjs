@@ -19,8 +19,9 @@ export const run = async ({ rounds, seconds, lines }) => {
   }
   try {
     const [empty, full] = [await open(0), await open(lines)]
-    const submit = ({ gateway }) => load(`${gateway.address}/v1/jobs`, 'submit.lua', { seconds, clients })
-    const read = ({ gateway, prepared }) => load(gateway.address, 'status.lua', { seconds, clients, env: { BENCH_IDS: prepared.idFile } })
+    const submit = ({ gateway }) => load(`${gateway.address}/v1/jobs`, 'submit.lua', { seconds, clients, key: gateway.key })
+    const read = ({ gateway, prepared }) =>
+      load(gateway.address, 'status.lua', { seconds, clients, key: gateway.key, env: { BENCH_IDS: prepared.idFile } })
     const results = await inRounds(rounds, {
       emptySubmit: () => submit(empty),
       fullSubmit: () => submit(full),

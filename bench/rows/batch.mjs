@@ -18,10 +18,10 @@ export const run = async ({ rounds, seconds }) => {
     const results = await inRounds(
       rounds,
       {
-        gateway: () => load(`${gateway.address}/v1/jobs/batch`, 'batch.lua', { seconds, clients }).rate * itemsPerBatch,
+        gateway: () => load(`${gateway.address}/v1/jobs/batch`, 'batch.lua', { seconds, clients, key: gateway.key }).rate * itemsPerBatch,
         raw: async () => (await runLoad('raw-bulk', redis.path, bulk.chunk, bulk.inFlight, seconds)).rate,
       },
-      () => redis.client.flushdb(),
+      () => lab.empty(redis, gateway),
     )
     return [
       { name: 'gateway, jobs a second', values: results.map((each) => each.gateway) },

@@ -30,7 +30,7 @@ export const run = async ({ rounds, seconds }) => {
     const gateway = await lab.startGateway(redis)
     const { idFile, keyFile, answer } = await prepareJobs(lab, redis, gateway)
     const bare = await lab.startServer('bare-status', { BENCH_ANSWER: answer })
-    const readFrom = ({ address }) => load(address, 'status.lua', { seconds, env: { BENCH_IDS: idFile } }).rate
+    const readFrom = ({ address, key }) => load(address, 'status.lua', { seconds, key, env: { BENCH_IDS: idFile } }).rate
     const results = await inRounds(rounds, {
       gateway: () => readFrom(gateway),
       bare: () => readFrom(bare),

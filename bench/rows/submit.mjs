@@ -12,7 +12,7 @@ export const run = async ({ rounds, seconds }) => {
     const gateway = await lab.startGateway(redis)
     const bare = await lab.startServer('bare')
     const minimal = await lab.startServer('minimal', { REDIS_PATH: redis.path })
-    const submitTo = ({ address }) => load(`${address}/v1/jobs`, 'submit.lua', { seconds }).rate
+    const submitTo = ({ address, key }) => load(`${address}/v1/jobs`, 'submit.lua', { seconds, key }).rate
     const results = await inRounds(
       rounds,
       {
@@ -21,7 +21,7 @@ export const run = async ({ rounds, seconds }) => {
         raw: async () => (await runLoad('raw-add', redis.path, connections, seconds)).rate,
         minimal: () => submitTo(minimal),
       },
-      () => redis.client.flushdb(),
+      () => lab.empty(redis, gateway),
     )
     const floor = ({ bare, raw }) => inSeries(bare, raw)
     return [

@@ -9,7 +9,7 @@ import { keepSubscribed } from '../redis/subscribe.js'
 import { type ApiKeyRecord, createApiKeyRecords, type NoteApiKey } from './api-key-records.js'
 import { firstPrincipal } from './first-key.js'
 import { type Principal, type Scope, scopes } from './grants.js'
-import { isSameDigest, toDigest, toDigestBytes, toKeyId } from './key-format.js'
+import { digestKey, isSameDigest, toDigestBytes, toKeyId } from './key-format.js'
 
 /** What a key turned out to be. `refused` covers unknown, revoked and forged keys alike. */
 export type Verification =
@@ -74,7 +74,7 @@ export const openApiKeys = (deps: {
 }) => {
   const { redis, events, keys, log, now = Date.now, elapsed = () => performance.now() } = deps
   const records = createApiKeyRecords({ redis, keys, log, now })
-  const firstDigest = deps.firstKey === undefined ? null : toDigestBytes(toDigest(deps.firstKey))
+  const firstDigest = deps.firstKey === undefined ? null : digestKey(deps.firstKey)
   const known = new Map<string, CacheEntry>()
   const unknown = new Map<string, number>()
   const reads = new Map<string, Promise<KnownKey | null>>()
@@ -160,7 +160,7 @@ export const openApiKeys = (deps: {
    * Throws nothing that is to be expected: a Redis that fails is `unavailable`.
    */
   const verify = (sent: string): Verification | Promise<Verification> => {
-    const digest = toDigestBytes(toDigest(sent))
+    const digest = digestKey(sent)
     if (firstDigest && isSameDigest(digest, firstDigest)) return firstKeyValid
     const id = toKeyId(sent)
     return id === null ? refused : verifyIssued(id, (other) => isSameDigest(digest, other))

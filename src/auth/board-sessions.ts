@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/keys.js'
 import type { ApiKeys, Verification } from './api-keys.js'
-import { isSameDigest, toDigest, toDigestBytes } from './key-format.js'
+import { digestKey, isSameDigest, toDigestBytes } from './key-format.js'
 
 export const boardSessionMs = 8 * 60 * 60 * 1000
 
@@ -24,7 +24,7 @@ export const createBoardSessions = (deps: { redis: RedisClient; keys: Keys; apiK
     /** Begins a session of a key that was just verified; resolves with its token. Rejects with the error of Redis. */
     async open(key: string, keyId: string): Promise<string> {
       const token = randomBytes(32).toString('base64url')
-      const session: BoardSession = { keyId, proof: prove(token, toDigestBytes(toDigest(key))).toString('hex') }
+      const session: BoardSession = { keyId, proof: prove(token, digestKey(key)).toString('hex') }
       await redis.set(toKey(token), JSON.stringify(session), 'PX', boardSessionMs)
       return token
     },

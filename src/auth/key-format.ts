@@ -31,7 +31,10 @@ export const toKeyId = (key: string): string | null => minted.exec(key)?.[1] ?? 
 /** SHA-256 of the whole key in hexadecimal. A minted key has 256 random bits, so a slow hash would add nothing. */
 export const toDigest = (key: string): string => hash('sha256', key)
 
-/** 32 bytes, as `isSameDigest` compares them. */
+/** The same digest as 32 bytes, as `isSameDigest` compares them. */
+export const digestKey = (key: string): Buffer => hash('sha256', key, 'buffer')
+
+/** A digest in hexadecimal as bytes. */
 export const toDigestBytes = (digest: string): Buffer => Buffer.from(digest, 'hex')
 
 /** Compares two SHA-256 digests without telling by its time where they differ. */

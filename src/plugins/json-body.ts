@@ -10,6 +10,13 @@ export interface JsonBodyOptions {
   readonly bodyTimeoutMs: number
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Until when the body has to be complete; null when none is being read. */
+    bodyDeadline: Deadline | null
+  }
+}
+
 const json = 'application/json'
 /** What a form of a page sends, where a route reads it. */
 export const formType = 'application/x-www-form-urlencoded'
@@ -37,6 +44,7 @@ const hasBody = ({ headers }: FastifyRequest): boolean =>
 const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions) => {
   app.removeContentTypeParser('text/plain')
 
+  app.decorateRequest('bodyDeadline', null)
   const deadlines = createDeadlines(bodyTimeoutMs)
   app.addHook('onClose', async () => deadlines.close())
 
@@ -71,23 +79,50 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
   })
 }
 
+/** A body that is being read, in the list of all of them. */
+interface Deadline {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly dueAt: number
+  previous: Deadline | Ends
+  next: Deadline | Ends
+}
+/** Where the list begins and ends. */
+interface Ends {
+  previous: Deadline | Ends
+  next: Deadline | Ends
+}
+
 /**
  * Ends the reading of bodies that drip. All have the same time, so they are due in the order in which they came,
- * and one timer serves them all.
+ * and one timer serves them all. A list of our own, and no Map: with thousands a second coming and going, the tables
+ * that a Map leaves behind keep each other and all requests in them alive until the whole heap is collected.
  */
 const createDeadlines = (timeoutMs: number) => {
-  const waiting = new Map<FastifyRequest, { readonly reply: FastifyReply; readonly dueAt: number }>()
+  const ends = {} as Ends
+  ends.previous = ends
+  ends.next = ends
   let timer: NodeJS.Timeout | undefined
+
+  const remove = (deadline: Deadline) => {
+    deadline.previous.next = deadline.next
+    deadline.next.previous = deadline.previous
+    // What is gone must not hold what came after it.
+    deadline.previous = ends
+    deadline.next = ends
+    deadline.request.bodyDeadline = null
+  }
 
   const expire = () => {
     timer = undefined
     const now = performance.now()
-    for (const [request, { reply, dueAt }] of waiting) {
+    for (let first = ends.next; 'request' in first; first = ends.next) {
+      const { request, reply, dueAt } = first
       if (dueAt > now) {
         timer = setTimeout(expire, dueAt - now)
         return
       }
-      waiting.delete(request)
+      remove(first)
       // The error goes where Fastify listens while it reads.
       if (reply.sent || request.raw.listenerCount('error') === 0) continue
       const late = problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } })
@@ -97,11 +132,15 @@ const createDeadlines = (timeoutMs: number) => {
 
   return {
     start(request: FastifyRequest, reply: FastifyReply) {
-      waiting.set(request, { reply, dueAt: performance.now() + timeoutMs })
+      const last = ends.previous
+      const deadline: Deadline = { request, reply, dueAt: performance.now() + timeoutMs, previous: last, next: ends }
+      last.next = deadline
+      ends.previous = deadline
+      request.bodyDeadline = deadline
       timer ??= setTimeout(expire, timeoutMs)
     },
     end(request: FastifyRequest) {
-      waiting.delete(request)
+      if (request.bodyDeadline) remove(request.bodyDeadline)
     },
     close() {
       clearTimeout(timer)

@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The trace this request belongs to; hand it on with the job. */
     traceContext: TraceContext
+    /** The same once it has been asked for. */
+    knownTraceContext: TraceContext | null
   }
   interface FastifyContextConfig {
     /** Requests to this route are logged at debug, since they come by the second. */
@@ -27,19 +29,15 @@ interface Caller {
 }
 
 const requestLog = async (app: FastifyInstance, { trustTrace }: RequestLogOptions) => {
-  const contexts = new WeakMap<FastifyRequest, TraceContext>()
+  app.decorateRequest('knownTraceContext', null)
   app.decorateRequest('traceContext', {
     // Random ids cost more than most of a request: they are minted when somebody asks for them.
     getter(this: FastifyRequest) {
-      let context = contexts.get(this)
-      if (!context) {
-        context = toTraceContext(this.headers, { trust: trustTrace })
-        contexts.set(this, context)
-      }
-      return context
+      this.knownTraceContext ??= toTraceContext(this.headers, { trust: trustTrace })
+      return this.knownTraceContext
     },
     setter(this: FastifyRequest, context: TraceContext) {
-      contexts.set(this, context)
+      this.knownTraceContext = context
     },
   })
 
