@@ -74,7 +74,11 @@ export const applyPreference = (reply: FastifyReply, applied: { readonly waitMs:
 
 /** Adds a name to Vary without losing those that are there. */
 export const addVary = (reply: FastifyReply, name: string): void => {
-  const present = String(reply.getHeader('vary') ?? '')
+  if (!reply.hasHeader('vary')) {
+    reply.header('vary', name)
+    return
+  }
+  const present = String(reply.getHeader('vary'))
   const names = present
     .split(',')
     .map((each) => each.trim())

@@ -49,6 +49,9 @@ interface Deps {
   readonly tracing: Tracing | undefined
 }
 
+type Done = Extract<JobOutcome, { kind: 'done' }>
+type Undone = Exclude<JobOutcome, Done>
+
 /**
  * Makes BullMQ's processor for one queue.
  * Resolves with the handler's result; throws UnrecoverableError for good, an Error to be retried,
@@ -83,8 +86,10 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     // A parent is due whenever its children are done.
     if (job.attemptsStarted === 1 && !envelope.fanOut) deps.metrics.started(startedAt - Math.max(job.timestamp, envelope.runAt ?? 0))
     try {
-      const outcome = await withFollowUps(job, await attemptJob(job, stopper, line), line, span)
-      const end = await settle(job, token, outcome, stopper.reason)
+      const attempted = await attemptJob(job, stopper, line)
+      const outcome = attempted.kind === 'done' && envelope.followUps ? await withFollowUps(job, attempted, line, span) : attempted
+      const end: End =
+        outcome.kind === 'done' ? { kind: 'completed', result: outcome.result } : await settle(job, token, outcome, stopper.reason)
       const durationMs = Date.now() - startedAt
       const code = end.kind === 'completed' ? null : end.code
       line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
@@ -105,8 +110,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     | { kind: 'completed'; result: unknown }
     | { kind: 'failed' | 'retrying' | 'deferred' | 'handed-back'; code: string; error: Error }
 
-  async function settle(job: Job<JobEnvelope>, token: string, outcome: JobOutcome, stopped: StopReason | null): Promise<End> {
-    if (outcome.kind === 'done') return { kind: 'completed', result: outcome.result }
+  async function settle(job: Job<JobEnvelope>, token: string, outcome: Undone, stopped: StopReason | null): Promise<End> {
     if (stopped === 'cancelled') return toFailed('cancelled', 'The job was cancelled by a client.')
     if (stopped === 'shutdown') {
       await job.moveToWait(token)
@@ -145,8 +149,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   }
 
   /** Work that is done is complete once what follows it is submitted. */
-  async function withFollowUps(job: Job<JobEnvelope>, outcome: JobOutcome, line: Logger, span: TraceSpan | undefined): Promise<JobOutcome> {
-    if (outcome.kind !== 'done' || !job.data.followUps) return outcome
+  async function withFollowUps(job: Job<JobEnvelope>, outcome: Done, line: Logger, span: TraceSpan | undefined): Promise<JobOutcome> {
     // What follows is part of this attempt.
     const first = span ? { ...job.data, traceparent: formatTraceparent(span) } : job.data
     const followed = await deps.submitFollowUps(first, outcome.result).catch((error: Error) => {
@@ -205,8 +208,8 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     const timer = setTimeout(() => stopper.stop('timed_out'), job.data.timeoutMs)
     try {
       const data = deps.sensitive.get(type.name)?.open(job.data.data)
-      const outcome = await Promise.race([type.run(data, ctx), disobedience(stopper)])
-      await Promise.all(logged)
+      const outcome = await obeyed(type.run(data, ctx), stopper)
+      if (logged.length > 0) await Promise.all(logged)
       return outcome
     } catch (error) {
       if (stopper.reason) return stoppedOutcome(stopper.reason)
@@ -224,9 +227,10 @@ const stoppedOutcome = (reason: StopReason) => {
   return { kind: 'retry' as const, code, message }
 }
 
-/** Settles a while after the attempt was told to stop, for handlers that do not obey. */
-const disobedience = (stopper: Stopper): Promise<JobOutcome> =>
-  new Promise((resolve) => {
+/** What the handler resolves with, or, a while after it was told to stop and does not obey, that it was stopped. */
+const obeyed = (running: Promise<JobOutcome>, stopper: Stopper): Promise<JobOutcome> =>
+  new Promise((resolve, reject) => {
+    running.then(resolve, reject)
     stopper.onStop(() => {
       setTimeout(() => resolve(stoppedOutcome(stopper.reason as StopReason)), obeyMs).unref()
     })

@@ -13,31 +13,32 @@ export interface Stopper {
   onStop(listener: () => void): void
 }
 
-/** One for each attempt. */
-export const createStopper = (): Stopper => {
-  let stopped: StopReason | null = null
-  let controller: AbortController | undefined
-  let told: (() => void) | undefined
-  return {
-    get reason() {
-      return stopped
-    },
-    get signal() {
-      if (!controller) {
-        controller = new AbortController()
-        if (stopped) controller.abort(stopped)
-      }
-      return controller.signal
-    },
-    stop(reason) {
-      if (stopped) return
-      stopped = reason
-      controller?.abort(reason)
-      told?.()
-    },
-    onStop(listener) {
-      told = listener
-      if (stopped) listener()
-    },
-  }
+interface State {
+  reason: StopReason | null
+  controller: AbortController | null
+  told: (() => void) | null
 }
+
+const prototype = {
+  get signal(): AbortSignal {
+    const state = this as unknown as State
+    if (!state.controller) {
+      state.controller = new AbortController()
+      if (state.reason) state.controller.abort(state.reason)
+    }
+    return state.controller.signal
+  },
+  stop(this: State, reason: StopReason) {
+    if (this.reason) return
+    this.reason = reason
+    this.controller?.abort(reason)
+    this.told?.()
+  },
+  onStop(this: State, listener: () => void) {
+    this.told = listener
+    if (this.reason) listener()
+  },
+}
+
+/** One for each attempt. Its functions are shared: made anew they were a fifth of what an attempt left behind in memory. */
+export const createStopper = (): Stopper => ({ __proto__: prototype, reason: null, controller: null, told: null }) as unknown as Stopper
