@@ -76,7 +76,7 @@ export const createAcceptance = ({
   /** Told how long every call took that Redis answered. */
   durations?: Durations
 }) => {
-  const runAcceptScript = defineScript<string[]>(redis, acceptScript)
+  const runAcceptScript = defineScript<string[]>(redis, acceptScript, durability?.confirmed)
 
   const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<AcceptanceOutcome[]> => {
     const keys = [
@@ -98,8 +98,7 @@ export const createAcceptance = ({
       appendSubmission(values, acceptance)
     }
     const start = performance.now()
-    const write = () => runAcceptScript(keys, values)
-    const results = await (durability ? durability.confirmed(write) : write())
+    const results = await runAcceptScript(keys, values)
     durations?.observe((performance.now() - start) / 1000)
     return results.map(toOutcome)
   }

@@ -37,6 +37,19 @@ t.test('a server that has lost the text gets it again, and no call is lost', asy
   t.same(replies.map(([, , count]) => count).sort(), [2, 3, 4, 5, 6])
 })
 
+t.test('what is sent anew is confirmed anew', async (t) => {
+  const client = redis.connect('worker')
+  const order: string[] = []
+  const call = defineScript<[string, string, number]>(client, lua, async (write) => {
+    const [written] = await Promise.all([write(), client.incr('{a}confirmed').then((count) => order.push(`confirmed ${count}`))])
+    return written
+  })
+  await call(['{a}safe'], ['x'])
+  await client.script('FLUSH')
+  t.same(await call(['{a}safe'], ['x']), ['{a}safe', 'x', 2])
+  t.same(order, ['confirmed 1', 'confirmed 2', 'confirmed 3'])
+})
+
 t.test('the error of a script is the error of the call', async (t) => {
   const call = defineScript(redis.connect('worker'), "return redis.error_reply('OOM no room')")
   await t.rejects(call(['{a}error'], []), { message: /OOM no room/ })
