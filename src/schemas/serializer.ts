@@ -1,5 +1,6 @@
 // How answers are serialised: by schema, each distinct schema compiled once.
 
+import { hash } from 'node:crypto'
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 
 type Serialize = (data: unknown) => string
@@ -15,7 +16,8 @@ export const createSerializerCompilers = () => {
   const compiled = new Map<string, Serialize>()
   return (schemas: Record<string, unknown>, options: object): Compile => {
     const compile = build(schemas, options)
-    const known = Object.keys(schemas).sort().join(' ')
+    // By content: elsewhere the same name may stand for another schema.
+    const known = hash('sha256', JSON.stringify(schemas))
     return (route) => {
       const key = `${known} ${JSON.stringify(route.schema)}`
       const serialize = compiled.get(key) ?? compile(route)
