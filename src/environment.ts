@@ -86,7 +86,12 @@ export const Environment = Type.Object({
     1_000_000,
     'Submissions that may wait for Redis at once; beyond them 503 before the body is read. 0: no limit.',
   ),
-  MAX_EVENT_LOOP_DELAY_MS: count(1000, 0, 60_000, 'Submissions are answered 503 while the event loop is later than this. 0: no limit.'),
+  MAX_EVENT_LOOP_DELAY_MS: count(
+    250,
+    0,
+    60_000,
+    'One turn of the event loop takes in submissions for this long; the rest is answered 503. 0: no limit.',
+  ),
   SHUTDOWN_DRAIN_MS: count(5000, 0, 600_000, 'How long it stays up but unready before it stops accepting.'),
   SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are handed back.'),
   TRUST_TRACE: flag(true, "Carry a caller's traceparent on; false starts a new trace."),

@@ -8,17 +8,24 @@ import { sendProblem } from './problem-json.js'
 export interface OverloadOptions {
   /** Submissions that may wait for Redis at once; 0 sets no limit. */
   readonly maxInFlight: number
-  /** The event loop may be late by this much, in milliseconds; 0 sets no limit. */
+  /** One turn of the event loop may take in submissions for this long, in milliseconds; 0 sets no limit. */
   readonly maxDelayMs: number
   readonly metrics: Pick<Metrics, 'shedRequests'>
 }
 
+/** Single submissions that have been read. Their handler counts them, so that none costs a listener. */
+interface SubmissionCounts {
+  /** Those that wait for Redis. */
+  inFlight: number
+  /** Those since the event loop was last seen to turn. */
+  begun: number
+}
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Whether a submission that came now would be shed. */
+    /** Whether submissions are shed now, or were within the last second. */
     isOverloaded(): boolean
-    /** Single submissions that have been read and wait for Redis. Their handler counts them, so that none costs a listener. */
-    readonly submissionsInFlight: { count: number }
+    readonly submissionCounts: SubmissionCounts
   }
   interface FastifyRequest {
     /** True for a request that was shed: thousands of them a second are counted, and not logged one by one. */
@@ -34,37 +41,50 @@ declare module 'fastify' {
 const retryAfterSecondsMax = 3
 /** A refused body up to this size is read and thrown away; for more, the connection is closed. */
 const bodyBytesDrained = 65_536
+/** How often the event loop is looked at. */
+const lookIntervalMs = 100
+/** A process that was held up without having taken in so many is not overloaded: it may have waited for a processor. */
+const begunMin = 64
+/** At most one line in this time; and an instance counts as overloaded for as long after it has shed. */
+const reportIntervalMs = 1000
 
 const detail = 'This instance has more work than it can answer in time. Nothing was stored; the same request is safe to send again.'
 
 const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics }: OverloadOptions) => {
-  const inFlight = { count: 0 }
-  const watch = watchEventLoop(maxDelayMs, (delayMs) => logShed(delayMs))
+  const counts: SubmissionCounts = { inFlight: 0, begun: 0 }
   const shedForDelay = metrics.shedRequests.of('event_loop_delay')
   const shedForCount = metrics.shedRequests.of('in_flight')
-  const isFull = () => maxInFlight > 0 && inFlight.count >= maxInFlight
+  let lookedAt = performance.now()
+  let shedAt = Number.NEGATIVE_INFINITY
+  const isFull = () => maxInFlight > 0 && counts.inFlight >= maxInFlight
+  /** Node reads very many sockets in one turn: whoever looked only between turns would take in all of them. */
+  const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - lookedAt > lookIntervalMs + maxDelayMs
 
-  let logged = 0
-  /** At most one line for each look at the event loop. */
-  const logShed = (delayMs: number) => {
+  let reportAt = lookedAt
+  let reported = 0
+  const look = () => {
+    lookedAt = performance.now()
+    counts.begun = 0
     const total = shedForDelay.value + shedForCount.value
-    if (total === logged) return
-    app.log.warn({ shed: total - logged, delayMs, inFlight: inFlight.count }, 'overloaded: submissions were shed')
-    logged = total
+    if (total === reported || lookedAt < reportAt) return
+    app.log.warn({ shed: total - reported, inFlight: counts.inFlight }, 'overloaded: submissions were shed')
+    reported = total
+    reportAt = lookedAt + reportIntervalMs
   }
+  const timer = setInterval(look, lookIntervalMs)
+  timer.unref()
 
-  app.decorate('isOverloaded', () => watch.isLate() || isFull())
-  app.decorate('submissionsInFlight', inFlight)
+  app.decorate('isOverloaded', () => isFull() || performance.now() - shedAt < reportIntervalMs)
+  app.decorate('submissionCounts', counts)
   app.decorateRequest('isShed', false)
   app.addHook('onRequest', (request, reply, done) => {
-    const isLate = watch.isLate()
-    if (!isLate && !isFull()) return done()
-    if (!request.routeOptions.config.sheddable) return done()
-    const counter = isLate ? shedForDelay : shedForCount
+    const counter = isFull() ? shedForCount : isLate() ? shedForDelay : undefined
+    if (!counter || !request.routeOptions.config.sheddable) return done()
     counter.inc()
+    shedAt = performance.now()
     shed(request, reply)
   })
-  app.addHook('onClose', async () => watch.close())
+  app.addHook('onClose', async () => clearInterval(timer))
 }
 
 const shed = (request: FastifyRequest, reply: FastifyReply): void => {
@@ -73,29 +93,6 @@ const shed = (request: FastifyRequest, reply: FastifyReply): void => {
   if (!(Number(request.headers['content-length']) <= bodyBytesDrained)) reply.header('connection', 'close')
   const retryAfterSeconds = 1 + Math.floor(Math.random() * retryAfterSecondsMax)
   sendProblem(request, reply, { problem: 'overloaded', detail, retryAfterSeconds })
-}
-
-const lookIntervalMs = 100
-/** One long turn is no overload: only this many looks in a row that came late are. */
-const lateLooks = 2
-const reportIntervalMs = 1000
-
-/** Looks at how late its own timer is. `report` is called once a second with the latest delay. */
-const watchEventLoop = (maxDelayMs: number, report: (delayMs: number) => void) => {
-  let late = 0
-  let dueAt = performance.now() + lookIntervalMs
-  let reportAt = dueAt
-  const timer = setInterval(() => {
-    const now = performance.now()
-    const delayMs = Math.max(0, Math.round(now - dueAt))
-    dueAt = now + lookIntervalMs
-    late = maxDelayMs > 0 && delayMs > maxDelayMs ? late + 1 : 0
-    if (now < reportAt) return
-    reportAt = now + reportIntervalMs
-    report(delayMs)
-  }, lookIntervalMs)
-  timer.unref()
-  return { isLate: () => late >= lateLooks, close: () => clearInterval(timer) }
 }
 
 export default fp(overload, { name: 'overload', dependencies: ['problem-json'] })

@@ -48,7 +48,7 @@ export const requireIdempotencyKey = (request: FastifyRequest, { required, stric
 
 const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services, submission }) => {
   const { awaitFinish, catalog, config } = services
-  const inFlight = app.submissionsInFlight
+  const counts = app.submissionCounts
 
   app.route({
     method: 'POST',
@@ -86,7 +86,8 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       requireGrants(request, body, catalog)
       const key = requireIdempotencyKey(request, config.idempotency)
       let outcome: SubmitOutcome
-      inFlight.count++
+      counts.inFlight++
+      counts.begun++
       try {
         outcome = await services.submit(body, {
           tenant: request.principal.tenant,
@@ -94,7 +95,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
           ...toJobTrace(request),
         })
       } finally {
-        inFlight.count--
+        counts.inFlight--
       }
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
       const { view, replayed } = outcome

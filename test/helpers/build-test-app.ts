@@ -57,6 +57,8 @@ export const buildTestApp = async (
       QUEUE_CONCURRENCY_DEFAULT: '10',
       WORKERS_ENABLED: 'true',
       SHUTDOWN_GRACE_MS: '0',
+      // A test machine may be as slow as it likes.
+      MAX_EVENT_LOOP_DELAY_MS: '0',
       ...shared,
       ...env,
     },

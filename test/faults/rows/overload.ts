@@ -21,7 +21,7 @@ const calmShare = 0.3
 const calmMs = 4000
 /** The first part of it, in which what the burst left is still worked off. */
 const settlingMs = 2000
-const connections = 5000
+const connections = 4000
 /** As large as the notes of a meeting: taking them is work, and refusing them costs a fifth of it at most. */
 const ballast = 4000
 const acceptedP99Ms = 2000
