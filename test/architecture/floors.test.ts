@@ -36,7 +36,10 @@ const floors = [
  * Vendor SDKs belong here from the day one is installed.
  */
 const doors: readonly { readonly packages: RegExp; readonly within: readonly string[] }[] = [
-  { packages: /^(fastify|fastify-plugin|@fastify\/(?!ajv-compiler$|fast-json-stringify-compiler$).+)$/, within: ['routes', 'plugins', 'app'] },
+  {
+    packages: /^(fastify|fastify-plugin|@fastify\/(?!ajv-compiler$|fast-json-stringify-compiler$).+)$/,
+    within: ['routes', 'plugins', 'app'],
+  },
   // Ajv and fast-json-stringify under Fastify's name, without HTTP.
   { packages: /^@fastify\/ajv-compiler$/, within: ['schemas/validator.ts'] },
   { packages: /^@fastify\/fast-json-stringify-compiler$/, within: ['schemas/serializer.ts'] },
