@@ -1,6 +1,6 @@
 // One run of one row: what it starts and cleans up, what it saw, and what it concludes.
 
-import { cpSync, existsSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -179,9 +179,7 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
         // What happened can be read afterwards.
         const kept = join(tmpdir(), `jobgate-faults-${row}-${seed}`)
         rmSync(kept, { recursive: true, force: true })
-        for (const name of ['history.ndjson', 'runs.ndjson']) {
-          if (existsSync(join(dataDir, name))) cpSync(join(dataDir, name), join(kept, name))
-        }
+        for (const name of readdirSync(dataDir)) if (name.endsWith('.ndjson')) cpSync(join(dataDir, name), join(kept, name))
         failures.push(`history and runs: ${kept}`)
       }
       for (const cleanup of cleanups.reverse()) await cleanup()

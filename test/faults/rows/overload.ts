@@ -23,7 +23,7 @@ const calmMs = 4000
 const settlingMs = 2000
 const connections = 4000
 /** As large as the notes of a meeting: taking them is work, and refusing them costs a fifth of it at most. */
-const ballast = 4000
+const ballast = 8000
 const acceptedP99Ms = 2000
 const calmP99Ms = 500
 
