@@ -4,13 +4,13 @@ import type { BaseLogger } from 'pino'
 import type { Config } from '../config.js'
 import type { AliyunSms } from './aliyun-sms.js'
 import type { Lark } from './lark.js'
-import { type Llm, openLlm } from './llm.js'
+import type { Llm } from './llm.js'
 import { requireMailTemplates } from './mail-templates.js'
 import type { ObjectStorage } from './object-storage.js'
-import { openVendors, type SharedStore, type VendorConfig } from './open-vendors.js'
-import { openSmtp, type Smtp } from './smtp.js'
+import type { SharedStore, VendorConfig } from './open-vendors.js'
+import type { Smtp } from './smtp.js'
 import type { TencentMeeting } from './tencent-meeting.js'
-import { openTranscriptAnalysis, type TranscriptAnalysis } from './transcript-analysis.js'
+import type { TranscriptAnalysis } from './transcript-analysis.js'
 
 /** What is configured in this process. A member is absent when its settings are. */
 export interface Integrations {
@@ -52,11 +52,12 @@ export const openIntegrations = async ({
 }): Promise<Integrations & { close(): Promise<void> }> => {
   // Read even without a mail server: submissions are checked against the templates here.
   const templates = requireMailTemplates(config.email)
-  const smtp = config.smtp && openSmtp({ smtp: config.smtp, email: config.email, templates, log })
-  const vendors = store ? openVendors(config, store) : {}
+  // Each is loaded where it is configured only: a gateway without workers needs none of their libraries.
+  const smtp = config.smtp && (await import('./smtp.js')).openSmtp({ smtp: config.smtp, email: config.email, templates, log })
+  const vendors = store ? (await import('./open-vendors.js')).openVendors(config, store) : {}
   const objectStorage = await openStorage(config, log)
-  const analyzer = config.analysis && openTranscriptAnalysis(config.analysis)
-  const llm = config.analysis?.llm && openLlm(config.analysis.llm)
+  const analyzer = config.analysis && (await import('./transcript-analysis.js')).openTranscriptAnalysis(config.analysis)
+  const llm = config.analysis?.llm && (await import('./llm.js')).openLlm(config.analysis.llm)
   return {
     ...(smtp ? { smtp } : {}),
     ...vendors,
