@@ -15,7 +15,8 @@ export const run = async ({ rounds, lines }) => {
     const redis = await lab.startRedis()
     const gateway = await lab.startGateway(redis)
     const bulk = await bestBulk(redis)
-    await runLoad('ndjson', gateway.address, Math.ceil(lines / 20))
+    // V8's young generation has grown to its size by then.
+    await runLoad('ndjson', gateway.address, Math.ceil(lines / 5))
     const results = []
     for (let round = 1; round <= Math.min(rounds, roundsMax); round++) {
       await redis.client.flushdb()
