@@ -88,6 +88,7 @@ export const openDurability = ({
 
     close(): void {
       clearInterval(timer)
+      redis.off('ready', checkQuietly)
     },
   }
 }
