@@ -1,4 +1,4 @@
-// Reads what tap wrote and closes a test run with its one line of counts.
+// Reads what tap wrote and closes a test run: what failed, and one line of counts.
 
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
@@ -14,21 +14,38 @@ export const toCounts = (tap) => {
   return { total: count('total'), passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
 }
 
-const readCounts = (path) => {
+/**
+ * What failed in one raw TAP file: each `not ok` line with the YAML that explains it, the test before the file it is in.
+ * In: the text of the file. Out: its lines; a cause of more than 40 lines is cut.
+ */
+export const toFailures = (tap) => {
+  const lines = tap.split('\n')
+  return lines.flatMap((line, at) => {
+    const indent = /^( *)not ok /.exec(line)?.[1]
+    if (indent === undefined || / # (SKIP|TODO)/.test(line)) return []
+    const opens = lines[at + 1] === `${indent}  ---`
+    const end = opens ? lines.indexOf(`${indent}  ...`, at) : at
+    return lines.slice(at, Math.min(end, at + 40) + 1)
+  })
+}
+
+const read = (path) => {
   try {
-    return toCounts(readFileSync(path, 'utf8'))
+    return readFileSync(path, 'utf8')
   } catch (error) {
-    if (error.code === 'ENOENT') return null
+    if (error.code === 'ENOENT') return ''
     throw error
   }
 }
 
 /**
- * Prints `N passed, N failed, N skipped`, summed over raw TAP files.
+ * Prints what failed, in a long run far from the end otherwise, and `N passed, N failed, N skipped`, summed over raw TAP files.
  * Returns 0 when all is well, 1 with a failure or without a single test, 2 when a file has no summary.
  */
 export const printCounts = (paths) => {
-  const all = paths.map(readCounts)
+  const texts = paths.map(read)
+  for (const line of texts.flatMap(toFailures)) console.log(line)
+  const all = texts.map(toCounts)
   const sum = (name) => all.reduce((total, each) => total + (each?.[name] ?? 0), 0)
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
   if (all.includes(null)) return 2
