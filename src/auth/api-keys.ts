@@ -29,6 +29,11 @@ interface KnownKey {
   readonly previous: { readonly digest: Buffer; readonly validUntil: number } | null
   /** Milliseconds since 1970; Infinity for never. */
   readonly expiresAt: number
+  /**
+   * Keys that were found to fit, and whether by the current digest: at most two, and forgotten with the record they were held against.
+   * Looking one up tells nothing by its time: a Map compares texts only where their seeded hashes are the same.
+   */
+  readonly proven: Map<string, boolean>
 }
 
 interface CacheEntry {
@@ -123,14 +128,16 @@ export const openApiKeys = (deps: {
     return started
   }
 
+  const refresh = (id: string, entry: CacheEntry, at: number) => {
+    entry.refreshAt = at + refreshPauseMs
+    read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
+  }
+
   const find = (id: string): KnownKey | null | Promise<KnownKey | null> => {
     const at = elapsed()
     const entry = known.get(id)
     if (entry && at < entry.usableUntil) {
-      if (at >= entry.refreshAt) {
-        entry.refreshAt = at + refreshPauseMs
-        read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
-      }
+      if (at >= entry.refreshAt) refresh(id, entry, at)
       return entry.key
     }
     const unknownUntil = unknown.get(id)
@@ -138,13 +145,20 @@ export const openApiKeys = (deps: {
     return read(id)
   }
 
-  const judge = (key: KnownKey | null, fits: FitsDigest): Verification => {
-    const current = fits(key?.digest ?? nobody)
-    const before = fits(key?.previous?.digest ?? nobody)
-    if (key === null || !(current || before)) return refused
+  /** `sent`: the key whose digest it is, to be known again without it. */
+  const judge = (key: KnownKey | null, fits: FitsDigest, sent?: string): Verification => {
+    const isCurrent = fits(key?.digest ?? nobody)
+    const isPrevious = fits(key?.previous?.digest ?? nobody)
+    if (key === null || !(isCurrent || isPrevious)) return refused
+    if (sent !== undefined) key.proven.set(sent, isCurrent)
+    return judgeTimes(key, isCurrent)
+  }
+
+  /** Of a key that fits: whether it still counts. */
+  const judgeTimes = (key: KnownKey, isCurrent: boolean): Verification => {
     const at = now()
     if (at >= key.expiresAt) return expired
-    if (!current && at >= (key.previous?.validUntil ?? 0)) return refused
+    if (!isCurrent && at >= (key.previous?.validUntil ?? 0)) return refused
     if (at - (touched.get(key.id) ?? 0) >= touchMs) touch(key.id, at)
     return key.valid
   }
@@ -160,17 +174,30 @@ export const openApiKeys = (deps: {
    * Throws nothing that is to be expected: a Redis that fails is `unavailable`.
    */
   const verify = (sent: string): Verification | Promise<Verification> => {
+    const id = toKeyId(sent)
+    const proven = id === null ? undefined : verifyProven(id, sent)
+    if (proven) return proven
     const digest = digestKey(sent)
     if (firstDigest && isSameDigest(digest, firstDigest)) return firstKeyValid
-    const id = toKeyId(sent)
-    return id === null ? refused : verifyIssued(id, (other) => isSameDigest(digest, other))
+    return id === null ? refused : verifyIssued(id, (other) => isSameDigest(digest, other), sent)
   }
 
-  const verifyIssued = (id: string, fits: FitsDigest): Verification | Promise<Verification> => {
+  /** A key that was held against this very record before: neither a digest nor a comparison is needed again. */
+  const verifyProven = (id: string, sent: string): Verification | undefined => {
+    const entry = known.get(id)
+    const isCurrent = entry?.key.proven.get(sent)
+    if (!entry || isCurrent === undefined) return undefined
+    const at = elapsed()
+    if (at >= entry.usableUntil) return undefined
+    if (at >= entry.refreshAt) refresh(id, entry, at)
+    return judgeTimes(entry.key, isCurrent)
+  }
+
+  const verifyIssued = (id: string, fits: FitsDigest, sent?: string): Verification | Promise<Verification> => {
     const found = find(id)
-    if (!(found instanceof Promise)) return judge(found, fits)
+    if (!(found instanceof Promise)) return judge(found, fits, sent)
     return found.then(
-      (key) => judge(key, fits),
+      (key) => judge(key, fits, sent),
       (error) => {
         if (classifyRedisError(error) === null) throw error
         return unavailable
@@ -249,6 +276,7 @@ const toKnownKey = (record: ApiKeyRecord): KnownKey => ({
   digest: toDigestBytes(record.digest),
   previous: record.previous && { digest: toDigestBytes(record.previous.digest), validUntil: record.previous.validUntil },
   expiresAt: record.expiresAt ?? Number.POSITIVE_INFINITY,
+  proven: new Map(),
 })
 
 /** Makes room for one more entry. A Map keeps the order of insertion. */

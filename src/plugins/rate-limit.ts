@@ -67,16 +67,20 @@ const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now
     return seconds + Math.floor(Math.random() * Math.min(windowSeconds / 20, jitterSecondsMax))
   }
 
-  const apply = ({ max, remaining, leftMs, isExceeded }: Standing, request: FastifyRequest, reply: FastifyReply, subject: string) => {
+  const policyOf = (max: number) => `"default";q=${max};w=${windowSeconds}`
+  const generalPolicy = policyOf(max)
+
+  const apply = (standing: Standing, request: FastifyRequest, reply: FastifyReply, subject: string) => {
+    const { remaining, leftMs, isExceeded } = standing
     const seconds = toSeconds(leftMs)
     const headers = {
-      'ratelimit-policy': `"default";q=${max};w=${windowSeconds}`,
+      'ratelimit-policy': standing.max === max ? generalPolicy : policyOf(standing.max),
       ratelimit: `"default";r=${remaining};t=${seconds}`,
     }
     request.rateLimitHeaders = headers
     reply.header('ratelimit-policy', headers['ratelimit-policy']).header('ratelimit', headers.ratelimit)
     if (!isExceeded) return
-    throw problem('quota-exceeded', `${subject}: ${max} in ${windowMs} ms are allowed. Wait ${seconds} s.`, {
+    throw problem('quota-exceeded', `${subject}: ${standing.max} in ${windowMs} ms are allowed. Wait ${seconds} s.`, {
       retryAfterSeconds: seconds,
       extensions: { 'violated-policies': ['default'] },
     })

@@ -1,6 +1,6 @@
 // Options of the HTTP server itself: what happens to a request before any plugin sees it.
 
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import {
@@ -83,10 +83,18 @@ export const limitConnections = (server: { maxConnections: number }): void => {
 
 const sane = /^[A-Za-z0-9._~:@/+=-]{1,128}$/
 
+/** Of this process, random; a count behind it tells its requests apart. */
+const requestIdPrefix = randomBytes(12).toString('base64url')
+let requestCount = 0
+const mintRequestId = (): string => {
+  requestCount++
+  return `${requestIdPrefix}-${requestCount.toString(36)}`
+}
+
 /** Keeps a sane inbound `X-Request-Id`, else mints one. */
 const toRequestId = (request: Pick<IncomingMessage, 'headers'>): string => {
   const given = request.headers['x-request-id']
-  return typeof given === 'string' && sane.test(given) ? given : randomUUID()
+  return typeof given === 'string' && sane.test(given) ? given : mintRequestId()
 }
 
 const socketProblems: Readonly<Record<string, ProblemDetails>> = {
@@ -106,7 +114,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   }
   const details = socketProblems[error.code ?? ''] ?? unreadable
   const { status } = problems[details.problem]
-  const requestId = randomUUID()
+  const requestId = mintRequestId()
   const body = JSON.stringify(toProblemDocument(details, { requestId, instance: `#${requestId}` }))
   socket.end(
     [

@@ -26,6 +26,17 @@ const states: Readonly<Record<StoredState, JobState>> = {
   unknown: 'waiting',
 }
 
+let lastOptions = ''
+let lastAttempts = 1
+/** How often a job is tried, from its options as JSON; most jobs that are read one after the other have the same. */
+const toAttempts = (json: string): number => {
+  if (json !== lastOptions) {
+    lastAttempts = (JSON.parse(json) as { attempts?: number }).attempts ?? 1
+    lastOptions = json
+  }
+  return lastAttempts
+}
+
 let lastMs = 0
 let lastText = new Date(lastMs).toISOString()
 /** Many jobs share a millisecond, and one job a few of its times. */
@@ -59,7 +70,6 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
     /** A job that was read from Redis. */
     ofStored(job: StoredJob): ReadJobView {
       const envelope = JSON.parse(job.data) as JobEnvelope
-      const options = JSON.parse(job.options) as { attempts?: number }
       const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
       const state: JobState = job.state === 'failed' && error?.code === 'cancelled' ? 'cancelled' : states[job.state]
       const view: JobView = {
@@ -69,7 +79,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         state,
         data: maskData(job.name, envelope.data),
         priority: toPriority(Number(job.priority)),
-        attempts: { made: Number(job.attemptsMade ?? 0), max: options.attempts ?? 1 },
+        attempts: { made: Number(job.attemptsMade ?? 0), max: toAttempts(job.options) },
         progress: job.progress === null ? null : JSON.parse(job.progress),
         result: state === 'completed' && job.returnvalue !== null ? JSON.parse(job.returnvalue) : null,
         error,

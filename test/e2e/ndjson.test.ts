@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { eventually } from '../helpers/eventually.js'
 import { startOwnRedis } from '../helpers/own-redis.js'
-import { adminKey, createDataDir, startProbeGateway, untilReady } from '../helpers/start-probe-process.js'
+import { adminKey, createDataDir, startProbeGateway, untilReading } from '../helpers/start-probe-process.js'
 
 const lines = 100_000
 
@@ -219,7 +219,7 @@ t.test('BAT-3 BAT-4 Redis dies midway', async (t) => {
   t.comment(`${first.filter(({ status }) => status === 202).length} of ${count} were accepted before`)
 
   await redis.restart()
-  await untilReady(gateway.url)
+  await untilReading(gateway.url)
   const second = await sendAll()
   t.same([...new Set(second.map(({ status }) => status))], [202])
   t.same(

@@ -102,6 +102,18 @@ export const untilReady = (url: string) =>
     readyDeadlineMs,
   )
 
+/** For a Redis that was away for less than a second: `/readyz` may still repeat what it found before. */
+export const untilReading = (url: string) =>
+  eventually(
+    `${url} reads jobs`,
+    async () => {
+      const answer = await fetch(`${url}/v1/jobs?limit=1`, { headers: { authorization: `Bearer ${adminKey}` } })
+      await answer.body?.cancel()
+      return answer.ok
+    },
+    readyDeadlineMs,
+  )
+
 /** Workers alone, on the Redis of a gateway on the same `dataDir` or on REDIS_URL. */
 export const startProbeWorker = (t: TestScope, options: Options) => start(t, 'worker', options)
 

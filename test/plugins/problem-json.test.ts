@@ -214,7 +214,7 @@ t.test('TRC-5 only a sane inbound X-Request-Id is kept', async (t) => {
   }
   for (const id of ['', 'x'.repeat(129), 'a b', 'a"b', '<script>', 'é']) {
     const kept = (await app.inject({ url: '/', headers: { 'x-request-id': id } })).headers['x-request-id'] as string
-    t.match(kept, /^[0-9a-f-]{36}$/, JSON.stringify(id))
+    t.match(kept, /^[A-Za-z0-9_-]{16}-[0-9a-z]+$/, JSON.stringify(id))
   }
 })
 
