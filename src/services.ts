@@ -75,10 +75,10 @@ type Base = Awaited<ReturnType<typeof openBase>>
  */
 const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
   const { keys, metrics, queues, sensitive } = base
-  const { durability: level, maxDepth } = config.queues
+  const { durability: level, maxDepth, idempotencyTtlMs: claimTtlMs } = config.queues
   const writing = level === 'memory' ? redis : base.redis.connect(role)
   const durability = level === 'memory' ? undefined : openDurability({ redis: writing, key: config.redis.prefix, durability: level, log })
-  const accept = createAcceptance({ redis: writing, maxDepth, durability, durations: metrics.storeDurations.of() })
+  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of() })
   const views = createJobViews(sensitive)
   const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, redis, sensitive, views })
   const clock = openScheduleClock({ redis, prefix: config.redis.prefix })

@@ -11,8 +11,9 @@ requireKnownAdd()
  * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
  * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
  * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),
- * 4 the queue's name with prefix; then for each submission: fingerprint ('' without claim), ttl in ms, record,
- * number of index members, the members, number of jobs; then for each job: kind, id, name, timestamp, data, options.
+ * 4 the queue's name with prefix, 5 ttl of claims in ms, 6 number of kinds of jobs; for each of these: kind, name, options;
+ * then for each submission: fingerprint and record in one ('' without claim), index member, number of jobs;
+ * then for each job: number of its kind, from 1; id, timestamp, data.
  * Returns one string for each submission: c created, r<record> replayed, x reused, f full.
  *
  * Nearly all jobs only have to wait for their turn. `addWaitingJobs` writes of them what BullMQ's addPrioritizedJob would, but
@@ -21,7 +22,7 @@ requireKnownAdd()
  */
 export const acceptScript = `
 ${addJobFunctions}
-local base, depthMax, touch, qualifiedName = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local base, depthMax, touch, qualifiedName, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local depth = redis.call('ZCARD', KEYS[4]) + redis.call('ZCARD', KEYS[5]) + redis.call('LLEN', KEYS[10]) + redis.call('ZCARD', KEYS[11])
 -- A key of another type would fail only when jobs have been written without their records, and a repeat would make them twice.
 redis.call('ZCARD', KEYS[1])
@@ -29,60 +30,55 @@ redis.call('XLEN', KEYS[8])
 local prioritizedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9] }
 local delayedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[8] }
 local parentKeys = { KEYS[2], KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[8] }
-local decoded = {}
-local function optionsOf(json)
-  local options = decoded[json]
-  if not options then
-    options = cjson.decode(json)
-    decoded[json] = options
-  end
-  return options
+-- What the jobs of a script have in common is sent and decoded once: nearly all are of one kind.
+local kinds = {}
+for number = 1, tonumber(ARGV[6]) do
+  local first = 4 + number * 3
+  kinds[number] = { kind = ARGV[first], name = ARGV[first + 1], json = ARGV[first + 2], options = cjson.decode(ARGV[first + 2]) }
+end
+local function kindOf(job)
+  return kinds[tonumber(ARGV[job])]
 end
 
 -- What is decided before anything is written, since what a script has written stays written when it fails:
 -- where the jobs begin that only have to wait, and their pairs of score (at first the priority) and id;
--- first and last place of the submissions whose jobs need more; pairs of score and member by index key; values and ttls by claim key.
-local waiting, scored, others, indexed, claimed, ttls = {}, {}, {}, {}, {}, {}
+-- first and last place of the submissions whose jobs need more; pairs of score and member by index key; values by claim key.
+local waiting, scored, others, indexed, claimed = {}, {}, {}, {}, {}
 local results = {}
 
 local function planJobs(first, last)
-  local alone = first == last - 5
-  if alone and ARGV[first] == 'prioritized' and redis.call('EXISTS', base .. ARGV[first + 1]) == 0 then
+  local alone, kind = first == last - 3, kindOf(first)
+  if alone and kind.kind == 'prioritized' and redis.call('EXISTS', base .. ARGV[first + 1]) == 0 then
     waiting[#waiting + 1] = first
-    scored[#scored + 1] = optionsOf(ARGV[first + 5]).priority
+    scored[#scored + 1] = kind.options.priority
     scored[#scored + 1] = ARGV[first + 1]
   else
-    for job = first, last, 6 do optionsOf(ARGV[job + 5]) end
     others[#others + 1] = { first, last }
   end
 end
 
-local function planIndex(key, first, last)
+local function planIndex(key, member)
   local entries = indexed[key]
   if not entries then
     redis.call('ZCARD', key)
     entries = {}
     indexed[key] = entries
   end
-  for member = first, last do
-    entries[#entries + 1] = 0
-    entries[#entries + 1] = ARGV[member]
-  end
+  entries[#entries + 1] = 0
+  entries[#entries + 1] = member
 end
 
-local at = 5
+local at = 7 + 3 * #kinds
 for key = 12, #KEYS, 2 do
   local indexKey, claimKey = KEYS[key], KEYS[key + 1]
-  local fingerprint, ttl, record, members = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local firstMember = at + 4
-  local count = tonumber(ARGV[firstMember + members])
-  local firstJob = firstMember + members + 1
-  at = firstJob + count * 6
+  local value, member, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local firstJob = at + 3
+  at = firstJob + count * 4
 
   -- A repeat may stand in the same script.
-  local held = fingerprint ~= '' and (claimed[claimKey] or redis.call('GET', claimKey))
+  local held = value ~= '' and (claimed[claimKey] or redis.call('GET', claimKey))
   if held then
-    if string.sub(held, 1, ${fingerprintChars}) == fingerprint then
+    if string.sub(held, 1, ${fingerprintChars}) == string.sub(value, 1, ${fingerprintChars}) then
       if touch == '1' and not claimed[claimKey] then redis.call('SET', claimKey, held, 'KEEPTTL') end
       results[#results + 1] = 'r' .. string.sub(held, ${fingerprintChars + 1})
     else
@@ -92,11 +88,8 @@ for key = 12, #KEYS, 2 do
     results[#results + 1] = 'f'
   else
     planJobs(firstJob, at - 1)
-    planIndex(indexKey, firstMember, firstMember + members - 1)
-    if fingerprint ~= '' then
-      claimed[claimKey] = fingerprint .. record
-      ttls[claimKey] = ttl
-    end
+    planIndex(indexKey, member)
+    if value ~= '' then claimed[claimKey] = value end
     depth = depth + count
     results[#results + 1] = 'c'
   end
@@ -125,27 +118,27 @@ local function addWaitingJobs()
     scored[pair] = scored[pair] * 0x100000000 + counter % 0x100000000
   end
   for _, job in ipairs(waiting) do
-    local options = ARGV[job + 5]
-    redis.call('HMSET', base .. ARGV[job + 1], 'name', ARGV[job + 2], 'data', ARGV[job + 4], 'opts', options,
-      'timestamp', ARGV[job + 3], 'delay', 0, 'priority', optionsOf(options).priority)
+    local kind = kindOf(job)
+    redis.call('HMSET', base .. ARGV[job + 1], 'name', kind.name, 'data', ARGV[job + 3], 'opts', kind.json,
+      'timestamp', ARGV[job + 2], 'delay', 0, 'priority', kind.options.priority)
   end
   redis.call('ZADD', KEYS[4], unpack(scored))
   if not isHeld then redis.call('ZADD', KEYS[1], 0, '0') end
   for _, job in ipairs(waiting) do
-    redis.call('XADD', KEYS[8], '*', 'event', 'added', 'jobId', ARGV[job + 1], 'name', ARGV[job + 2])
+    redis.call('XADD', KEYS[8], '*', 'event', 'added', 'jobId', ARGV[job + 1], 'name', kindOf(job).name)
     redis.call('XADD', KEYS[8], 'MAXLEN', '~', most, '*', 'event', 'waiting', 'jobId', ARGV[job + 1])
   end
 end
 
 local function addOtherJobs(first, last)
   local parentKey, parentDependencies, parent
-  for job = first, last, 6 do
-    local kind, id = ARGV[job], ARGV[job + 1]
-    local arguments = { base, id, ARGV[job + 2], ARGV[job + 3], parentKey, parentDependencies, parent }
-    local add = { arguments, ARGV[job + 4], optionsOf(ARGV[job + 5]) }
-    if kind == 'prioritized' then
+  for job = first, last, 4 do
+    local kind, id = kindOf(job), ARGV[job + 1]
+    local arguments = { base, id, kind.name, ARGV[job + 2], parentKey, parentDependencies, parent }
+    local add = { arguments, ARGV[job + 3], kind.options }
+    if kind.kind == 'prioritized' then
       addPrioritizedJob(prioritizedKeys, add)
-    elseif kind == 'delayed' then
+    elseif kind.kind == 'delayed' then
       addDelayedJob(delayedKeys, add)
     else
       addParentJob(parentKeys, add)
@@ -159,8 +152,8 @@ end
 addWaitingJobs()
 for _, places in ipairs(others) do addOtherJobs(places[1], places[2]) end
 for key, entries in pairs(indexed) do
-  if #entries > 0 then redis.call('ZADD', key, unpack(entries)) end
+  redis.call('ZADD', key, unpack(entries))
 end
-for key, value in pairs(claimed) do redis.call('SET', key, value, 'PX', ttls[key]) end
+for key, value in pairs(claimed) do redis.call('SET', key, value, 'PX', ttl) end
 return results
 `

@@ -26,16 +26,15 @@ export interface NewJob {
 export interface Acceptance {
   readonly queue: QueueKeys
   readonly jobs: readonly [NewJob, ...NewJob[]]
-  /** Key of the sorted set that keeps the tenant's jobs in order, and the members to add. */
+  /** Key of the sorted set that keeps the tenant's jobs in order, and the member to add. */
   readonly indexKey: string
-  readonly indexMembers: readonly string[]
+  readonly indexMember: string
   /** Absent when the client sent no idempotency key. */
   readonly claim?:
     | {
         readonly key: string
         /** 43 characters, base64url. */
         readonly fingerprint: string
-        readonly ttlMs: number
         /** What a replay is answered from; does not contain the fingerprint. */
         readonly record: string
       }
@@ -66,11 +65,14 @@ const charactersPerScript = 1_000_000
 export const createAcceptance = ({
   redis,
   maxDepth,
+  claimTtlMs,
   durability,
   durations,
 }: {
   redis: RedisClient
   maxDepth: number
+  /** How long an idempotency key is remembered. */
+  claimTtlMs: number
   /** For writes that have to be safer than in memory. */
   durability?: Durability | undefined
   /** Told how long every call took that Redis answered. */
@@ -92,11 +94,15 @@ export const createAcceptance = ({
       queue.wait,
       queue.waitingChildren,
     ]
-    const values: (string | number)[] = [queue.base, maxDepth, durability ? '1' : '0', queue.qualifiedName]
+    const kinds: NewJob[] = []
+    const submissions: (string | number)[] = []
     for (const acceptance of acceptances) {
       keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
-      appendSubmission(values, acceptance)
+      appendSubmission(submissions, kinds, acceptance)
     }
+    const values = [queue.base, maxDepth, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, kinds.length]
+    for (const { kind, name, options } of kinds) values.push(kind, name, options)
+    for (const value of submissions) values.push(value)
     const start = performance.now()
     const results = await runAcceptScript(keys, values)
     durations?.observe((performance.now() - start) / 1000)
@@ -129,9 +135,16 @@ function* inScripts(all: readonly Acceptance[]): Generator<readonly Acceptance[]
   yield start === 0 ? all : all.slice(start)
 }
 
-const appendSubmission = (values: (string | number)[], { claim, indexMembers, jobs }: Acceptance) => {
-  values.push(claim?.fingerprint ?? '', claim?.ttlMs ?? 0, claim?.record ?? '', indexMembers.length, ...indexMembers, jobs.length)
-  for (const job of jobs) values.push(job.kind, job.id, job.name, job.timestamp, job.data, job.options)
+/** Appends what the script has to know of a submission; `kinds` grows by the first job of each kind. */
+const appendSubmission = (values: (string | number)[], kinds: NewJob[], { claim, indexMember, jobs }: Acceptance) => {
+  values.push(claim ? claim.fingerprint + claim.record : '', indexMember, jobs.length)
+  for (const job of jobs) values.push(kindNumber(kinds, job), job.id, job.timestamp, job.data)
+}
+
+/** The place, from 1, of the jobs that are added like this one. From the end, where those of the same fan-out are. */
+const kindNumber = (kinds: NewJob[], { kind, name, options }: NewJob): number => {
+  const found = kinds.findLastIndex((each) => each.kind === kind && each.name === name && each.options === options)
+  return found === -1 ? kinds.push({ kind, name, options } as NewJob) : found + 1
 }
 
 const toOutcome = (result: string): AcceptanceOutcome => {

@@ -1,6 +1,7 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
 import type { JobError, JobState, JobView, QueueName } from '../schemas/job.js'
+import { toIsoTime } from './iso-time.js'
 import type { JobEnvelope } from './job-envelope.js'
 import { decodeJobError } from './job-error.js'
 import { queueOfJobId } from './job-id.js'
@@ -37,18 +38,8 @@ const toAttempts = (json: string): number => {
   return lastAttempts
 }
 
-let lastMs = 0
-let lastText = new Date(lastMs).toISOString()
-/** Many jobs share a millisecond, and one job a few of its times. */
-const iso = (time: number | string | null | undefined): string | null => {
-  if (time === null || time === undefined) return null
-  const ms = Number(time)
-  if (ms !== lastMs) {
-    lastText = new Date(ms).toISOString()
-    lastMs = ms
-  }
-  return lastText
-}
+const iso = (time: number | string | null | undefined): string | null =>
+  time === null || time === undefined ? null : toIsoTime(Number(time))
 
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)

@@ -32,19 +32,21 @@ export type StoredState = 'completed' | 'failed' | 'delayed' | 'prioritized' | '
 /**
  * KEYS: 1 completed, 2 failed, 3 delayed, 4 prioritized, 5 active, 6 wait, 7 paused, 8 waiting-children.
  * ARGV: 1 prefix of the queue's keys, then ids.
- * Returns for each id false or the members of the hash in the order of `fields`, then the state and the score of a delayed job.
+ * Returns for each id false or one text: its parts between unit separators, '' for what is absent, in the order of `toStoredJob`.
+ * As parts of their own they took Node as long as all else that is done with the answer. Only a reason may hold a separator,
+ * since all the others are JSON, numbers and names: it comes last.
  */
 const readScript = `
 local base = ARGV[1]
 local results = {}
 for at = 2, #ARGV do
   local id = ARGV[at]
-  local job = redis.call('HMGET', base .. id, 'name', 'data', 'opts', 'timestamp', 'priority', 'processedOn', 'finishedOn',
-    'failedReason', 'returnvalue', 'progress', 'atm', 'parentKey', 'jg:retriedOn')
-  if job[1] then
+  local job = redis.call('HMGET', base .. id, 'data', 'opts', 'timestamp', 'priority', 'processedOn', 'finishedOn',
+    'returnvalue', 'progress', 'atm', 'parentKey', 'jg:retriedOn', 'name', 'failedReason')
+  if job[12] then
     local state
     local due = redis.call('ZSCORE', KEYS[3], id)
-    if job[7] then
+    if job[6] then
       state = redis.call('ZSCORE', KEYS[1], id) and 'completed' or 'failed'
     elseif redis.call('ZSCORE', KEYS[4], id) then state = 'prioritized'
     elseif due then state = 'delayed'
@@ -52,9 +54,9 @@ for at = 2, #ARGV do
     elseif redis.call('ZSCORE', KEYS[8], id) then state = 'waiting-children'
     elseif redis.call('LPOS', KEYS[6], id) or redis.call('LPOS', KEYS[7], id) then state = 'waiting'
     else state = 'unknown' end
-    job[14] = state
-    job[15] = due
-    results[#results + 1] = job
+    for part = 1, 13 do job[part] = job[part] or '' end
+    job[12] = string.gsub(job[12], '\\31', ' ')
+    results[#results + 1] = state .. '\\31' .. (due or '') .. '\\31' .. table.concat(job, '\\31')
   else
     results[#results + 1] = false
   end
@@ -74,7 +76,7 @@ function* inScripts(ids: readonly string[]): Generator<readonly string[]> {
 
 /** Gives one job or null; reads that come together share a script call. Rejects with the error of Redis. */
 export const createJobReader = (redis: RedisClient) => {
-  const runReadScript = defineScript<((string | null)[] | null)[]>(redis, readScript)
+  const runReadScript = defineScript<(string | null)[]>(redis, readScript)
   return createCoalescer({
     split: inScripts,
     send: async (queue: QueueKeys, ids: readonly string[]): Promise<(StoredJob | null)[]> => {
@@ -83,28 +85,34 @@ export const createJobReader = (redis: RedisClient) => {
         [completed, failed, delayed, prioritized, active, wait, paused, waitingChildren],
         [queue.base, ...ids],
       )
-      return rows.map((row, index) => (row ? toStoredJob(ids[index] as string, row) : null))
+      return rows.map((row, index) => (row === null ? null : toStoredJob(ids[index] as string, row)))
     },
   })
 }
 
 export type ReadJob = ReturnType<typeof createJobReader>
 
-const toStoredJob = (id: string, row: (string | null)[]): StoredJob => ({
-  id,
-  name: row[0] as string,
-  data: row[1] as string,
-  options: row[2] as string,
-  timestamp: row[3] as string,
-  priority: row[4] ?? null,
-  processedOn: row[5] ?? null,
-  finishedOn: row[6] ?? null,
-  failedReason: row[7] ?? null,
-  returnvalue: row[8] ?? null,
-  progress: row[9] ?? null,
-  attemptsMade: row[10] ?? null,
-  parentKey: row[11] ?? null,
-  retriedOn: row[12] ?? null,
-  state: row[13] as StoredState,
-  dueAt: row[14] ? Math.floor(Number(row[14]) / scoresPerMs) : null,
-})
+const separator = '\x1f'
+
+const toStoredJob = (id: string, row: string): StoredJob => {
+  const parts = row.split(separator)
+  const [state, due, data, options, timestamp, priority, processedOn, finishedOn, returnvalue, progress, attemptsMade, parentKey] = parts
+  return {
+    id,
+    name: parts[13] as string,
+    data: data as string,
+    options: options as string,
+    timestamp: timestamp as string,
+    priority: priority || null,
+    processedOn: processedOn || null,
+    finishedOn: finishedOn || null,
+    failedReason: (parts.length > 15 ? parts.slice(14).join(separator) : parts[14]) || null,
+    returnvalue: returnvalue || null,
+    progress: progress || null,
+    attemptsMade: attemptsMade || null,
+    parentKey: parentKey || null,
+    retriedOn: parts[12] || null,
+    state: state as StoredState,
+    dueAt: due ? Math.floor(Number(due) / scoresPerMs) : null,
+  }
+}

@@ -50,7 +50,7 @@ export const createRefuseRun =
       queue: queueKeys[queue],
       jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],
       indexKey: keys.jobIndex(tenant),
-      indexMembers: [toIndexMember(now, jobId)],
+      indexMember: toIndexMember(now, jobId),
       claim,
     })
   }

@@ -75,11 +75,8 @@ export const createRunSchedule = (deps: Deps) => {
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
     const { record } = run.stored
-    const tries = {
-      key: keys.idempotency(digestIdempotencyKey(record.tenant, 'schedule', run.name)),
-      ttlMs: config.queues.idempotencyTtlMs,
-    }
-    const claim = { ...tries, fingerprint: fingerprint('submit', { refused: code }), record: run.jobId }
+    const key = keys.idempotency(digestIdempotencyKey(record.tenant, 'schedule', run.name))
+    const claim = { key, fingerprint: fingerprint('submit', { refused: code }), record: run.jobId }
     const outcome = await refuse({ record, jobId: run.jobId, claim, refusal: { code, message } })
     if (outcome.kind === 'created') run.line.warn({ code, faults: errors.map(({ pointer }) => pointer) }, 'scheduled run refused')
     return outcome.kind

@@ -141,11 +141,10 @@ export const createSubmit = (deps: Deps) => {
       queue: queueKeys[type.queue],
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
       indexKey: keys.jobIndex(tenant),
-      indexMembers: [toIndexMember(now, jobId)],
+      indexMember: toIndexMember(now, jobId),
       claim: claim && {
         key: claim.key,
         fingerprint: claim.fingerprint,
-        ttlMs: config.queues.idempotencyTtlMs,
         record: encodeRecord({ jobId, createdAt: now, options, fanOut }),
       },
     })

@@ -15,7 +15,7 @@ const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
   const keys = createKeys('{jobgate}')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
   t.after(() => queues.close())
-  const accept = createAcceptance({ redis: client, maxDepth })
+  const accept = createAcceptance({ redis: client, maxDepth, claimTtlMs: 60_000 })
   const queue = queues.keys.email
   const toJob = (more: Partial<NewJob> = {}): NewJob => ({
     id: mintJobId('email'),
@@ -30,10 +30,8 @@ const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
     queue,
     jobs,
     indexKey: keys.jobIndex('default'),
-    indexMembers: jobs.slice(0, 1).map(({ id }) => id),
-    ...(claim
-      ? { claim: { key: keys.idempotency('digest'), fingerprint: 'f'.repeat(43), ttlMs: 60_000, record: 'record', ...claim } }
-      : {}),
+    indexMember: jobs[0].id,
+    ...(claim ? { claim: { key: keys.idempotency('digest'), fingerprint: 'f'.repeat(43), record: 'record', ...claim } } : {}),
   })
   return { client, queues, queue, accept, keys, toJob, toAcceptance, bull: queues.queues.email as Queue }
 }

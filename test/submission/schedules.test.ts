@@ -160,7 +160,7 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
   const records = createScheduleRecords({ redis: request, writing: request, keys })
   const align = createScheduleAlign({ clock, records })
   const payloads = createSchedulePayloads({ catalog, config, sensitive: createSensitiveDataByType(catalog, config.encryptionKeys) })
-  const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth })
+  const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs })
   const refuse = createRefuseRun({ accept, keys, queueKeys, redis: request })
   const hasBegun = createHasBegun({ redis: request, queueKeys })
   const log = pino({ level: 'silent' })
