@@ -44,11 +44,13 @@ const iso = (time: number | string | null | undefined): string | null =>
 /** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
 export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
-const toScheduleId = ({ scheduleId }: JobEnvelope): Pick<JobView, 'scheduleId'> | undefined =>
-  scheduleId === undefined ? undefined : { scheduleId }
-
-const toFollowUps = ({ followUps }: JobEnvelope): Pick<JobView, 'followUps'> | undefined =>
-  followUps && { followUps: followUps.map(({ id }) => id) }
+/** Few jobs have these members, and an object that is spread into a view costs all of them. */
+const addRareMembers = (view: JobView, { scheduleId, followUps }: JobEnvelope, parentKey: string | null): JobView => {
+  if (parentKey !== null) view.parentId = idOfKey(parentKey)
+  if (scheduleId !== undefined) view.scheduleId = scheduleId
+  if (followUps !== undefined) view.followUps = followUps.map(({ id }) => id)
+  return view
+}
 
 /** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognise: null. */
 export const maskDataOf = (sensitive: ReadonlyMap<string, SensitiveData>, type: string, data: unknown): unknown =>
@@ -78,21 +80,18 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         correlationId: envelope.correlationId,
         metadata: envelope.metadata ?? {},
         idempotencyKey: envelope.idempotencyKey ?? null,
-        ...(job.parentKey === null ? {} : { parentId: idOfKey(job.parentKey) }),
-        ...toScheduleId(envelope),
-        ...toFollowUps(envelope),
         createdAt: iso(job.timestamp) as string,
         runAt: iso(job.state === 'delayed' ? job.dueAt : envelope.runAt),
         startedAt: iso(job.processedOn),
         finishedAt: iso(job.finishedOn),
         expiresAt: iso(envelope.expiresAt),
       }
-      return { view, tenant: envelope.tenant }
+      return { view: addRareMembers(view, envelope, job.parentKey), tenant: envelope.tenant }
     },
 
     /** A job as it was in the moment of its acceptance: what the first answer, and every replay of it, says. */
     ofAccepted(id: string, type: string, envelope: JobEnvelope, options: ResolvedOptions, createdAt: number, fanOut: boolean): JobView {
-      return {
+      const view: JobView = {
         id,
         type,
         queue: queueOfJobId(id) as JobView['queue'],
@@ -107,14 +106,13 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
         correlationId: envelope.correlationId,
         metadata: envelope.metadata ?? {},
         idempotencyKey: envelope.idempotencyKey ?? null,
-        ...toScheduleId(envelope),
-        ...toFollowUps(envelope),
         createdAt: iso(createdAt) as string,
         runAt: iso(options.runAt),
         startedAt: null,
         finishedAt: null,
         expiresAt: iso(options.expiresAt),
       }
+      return addRareMembers(view, envelope, null)
     },
   }
 }

@@ -145,6 +145,27 @@ t.test('a known key costs no Redis round trip, and a busy one none ever', async 
   t.equal(pending, 0, 'no use waited for Redis')
 })
 
+t.test('a key that was proven ends with its time, its overlap and its revocation', async (t) => {
+  const { apiKeys, clock } = await openInstance(t)
+  const { key, info } = await apiKeys.issue({ ...grant, expiresAt: clock.now + 60_000 })
+  const use = async (sent: string, times = 3) => {
+    const kinds: string[] = []
+    for (let time = 0; time < times; time++) kinds.push((await apiKeys.verify(sent)).kind)
+    return kinds
+  }
+  t.same(await use(key), ['valid', 'valid', 'valid'])
+  t.same(await use(`${key.slice(0, -43)}${'A'.repeat(43)}`), ['refused', 'refused', 'refused'], 'another secret with its id')
+  const rotated = await apiKeys.rotate(info.id, { overlapMs: 10_000 })
+  const next = (rotated as { key: string }).key
+  t.same([...(await use(key)), ...(await use(next))], Array.from({ length: 6 }, () => 'valid'))
+  clock.now += 10_000
+  t.same([...(await use(key)), ...(await use(next))], ['refused', 'refused', 'refused', 'valid', 'valid', 'valid'])
+  clock.now += 50_000
+  t.same(await use(next), ['expired', 'expired', 'expired'])
+  await apiKeys.revoke(info.id)
+  t.same(await use(next), ['refused', 'refused', 'refused'])
+})
+
 t.test('uses at once share one read', async (t) => {
   const { apiKeys } = await openInstance(t)
   const { key } = await apiKeys.issue(grant)
