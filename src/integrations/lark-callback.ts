@@ -11,7 +11,7 @@ import {
   readHeader,
   toEventWord,
 } from './callback-checks.js'
-import { toObject } from './vendor-http.js'
+import { toObject } from './vendor-json.js'
 
 export interface LarkCallbackSettings {
   readonly encryptKey: string

@@ -1,6 +1,7 @@
 // Keeps the tenant token that every call to Lark carries: fetched once for all, and before the old one ends.
 
-import { toObject, toText, type VendorHttp, type VendorReply } from './vendor-http.js'
+import type { VendorHttp, VendorReply } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 import { toFailure, type VendorFailure, type VendorOutcome } from './vendor-outcome.js'
 
 /** Lark issues a new token only in the last half hour of the old one; fetching in its last minutes leaves no gap. */

@@ -5,7 +5,8 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 import type { Lock } from '../redis/lock.js'
 import { createLarkTokens } from './lark-tokens.js'
-import { openVendorHttp, toObject, toText, type VendorReply } from './vendor-http.js'
+import { openVendorHttp, type VendorReply } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 import { toFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome, withJitter } from './vendor-outcome.js'
 
 export interface LarkSettings {

@@ -3,7 +3,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { Sentence } from './analysis-sentences.js'
-import { openVendorHttp, toObject, type VendorReply } from './vendor-http.js'
+import { openVendorHttp, type VendorReply } from './vendor-http.js'
+import { toObject } from './vendor-json.js'
 import { toFailure, type VendorOutcome, withJitter } from './vendor-outcome.js'
 
 export interface LlmSettings {

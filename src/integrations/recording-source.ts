@@ -1,10 +1,11 @@
 // Opens the address of a recording; one of Tencent Meeting that has expired is asked for anew.
 
-import type { OutboundOutcome, OutboundRequest } from '../outbound.js'
+import type { OutboundRequest } from '../outbound/client.js'
+import type { OutboundOutcome } from '../outbound/outcome.js'
 import type { ObjectStorage } from './object-storage.js'
 import { type Integrations, integrationVariables } from './open-integrations.js'
 import type { TencentAnswer } from './tencent-meeting-wire.js'
-import { toText } from './vendor-http.js'
+import { toText } from './vendor-json.js'
 import type { VendorFailure } from './vendor-outcome.js'
 
 export interface RecordingSource {

@@ -12,7 +12,7 @@ import {
   readHeader,
   toEventWord,
 } from './callback-checks.js'
-import { toObject, toText } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 
 export interface TencentCallbackSettings {
   readonly token: string

@@ -1,6 +1,6 @@
 // Meetings as Tencent Meeting writes them, and as we do.
 
-import { toObject, toText } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 
 /** Times are RFC 3339. `type` 0 is a booked meeting, 1 one that starts at once. */
 export interface TencentMeetingData {

@@ -12,7 +12,8 @@ import {
   toWire,
 } from './tencent-meeting-wire.js'
 import { signTencentRequest } from './tencent-signature.js'
-import { openVendorHttp, toObject, toText, type VendorReply } from './vendor-http.js'
+import { openVendorHttp, type VendorReply } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 import { toFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome, withJitter } from './vendor-outcome.js'
 
 export interface TencentMeetingSettings {

@@ -3,7 +3,7 @@
 import type { Participant, Transcript, TranscriptSegment } from '../schemas/meeting.js'
 import type { TencentMeeting } from './tencent-meeting.js'
 import type { TencentAnswer } from './tencent-meeting-wire.js'
-import { toObject, toText } from './vendor-http.js'
+import { toObject, toText } from './vendor-json.js'
 import type { VendorOutcome } from './vendor-outcome.js'
 
 const pageSize = 100

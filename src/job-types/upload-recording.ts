@@ -7,7 +7,8 @@ import { openRecordingSource, type SourceOutcome } from '../integrations/recordi
 import type { StoreFailure } from '../integrations/storage-failure.js'
 import { toFailedAttempt as toFailedVendorCall } from '../integrations/vendor-outcome.js'
 import { defer, defineJobType, done, fail, type JobContext, type JobOutcome, retry, type SubmissionCheck } from '../job-type.js'
-import { checkUrl, type OutboundOutcome, type OutboundResponse, outboundFault } from '../outbound.js'
+import { type OutboundOutcome, type OutboundResponse, outboundFault } from '../outbound/outcome.js'
+import { checkUrl } from '../outbound/rules.js'
 import { closed, day, Line, Link, MeetingId, Nullable, StringEnum, sensitive, VendorId } from '../schemas/common.js'
 
 const UploadRecordingData = Type.Object(

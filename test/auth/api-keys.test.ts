@@ -157,7 +157,10 @@ t.test('a key that was proven ends with its time, its overlap and its revocation
   t.same(await use(`${key.slice(0, -43)}${'A'.repeat(43)}`), ['refused', 'refused', 'refused'], 'another secret with its id')
   const rotated = await apiKeys.rotate(info.id, { overlapMs: 10_000 })
   const next = (rotated as { key: string }).key
-  t.same([...(await use(key)), ...(await use(next))], Array.from({ length: 6 }, () => 'valid'))
+  t.same(
+    [...(await use(key)), ...(await use(next))],
+    Array.from({ length: 6 }, () => 'valid'),
+  )
   clock.now += 10_000
   t.same([...(await use(key)), ...(await use(next))], ['refused', 'refused', 'refused', 'valid', 'valid', 'valid'])
   clock.now += 50_000

@@ -8,8 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { checkUrl, createOutbound, isPublicAddress, type OutboundOutcome, outboundFault } from '../src/outbound.js'
-import { startSourceServer, stream } from './helpers/source-server.js'
+import { createOutbound } from '../../src/outbound/client.js'
+import { type OutboundOutcome, outboundFault } from '../../src/outbound/outcome.js'
+import { checkUrl, isPublicAddress } from '../../src/outbound/rules.js'
+import { startSourceServer, stream } from '../helpers/source-server.js'
 
 type Rules = Parameters<typeof checkUrl>[1]
 const rules = (overrides: Partial<Rules> = {}): Rules => ({

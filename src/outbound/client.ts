@@ -2,55 +2,11 @@
 
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
-import type { Config } from './config.js'
-import { toHttpEnd, traceCall } from './telemetry/spans.js'
-
-/** Which rule an address breaks. */
-export type OutboundRefusal = 'malformed' | 'scheme' | 'userinfo' | 'port' | 'host' | 'address' | 'downgrade'
-
-/** What a refusal says to the client; never the address itself, whose query may be a credential. */
-const refusals: Readonly<Record<OutboundRefusal, string>> = {
-  malformed: 'is not an absolute address',
-  scheme: 'has to start with https://',
-  userinfo: 'must not contain a user name or password',
-  port: 'names a port that is not allowed here',
-  host: 'points to a host that is not allowed here',
-  address: 'does not point to a public address',
-  downgrade: 'leads from https to http',
-}
-
-/** How a fetch ended, or, for `response`, how it began. */
-export type OutboundOutcome =
-  | OutboundResponse
-  /** A rule forbids the address or one it redirects to; nothing was sent there. */
-  | { readonly kind: 'refused'; readonly reason: OutboundRefusal }
-  | { readonly kind: 'too-many-redirects' }
-  /** The announced length exceeds `maxBytes`. */
-  | { readonly kind: 'too-large' }
-  /** The server compressed the body although it was asked not to; it is not unpacked here. */
-  | { readonly kind: 'encoded' }
-  | { readonly kind: 'unreachable' }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'aborted' }
-
-export interface OutboundResponse {
-  readonly kind: 'response'
-  /** Any status; 3xx only where no redirect could be followed. */
-  readonly status: number
-  /** Names in lower case; repeated ones joined by a comma. */
-  readonly headers: Readonly<Record<string, string>>
-  /** As announced; null when the server announces none. */
-  readonly sizeBytes: number | null
-  /** To be read once. Throws errors that `outboundFault` explains. */
-  readonly body: AsyncIterable<Buffer>
-  /** Drops the connection; harmless after the body was read. */
-  discard(): void
-}
-
-/** Why a body broke off: over `maxBytes`, cut off, silent or slow for too long, or aborted by the caller. */
-export type OutboundFault = 'too-large' | 'interrupted' | 'timeout' | 'aborted'
+import type { Config } from '../config.js'
+import { toHttpEnd, traceCall } from '../telemetry/spans.js'
+import type { OutboundFault, OutboundOutcome } from './outcome.js'
+import { checkUrl, isExempt, isPrivateHost, isPublicAddress, judge, toHost, toPort } from './rules.js'
 
 export interface OutboundRequest {
   readonly signal: AbortSignal
@@ -68,35 +24,6 @@ export interface OutboundRequest {
 const connectTimeoutMs = 10_000
 const defaults = { headersTimeoutMs: 30_000, idleTimeoutMs: 30_000, totalTimeoutMs: 3_600_000 }
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-
-/** Platform endpoints of a cloud that ipaddr.js 2.5 counts as ordinary unicast. */
-const platformAddresses: ReadonlySet<string> = new Set(['168.63.129.16'])
-const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
-
-/**
- * Whether an IP address, in any textual form, belongs to a host on the public Internet.
- * Loopback, private, link-local, reserved, translated and tunnelled ranges do not count; nor does what is no address.
- */
-export const isPublicAddress = (address: string): boolean => {
-  const canonical = toCanonical(address)
-  if (canonical === null) return false
-  const parsed = ipaddr.process(canonical)
-  if (parsed.range() !== 'unicast') return false
-  // Beyond 2000::/3 lie the deprecated IPv4-compatible addresses, which ipaddr.js 2.5 counts as unicast too.
-  return parsed.kind() === 'ipv6' ? (parsed as ipaddr.IPv6).match(globalUnicast) : !platformAddresses.has(parsed.toString())
-}
-
-/** ipaddr.js 2.5 reads `::1.2.3.4` as if it were `::ffff:1.2.3.4`: hexadecimal groups leave it no room. */
-const toCanonical = (address: string): string | null => {
-  if (!address.includes(':')) return ipaddr.isValid(address) ? address : null
-  return URL.canParse(`http://[${address}]`) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : null
-}
-
-/** Says what is wrong with an address as far as its text tells, or null. Names are resolved only when connecting. */
-export const checkUrl = (url: string, rules: Config['outbound']): string | null => {
-  const verdict = judge(url, rules)
-  return 'refused' in verdict ? refusals[verdict.refused] : null
-}
 
 /**
  * A client for addresses that others chose. Only public addresses are connected to: literal hosts, every resolved
@@ -176,42 +103,6 @@ export const createOutbound = ({
     close: (): Promise<void> => agent.destroy(),
   }
 }
-
-/** Explains an error that a response's body threw; null for errors from elsewhere. */
-export const outboundFault = (error: unknown): OutboundFault | null => (error as { outboundFault?: OutboundFault })?.outboundFault ?? null
-
-const judge = (text: string, rules: Config['outbound'], from?: URL): { url: URL } | { refused: OutboundRefusal } => {
-  if (!URL.canParse(text, from?.href)) return { refused: 'malformed' }
-  const url = new URL(text, from?.href)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return { refused: 'scheme' }
-  if (url.username !== '' || url.password !== '') return { refused: 'userinfo' }
-  if (from?.protocol === 'https:' && url.protocol === 'http:') return { refused: 'downgrade' }
-  const host = toHost(url.hostname)
-  const port = toPort(url.port, url.protocol)
-  if (isExempt(rules, host, port)) return { url }
-  if (isPrivateHost(host)) return { refused: 'address' }
-  if (url.protocol !== 'https:') return { refused: 'scheme' }
-  if (port !== 443 && port !== 80 && !rules.allowPorts.includes(port)) return { refused: 'port' }
-  return isListed(rules.allowHosts, host) ? { url } : { refused: 'host' }
-}
-
-/** Without the brackets of an IPv6 address and the dot of a fully qualified name. */
-const toHost = (hostname: string): string =>
-  hostname
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, '$1')
-    .replace(/\.$/, '')
-
-const toPort = (port: string, protocol: string): number => (port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port))
-
-const isPrivateHost = (host: string): boolean =>
-  toCanonical(host) !== null ? !isPublicAddress(host) : host === 'localhost' || host.endsWith('.localhost')
-
-const isExempt = (rules: Config['outbound'], host: string, port: number): boolean =>
-  rules.allowPrivateHosts.some((entry) => toHost(entry.host) === host && entry.port === port)
-
-const isListed = (hosts: readonly string[], host: string): boolean =>
-  hosts.length === 0 || hosts.some((entry) => (entry.startsWith('.') ? host.endsWith(entry) || host === entry.slice(1) : host === entry))
 
 const refusedCode = 'ERR_OUTBOUND_ADDRESS'
 const refusedAddress = (): NodeJS.ErrnoException => Object.assign(new Error('not a public address'), { code: refusedCode })
