@@ -219,6 +219,14 @@ const situations: Readonly<Record<string, (scene: Scene) => Promise<Variables | 
   },
   'Throw old jobs away': async () => undefined,
   'Empty a queue in an emergency': async ({ call, sendMail }) => {
+    const isIdle = async () => {
+      const { items } = await call('GET', '/admin/operations')
+      const isRunning = (each: { queue: string; state: string }) => each.queue === 'email' && each.state === 'running'
+      if (items.some(isRunning)) return false
+      const lists = await Promise.all(['waiting', 'delayed', 'active'].map((state) => call('GET', `/v1/jobs?queue=email&state=${state}`)))
+      return lists.every((list) => list.items.length === 0)
+    }
+    await eventually('what was sent back has ended', isIdle, readyDeadlineMs)
     await call('POST', '/admin/queues/email/pause')
     await sendMail()
     return undefined
