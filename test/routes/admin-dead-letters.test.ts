@@ -7,7 +7,7 @@ const submitOne = async ({ submit }: TestApp, type: string, label: string, optio
   (await submit({ type, data: { label, secret: 'hunter2' }, options })).json().id
 
 interface Page {
-  items: { id: string; failedAt: string }[]
+  items: { id: string; failedAt: string; sentBack?: number }[]
   next: string | null
 }
 const list = async ({ request }: TestApp, query = ''): Promise<Page> =>
