@@ -88,7 +88,9 @@ function* mixed(count: number) {
 t.test('BAT-1 BAT-3 a hundred thousand lines', async (t) => {
   const { dataDir } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
-  const gateway = await startProbeGateway(t, { dataDir, env: { REDIS_URL: redis.url } })
+  // What is dead and not yet collected would count as well: with a small young generation there is little of it.
+  const env = { REDIS_URL: redis.url, NODE_OPTIONS: '--max-semi-space-size=4' }
+  const gateway = await startProbeGateway(t, { dataDir, env })
   const waiting = () => redis.client.zcard('{jobgate}:external-api:prioritized')
 
   /** Sends and reads at once; every result is looked at in order. */
@@ -119,8 +121,8 @@ t.test('BAT-1 BAT-3 a hundred thousand lines', async (t) => {
   let base = 0
   await t.test('memory stays flat', async (t) => {
     const warming = watchRss(gateway.pid)
-    // Two at once reach in half the time what one would.
-    await Promise.all([send(t, lines / 2), send(t, lines / 2)])
+    // Two at once reach in half the time what one would; the heap goes on to find its size in the second round.
+    for (let round = 0; round < 2; round++) await Promise.all([send(t, lines / 2), send(t, lines / 2)])
     base = await warming.stop()
     const watch = watchRss(gateway.pid)
     const { early } = await send(t, lines)
