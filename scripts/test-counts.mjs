@@ -25,7 +25,8 @@ export const toFailures = (tap) => {
     if (indent === undefined || / # (SKIP|TODO)/.test(line)) return []
     const opens = lines[at + 1] === `${indent}  ---`
     const end = opens ? lines.indexOf(`${indent}  ...`, at) : at
-    return lines.slice(at, Math.min(end, at + 40) + 1)
+    // A run that died in the middle leaves a cause without its end.
+    return lines.slice(at, Math.min(end === -1 ? lines.length : end, at + 40) + 1)
   })
 }
 

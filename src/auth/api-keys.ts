@@ -128,20 +128,23 @@ export const openApiKeys = (deps: {
     return started
   }
 
-  const refresh = (id: string, entry: CacheEntry, at: number) => {
-    entry.refreshAt = at + refreshPauseMs
-    read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
+  /** A key whose record is fresh enough; one that is about to be too old is read anew beside. */
+  const recallKnown = (id: string): KnownKey | undefined => {
+    const at = elapsed()
+    const entry = known.get(id)
+    if (!entry || at >= entry.usableUntil) return undefined
+    if (at >= entry.refreshAt) {
+      entry.refreshAt = at + refreshPauseMs
+      read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
+    }
+    return entry.key
   }
 
   const find = (id: string): KnownKey | null | Promise<KnownKey | null> => {
-    const at = elapsed()
-    const entry = known.get(id)
-    if (entry && at < entry.usableUntil) {
-      if (at >= entry.refreshAt) refresh(id, entry, at)
-      return entry.key
-    }
+    const key = recallKnown(id)
+    if (key) return key
     const unknownUntil = unknown.get(id)
-    if (unknownUntil !== undefined && at < unknownUntil) return null
+    if (unknownUntil !== undefined && elapsed() < unknownUntil) return null
     return read(id)
   }
 
@@ -184,13 +187,9 @@ export const openApiKeys = (deps: {
 
   /** A key that was held against this very record before: neither a digest nor a comparison is needed again. */
   const verifyProven = (id: string, sent: string): Verification | undefined => {
-    const entry = known.get(id)
-    const isCurrent = entry?.key.proven.get(sent)
-    if (!entry || isCurrent === undefined) return undefined
-    const at = elapsed()
-    if (at >= entry.usableUntil) return undefined
-    if (at >= entry.refreshAt) refresh(id, entry, at)
-    return judgeTimes(entry.key, isCurrent)
+    const key = recallKnown(id)
+    const isCurrent = key?.proven.get(sent)
+    return key && isCurrent !== undefined ? judgeTimes(key, isCurrent) : undefined
   }
 
   const verifyIssued = (id: string, fits: FitsDigest, sent?: string): Verification | Promise<Verification> => {

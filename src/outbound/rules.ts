@@ -69,11 +69,14 @@ export const toHost = (hostname: string): string =>
     .replace(/^\[(.*)\]$/, '$1')
     .replace(/\.$/, '')
 
+/** The port of an address, that of its scheme when it names none. */
 export const toPort = (port: string, protocol: string): number => (port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port))
 
+/** Whether a host is an address that is not public, or a name of this machine. */
 export const isPrivateHost = (host: string): boolean =>
   toCanonical(host) !== null ? !isPublicAddress(host) : host === 'localhost' || host.endsWith('.localhost')
 
+/** Whether the operator allows this host and port although they are private. */
 export const isExempt = (rules: Config['outbound'], host: string, port: number): boolean =>
   rules.allowPrivateHosts.some((entry) => toHost(entry.host) === host && entry.port === port)
 

@@ -94,7 +94,7 @@ export const createAcceptance = ({
       queue.wait,
       queue.waitingChildren,
     ]
-    const kinds: NewJob[] = []
+    const kinds: JobKind[] = []
     const submissions: (string | number)[] = []
     for (const acceptance of acceptances) {
       keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
@@ -135,16 +135,19 @@ function* inScripts(all: readonly Acceptance[]): Generator<readonly Acceptance[]
   yield start === 0 ? all : all.slice(start)
 }
 
-/** Appends what the script has to know of a submission; `kinds` grows by the first job of each kind. */
-const appendSubmission = (values: (string | number)[], kinds: NewJob[], { claim, indexMember, jobs }: Acceptance) => {
+/** What jobs have in common that are added alike. */
+type JobKind = Pick<NewJob, 'kind' | 'name' | 'options'>
+
+/** Appends what the script has to know of a submission; `kinds` grows by each kind that was not there yet. */
+const appendSubmission = (values: (string | number)[], kinds: JobKind[], { claim, indexMember, jobs }: Acceptance) => {
   values.push(claim ? claim.fingerprint + claim.record : '', indexMember, jobs.length)
   for (const job of jobs) values.push(kindNumber(kinds, job), job.id, job.timestamp, job.data)
 }
 
 /** The place, from 1, of the jobs that are added like this one. From the end, where those of the same fan-out are. */
-const kindNumber = (kinds: NewJob[], { kind, name, options }: NewJob): number => {
+const kindNumber = (kinds: JobKind[], { kind, name, options }: NewJob): number => {
   const found = kinds.findLastIndex((each) => each.kind === kind && each.name === name && each.options === options)
-  return found === -1 ? kinds.push({ kind, name, options } as NewJob) : found + 1
+  return found === -1 ? kinds.push({ kind, name, options }) : found + 1
 }
 
 const toOutcome = (result: string): AcceptanceOutcome => {

@@ -15,8 +15,9 @@ const toDayText = (days: number): string => {
   return lastDayText
 }
 
-/** Whole milliseconds since 1970 as `Date` writes them in ISO 8601, in a fraction of its time: most times are of one day. */
-export const toIsoTime = (ms: number): string => {
+/** Milliseconds since 1970 as `Date` writes them in ISO 8601, in a fraction of its time: most times are of one day. */
+export const toIsoTime = (time: number): string => {
+  const ms = Math.trunc(time)
   const days = Math.floor(ms / day)
   const ofDay = ms - days * day
   const [hours, minutes, seconds] = [Math.floor(ofDay / 3_600_000), Math.floor(ofDay / 60_000) % 60, Math.floor(ofDay / 1000) % 60]

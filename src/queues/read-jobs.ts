@@ -33,8 +33,8 @@ export type StoredState = 'completed' | 'failed' | 'delayed' | 'prioritized' | '
  * KEYS: 1 completed, 2 failed, 3 delayed, 4 prioritized, 5 active, 6 wait, 7 paused, 8 waiting-children.
  * ARGV: 1 prefix of the queue's keys, then ids.
  * Returns for each id false or one text: its parts between unit separators, '' for what is absent, in the order of `toStoredJob`.
- * As parts of their own they took Node as long as all else that is done with the answer. Only a reason may hold a separator,
- * since all the others are JSON, numbers and names: it comes last.
+ * One text, since for Node each part would be a buffer first and then a text. Only a reason may hold a separator, since all the
+ * others are JSON, numbers and names: it comes last.
  */
 const readScript = `
 local base = ARGV[1]
