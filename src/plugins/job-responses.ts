@@ -5,7 +5,7 @@ import { maySee } from '../auth/grants.js'
 import type { Catalog } from '../catalog.js'
 import type { JobType } from '../job-type.js'
 import { queueOfJobId } from '../queues/job-id.js'
-import type { ReadJobView } from '../queues/job-view.js'
+import type { SeenJob } from '../queues/job-look.js'
 import { finishedStates, type JobView, type QueueName } from '../schemas/job.js'
 import type { Submission, SubmitContext, SubmitOutcome } from '../submission/submit.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
@@ -28,9 +28,9 @@ export const requireQueue = (id: string): QueueName => {
 }
 
 /** Throws 404 unless the job exists, belongs to the caller's tenant and is covered by its grants. */
-export const requireVisible = (request: FastifyRequest, found: ReadJobView | null): JobView => {
+export const requireVisible = (request: FastifyRequest, found: SeenJob | null): SeenJob => {
   if (!found || found.tenant !== request.principal.tenant || !maySee(request.principal, found.view)) throw jobNotFound()
-  return found.view
+  return found
 }
 
 /** Tells an unfinished job's follower when to look again. */

@@ -2,7 +2,7 @@
 
 import { finishedStates } from '../schemas/job.js'
 import type { JobEvents } from './job-events.js'
-import type { JobLook, ReadJobView } from './job-view.js'
+import type { JobLook, SeenJob } from './job-look.js'
 
 /** An event can be lost (a full stream, a failover): the state is looked at this often besides. */
 const lookIntervalMs = 1000
@@ -12,7 +12,7 @@ export const createAwaitFinish = ({ events, look }: { events: JobEvents; look: J
    * Resolves with the job once it is finished, and with its current state when `waitMs` is over or `signal` fires;
    * null when there is no such job. Rejects with the error of Redis when the first look fails.
    */
-  return async (id: string, waitMs: number, signal: AbortSignal): Promise<ReadJobView | null> => {
+  return async (id: string, waitMs: number, signal: AbortSignal): Promise<SeenJob | null> => {
     const deadline = Date.now() + waitMs
     let wake = () => {}
     // Followed before the first look: what finishes in between is noticed.

@@ -2,7 +2,7 @@
 
 import { finishedStates, type JobEventName, type JobState, type QueueName } from '../schemas/job.js'
 import { compareIds, type JobEvents, type StreamedEvent } from './job-events.js'
-import type { JobLook, ReadJobView } from './job-view.js'
+import type { JobLook, SeenJob } from './job-look.js'
 
 /** One event as clients get it. `data` is the whole job in the first and the last one. */
 export interface FeedEvent {
@@ -27,7 +27,7 @@ const eventOfState: Readonly<Record<JobState, JobEventName>> = {
 }
 
 export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLook }) => {
-  const toFeedEvent = (id: string, { view }: ReadJobView): FeedEvent => ({ id, event: eventOfState[view.state], data: view })
+  const toFeedEvent = (id: string, { view }: SeenJob): FeedEvent => ({ id, event: eventOfState[view.state], data: view })
 
   return {
     /** Whether a reader that knows `lastEventId` has already seen the end of this finished job. */

@@ -6,7 +6,7 @@ import type { Keys } from '../redis/keys.js'
 import type { JobState, JobView, QueueName } from '../schemas/job.js'
 import { queueOfJobId } from './job-id.js'
 import { idOfIndexMember, type JobIndex } from './job-index.js'
-import type { JobLook } from './job-view.js'
+import type { JobLook } from './job-look.js'
 
 /** What a page may be narrowed to. All given members have to fit. */
 export interface JobFilters {

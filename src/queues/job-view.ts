@@ -1,19 +1,13 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
-import type { JobError, JobState, JobView, QueueName } from '../schemas/job.js'
+import type { JobError, JobState, JobView } from '../schemas/job.js'
 import { toIsoTime } from './iso-time.js'
 import type { JobEnvelope } from './job-envelope.js'
 import { decodeJobError } from './job-error.js'
 import { queueOfJobId } from './job-id.js'
 import { type ResolvedOptions, toPriority } from './job-options.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { ReadJob, StoredJob, StoredState } from './read-jobs.js'
+import type { StoredJob, StoredState } from './read-jobs.js'
 import type { SensitiveData } from './sensitive-data.js'
-
-export interface ReadJobView {
-  readonly view: JobView
-  readonly tenant: string
-}
 
 const states: Readonly<Record<StoredState, JobState>> = {
   completed: 'completed',
@@ -61,7 +55,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
 
   return {
     /** A job that was read from Redis. */
-    ofStored(job: StoredJob): ReadJobView {
+    ofStored(job: StoredJob): { view: JobView; tenant: string } {
       const envelope = JSON.parse(job.data) as JobEnvelope
       const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
       const state: JobState = job.state === 'failed' && error?.code === 'cancelled' ? 'cancelled' : states[job.state]
@@ -118,14 +112,3 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
 }
 
 export type JobViews = ReturnType<typeof createJobViews>
-
-/** Reads one job as clients see it, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis. */
-export const createJobLook =
-  ({ readJob, views, queueKeys }: { readJob: ReadJob; views: JobViews; queueKeys: Readonly<Record<QueueName, QueueKeys>> }) =>
-  async (id: string): Promise<ReadJobView | null> => {
-    const queue = queueOfJobId(id)
-    const stored = queue && (await readJob(queueKeys[queue], id))
-    return stored ? views.ofStored(stored) : null
-  }
-
-export type JobLook = ReturnType<typeof createJobLook>

@@ -74,18 +74,14 @@ function* inScripts(ids: readonly string[]): Generator<readonly string[]> {
   for (let start = 0; start < ids.length; start += idsPerScript) yield ids.slice(start, start + idsPerScript)
 }
 
-/** Gives one job or null; reads that come together share a script call. Rejects with the error of Redis. */
+/** Gives one job as text for `toStoredJob`, or null; reads that come together share a script call. Rejects with the error of Redis. */
 export const createJobReader = (redis: RedisClient) => {
   const runReadScript = defineScript<(string | null)[]>(redis, readScript)
   return createCoalescer({
     split: inScripts,
-    send: async (queue: QueueKeys, ids: readonly string[]): Promise<(StoredJob | null)[]> => {
+    send: (queue: QueueKeys, ids: readonly string[]): Promise<(string | null)[]> => {
       const { completed, failed, delayed, prioritized, active, wait, paused, waitingChildren } = queue
-      const rows = await runReadScript(
-        [completed, failed, delayed, prioritized, active, wait, paused, waitingChildren],
-        [queue.base, ...ids],
-      )
-      return rows.map((row, index) => (row === null ? null : toStoredJob(ids[index] as string, row)))
+      return runReadScript([completed, failed, delayed, prioritized, active, wait, paused, waitingChildren], [queue.base, ...ids])
     },
   })
 }
@@ -94,8 +90,9 @@ export type ReadJob = ReturnType<typeof createJobReader>
 
 const separator = '\x1f'
 
-const toStoredJob = (id: string, row: string): StoredJob => {
-  const parts = row.split(separator)
+/** `text` is what the reader gave for this id. */
+export const toStoredJob = (id: string, text: string): StoredJob => {
+  const parts = text.split(separator)
   const [state, due, data, options, timestamp, priority, processedOn, finishedOn, returnvalue, progress, attemptsMade, parentKey] = parts
   return {
     id,

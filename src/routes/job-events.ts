@@ -53,9 +53,9 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
     handler: async (request, reply) => {
       const { id } = request.params
       const queue = requireQueue(id)
-      const job = requireVisible(request, await look(id))
+      const { state } = requireVisible(request, await look(id)).view
       const lastEventId = request.headers['last-event-id'] as string | undefined
-      if (lastEventId !== undefined && finishedStates.has(job.state) && (await feed.isOver(queue, id, lastEventId))) {
+      if (lastEventId !== undefined && finishedStates.has(state) && (await feed.isOver(queue, id, lastEventId))) {
         return reply.code(204).send(null)
       }
       const leave = streams.enter(request.principal.tenant)

@@ -1,6 +1,5 @@
 // Reading and controlling jobs: one, many, their logs and children; cancel, retry, promote.
 
-import { hash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -11,7 +10,7 @@ import { jobNotFound, requireQueue, requireVisible, setRetryAfter } from '../plu
 import { toPageLinks } from '../plugins/page-links.js'
 import { addVary, applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
-import type { ReadJobView } from '../queues/job-view.js'
+import type { SeenJob } from '../queues/job-look.js'
 import { closed, Nullable, StringEnum } from '../schemas/common.js'
 import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../schemas/job.js'
 import { JobRef, jsonResponse } from '../schemas/job-responses.js'
@@ -121,11 +120,11 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       const { id } = request.params
       const asked = request.query.waitMs === undefined ? request.preferences.waitMs : Number(request.query.waitMs)
       const wait = request.grantWait(reply, asked)
-      let found: ReadJobView | null
+      let found: SeenJob | null
       try {
         // Nobody waits for what they may not see.
         const early = await look(id)
-        const { state } = requireVisible(request, early)
+        const { state } = requireVisible(request, early).view
         found = wait && !finishedStates.has(state) ? await awaitFinish(id, wait.waitMs, wait.signal) : early
       } finally {
         wait?.end()
@@ -219,7 +218,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       if (outcome === 'missing') throw jobNotFound()
       if (outcome === 'finished') throw problem('job-finished', 'The job had finished before it could be cancelled.')
       request.log.info({ jobId: id, outcome }, 'job cancelled')
-      const job = requireVisible(request, await look(id))
+      const job = requireVisible(request, await look(id)).view
       setRetryAfter(reply, job)
       return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
     },
@@ -292,7 +291,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
   })
 
   async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
-    return requireVisible(request, await look(id))
+    return requireVisible(request, await look(id)).view
   }
 
   async function sendAccepted(request: FastifyRequest, reply: FastifyReply, id: string) {
@@ -303,12 +302,11 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
 }
 
 /** Answers with a job, or with 304 when the client knows it already. */
-const sendJob = (request: FastifyRequest, reply: FastifyReply, job: JobView) => {
-  const body = JSON.stringify(job)
-  const etag = `W/"${hash('sha1', body, 'base64url')}"`
+const sendJob = (request: FastifyRequest, reply: FastifyReply, { view, document }: SeenJob) => {
+  const { body, etag } = document()
   addVary(reply, 'Authorization')
   reply.header('etag', etag).header('cache-control', 'private, no-cache')
-  setRetryAfter(reply, job)
+  setRetryAfter(reply, view)
   if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
   return reply.type('application/json; charset=utf-8').send(body)
 }

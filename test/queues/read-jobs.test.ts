@@ -1,6 +1,6 @@
 import pino from 'pino'
 import t from 'tap'
-import { createJobReader } from '../../src/queues/read-jobs.js'
+import { createJobReader, toStoredJob } from '../../src/queues/read-jobs.js'
 import { openQueues } from '../../src/queues/registry.js'
 import { startRedis } from '../helpers/start-redis.js'
 
@@ -15,7 +15,9 @@ t.test('what a job holds keeps its text and its place, whatever the reason says'
   await client.hset(queue.job('mail_1'), { ...stored, failedReason: 'one\x1ftwo\x1f' })
   await client.hset(queue.job('mail_2'), { ...stored, name: 'probe', returnvalue: '"✓"', parentKey: 'a:b:c', 'jg:retriedOn': '7' })
   await client.zadd(queue.completed, 3, 'mail_2')
-  const [one, two, none] = await Promise.all(['mail_1', 'mail_2', 'mail_3'].map((id) => read(queue, id)))
+  const ids = ['mail_1', 'mail_2', 'mail_3']
+  const texts = await Promise.all(ids.map((id) => read(queue, id)))
+  const [one, two, none] = texts.map((text, at) => text && toStoredJob(ids[at] as string, text))
   const shared = {
     data: stored.data,
     options: stored.opts,
