@@ -8,6 +8,7 @@ import { type Static, type TObject, Type } from '@sinclair/typebox'
 import envSchema from 'env-schema'
 import { Environment } from './environment.js'
 import {
+  attemptMarkerMs,
   toAliyunSmsSettings,
   toLarkSettings,
   toLlmSettings,
@@ -147,6 +148,7 @@ const toConfig = (env: Environment) => ({
     stalledIntervalMs: env.WORKER_STALLED_INTERVAL_MS,
     idempotencyTtlMs: env.QUEUE_IDEMPOTENCY_TTL * 1000,
     maxJobAgeMs: env.QUEUE_MAX_JOB_AGE_HOURS * 3_600_000,
+    attemptMarkerMs: attemptMarkerMs(env.JOB_RETENTION_FAILED_MS),
     maxWaitingJobs: env.QUEUE_MAX_WAITING_JOBS,
     maxFailedJobs: env.QUEUE_MAX_FAILED_JOBS,
     maxDepth: env.QUEUE_MAX_DEPTH,

@@ -202,6 +202,7 @@ export const jobErrors = {
   not_configured: { retryable: false, meaning: 'The worker lacks the setting that the message names.' },
   unknown_job_type: { retryable: false, meaning: 'The worker does not know this job type; gateway and workers run different versions.' },
   invalid_data: { retryable: false, meaning: 'The stored data do not fit what the handler expects.' },
+  removed: { retryable: false, meaning: 'An operator removed the job of this recipient before it had ended.' },
   worker_lost: { retryable: false, meaning: 'The workers that ran the job died or stalled as often as is allowed.' },
   schedule_refused: {
     retryable: false,
@@ -308,6 +309,7 @@ export const jobErrors = {
     retryable: false,
     meaning: 'Nobody can tell whether the message was sent; the SMS service does not answer that question.',
   },
+  'sms.refused': { retryable: false, meaning: 'The SMS service refused the message for a reason of its own; nothing was sent.' },
   'sms.number_refused': { retryable: false, meaning: 'The SMS service refused the phone number.' },
   'sms.template_refused': { retryable: false, meaning: 'The SMS service refused the template, its parameters or their content.' },
   'sms.signature_refused': { retryable: false, meaning: 'The SMS service does not know or has not approved the sign name.' },

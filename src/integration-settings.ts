@@ -3,6 +3,14 @@
 import type { Environment } from './environment.js'
 import { areTogether, requireUrl } from './setting-checks.js'
 
+const day = 24 * 3_600_000
+
+/**
+ * How long what an attempt began is remembered after the last attempt that asked, in milliseconds: no attempt takes more than a day,
+ * and as long as the failed job is kept a client may retry it.
+ */
+export const attemptMarkerMs = (retentionFailedMs: number): number => Math.max(7 * day, retentionFailedMs) + day
+
 /** One bucket of one provider. */
 export interface StorageSettings {
   region: string
@@ -93,7 +101,7 @@ export const toAliyunSmsSettings = (env: Environment) => {
     templates,
     timeoutMs: env.ALIYUN_SMS_TIMEOUT_MS,
     perNumberLimits,
-    rememberMs: env.JOB_RETENTION_FAILED_MS,
+    rememberMs: attemptMarkerMs(env.JOB_RETENTION_FAILED_MS),
   }
 }
 

@@ -56,6 +56,8 @@ export interface JobContext<K extends IntegrationName = never> {
   /** A number from 0 to 100 or a small object. */
   progress(value: number | Record<string, unknown>): Promise<void>
   readonly marker: AttemptMarker
+  /** Its time to start is over: what was begun before may be settled, and nothing begun anew. */
+  readonly isExpired: boolean
   /** Those in `requires` are present. */
   readonly integrations: Integrations & Required<Pick<Integrations, K>>
 }

@@ -96,6 +96,8 @@ const rows: readonly (VendorErrorClass & { readonly of: readonly string[] })[] =
   { of: ['isv.SMS_SIGNATURE_ILLEGAL'], kind: 'refused', code: 'sms.signature_refused' },
   { of: ['isv.AMOUNT_NOT_ENOUGH', 'isv.OUT_OF_SERVICE', 'isv.ACCOUNT_*'], kind: 'refused', code: 'sms.account_refused' },
   { of: ['isp.RAM_PERMISSION_DENY', 'InvalidAccessKeyId.*', 'SignatureDoesNotMatch'], kind: 'refused', code: 'sms.authentication_failed' },
+  // Aliyun names what it found wrong before it sent anything.
+  { of: ['isv.*'], kind: 'refused', code: 'sms.refused' },
 ]
 
 const findClass = (vendorCode: string): VendorErrorClass | undefined =>
@@ -142,7 +144,7 @@ export const openAliyunSms = ({
   /** All records of a number on one day that carry the reference, page by page. */
   const isRecorded = async (phoneNumber: string, day: string, { reference, signal }: SmsCall): Promise<VendorOutcome<boolean>> => {
     for (let page = 1; page <= pagesMax; page++) {
-      const parameters = { PhoneNumber: toVendorForm(phoneNumber), SendDate: day, PageSize: String(pageSize), CurrentPage: String(page) }
+      const parameters = { PhoneNumber: toOwnForm(phoneNumber), SendDate: day, PageSize: String(pageSize), CurrentPage: String(page) }
       const reply = await call('QuerySendDetails', parameters, signal)
       const answer = toObject(reply.kind === 'answered' ? reply.json : undefined)
       if (answer['Code'] !== 'OK') return toQueryFailure(reply)
@@ -195,13 +197,14 @@ export const openAliyunSms = ({
       // Unknown only if Redis lost it: then the waiting starts now.
       await redis.set(handedOver, String(now()), 'PX', settings.rememberMs, 'NX')
       const at = Number(await redis.get(handedOver))
+      const askedAt = now()
       const days = new Set([at - midnightMarginMs, at + midnightMarginMs].map(toChinaDay))
       for (const day of days) {
         const found = await isRecorded(message.phoneNumber, day, call_)
         if (found.kind !== 'done') return found
         if (found.value) return { kind: 'sent' }
       }
-      const leftMs = at + settleMs - now()
+      const leftMs = at + settleMs - askedAt
       return leftMs > 0 ? { kind: 'not-yet', afterMs: leftMs } : { kind: 'absent' }
     },
 
@@ -213,7 +216,7 @@ export type AliyunSms = ReturnType<typeof openAliyunSms>
 
 const toVendorForm = (phoneNumber: string): string => phoneNumber.replace('+', '')
 
-/** Mainland numbers come with and without 86: both are one number to us. */
+/** Mainland numbers come with and without 86: both are one number to us, and the records know only the eleven digits. */
 const toOwnForm = (phoneNumber: string): string => toVendorForm(phoneNumber).replace(/^86(?=1\d{10}$)/, '')
 
 const toChinaDay = (time: number): string => new Date(time + chinaOffsetMs).toISOString().slice(0, 10).replaceAll('-', '')
@@ -222,8 +225,15 @@ const toChinaDay = (time: number): string => new Date(time + chinaOffsetMs).toIS
 const toSendFailure = (reply: VendorReply): VendorFailure => {
   if (reply.kind === 'not-sent') return toFailure({ kind: 'unavailable', code: 'sms.unavailable' })
   const { vendorCode, found } = classify(reply)
-  return toFailure(found ?? { kind: 'unconfirmed', code: 'sms.outcome_unknown' }, vendorCode, toWaitMs(reply))
+  return toFailure(found ?? (isNamedRefusal(reply) ? refusedUnnamed : unconfirmed), vendorCode, toWaitMs(reply))
 }
+
+const unconfirmed: VendorErrorClass = { kind: 'unconfirmed', code: 'sms.outcome_unknown' }
+const refusedUnnamed: VendorErrorClass = { kind: 'refused', code: 'sms.refused' }
+
+/** A 4xx with a code, whatever it is, was refused before anything was sent. */
+const isNamedRefusal = (reply: VendorReply): boolean =>
+  reply.kind === 'answered' && reply.status >= 400 && reply.status < 500 && toText(toObject(reply.json)['Code']) !== undefined
 
 /** A query that fails tells nothing about the message; it may only be repeated. */
 const toQueryFailure = (reply: VendorReply): VendorFailure => {

@@ -28,6 +28,8 @@ export type CallbackHeaders = Readonly<Record<string, string | string[] | undefi
 
 /** Events are small; what is larger or deeper is not stored. */
 const payloadBytesMax = 256 * 1024
+/** In base64, with room for what stands around it. */
+const sealedBytesMax = (payloadBytesMax * 4) / 3 + 4096
 const payloadDepthMax = 20
 
 /** Compares in constant time, whatever the lengths. */
@@ -59,9 +61,9 @@ export const decryptCbc = (key: Buffer, iv: Buffer, text: Buffer): string | null
   }
 }
 
-/** A JSON object within bounds, or null. */
-export const parseEventObject = (text: string): Readonly<Record<string, unknown>> | null => {
-  if (Buffer.byteLength(text) > payloadBytesMax) return null
+/** A JSON object within bounds, or null. `isSealed`: it wraps the encrypted event, whose base64 takes a third more. */
+export const parseEventObject = (text: string, { isSealed = false } = {}): Readonly<Record<string, unknown>> | null => {
+  if (Buffer.byteLength(text) > (isSealed ? sealedBytesMax : payloadBytesMax)) return null
   const parsed = parseJson(text)
   if (parsed.kind !== 'value' || isTooDeepValue(parsed.value, payloadDepthMax)) return null
   const { value } = parsed

@@ -9,6 +9,7 @@ import { type Smtp, toMessageId } from './smtp.js'
 export interface Attempt {
   readonly jobId: string
   readonly signal: AbortSignal
+  readonly isExpired: boolean
   readonly marker: {
     read(): Promise<{ state: 'none' } | { state: 'begun' } | { state: 'done'; result: unknown }>
     begin(): Promise<void>
@@ -35,12 +36,15 @@ const unknownBefore = 'An earlier attempt was cut off after it began to hand the
 /**
  * Sends one letter under the protection of the attempt marker.
  * An attempt that finds the message sent completes with `alreadySent`; one that finds it begun, with the end unknown, sends it again
- * under the same Message-ID or, with EMAIL_ON_AMBIGUOUS=fail, stops.
+ * under the same Message-ID or, with EMAIL_ON_AMBIGUOUS=fail or when its time is over, stops.
  */
-export const deliverMail = async (letter: Letter, { jobId, signal, marker, integrations: { smtp } }: Attempt): Promise<Delivery> => {
+export const deliverMail = async (
+  letter: Letter,
+  { jobId, signal, isExpired, marker, integrations: { smtp } }: Attempt,
+): Promise<Delivery> => {
   const before = await marker.read()
   if (before.state === 'done') return { kind: 'done', result: { ...(before.result as EmailSent), alreadySent: true } }
-  if (before.state === 'begun' && smtp.onAmbiguous === 'fail') {
+  if (before.state === 'begun' && (smtp.onAmbiguous === 'fail' || isExpired)) {
     return { kind: 'fail', code: 'smtp.outcome_unknown', message: unknownBefore }
   }
   const { template, ...mail } = letter

@@ -35,7 +35,7 @@ export const createLarkCallback = ({ encryptKey, verificationToken }: LarkCallba
   const key = createHash('sha256').update(encryptKey).digest()
 
   const open = (rawBody: Buffer): Readonly<Record<string, unknown>> | null => {
-    const envelope = parseEventObject(rawBody.toString('utf8'))
+    const envelope = parseEventObject(rawBody.toString('utf8'), { isSealed: true })
     if (typeof envelope?.['encrypt'] !== 'string') return null
     const sealed = Buffer.from(envelope['encrypt'], 'base64')
     const text = decryptCbc(key, sealed.subarray(0, ivBytes), sealed.subarray(ivBytes))

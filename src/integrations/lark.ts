@@ -181,9 +181,17 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
     update: (table: LarkTable, recordId: string, fields: LarkFields, of: LarkCall) =>
       alone(table, 1, async () => toRecordId(await update(table, recordId, fields, of))),
 
-    /** Deletes one record. `isRepeated`: a record that is already gone counts as deleted. Out: its id. */
-    delete: (table: LarkTable, recordId: string, { signal, isRepeated }: LarkCall & { isRepeated: boolean }) =>
+    /**
+     * Deletes one record. `isRepeated`: a record that is already gone counts as deleted; `begin` is called right before the request
+     * goes out. Out: its id.
+     */
+    delete: (
+      table: LarkTable,
+      recordId: string,
+      { signal, isRepeated, begin }: LarkCall & { readonly isRepeated: boolean; begin(): Promise<void> },
+    ) =>
       alone(table, 1, async (): Promise<VendorOutcome<string>> => {
+        await begin()
         const reply = await call({ method: 'DELETE', path: `${recordsPath(table)}/${encodeURIComponent(recordId)}` }, signal)
         if (reply.kind === 'done') return { kind: 'done', value: recordId }
         return isRepeated && reply.vendorCode === recordNotFound ? { kind: 'done', value: recordId } : reply

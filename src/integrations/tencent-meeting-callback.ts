@@ -67,7 +67,7 @@ export const createTencentMeetingCallback = ({ token, encodingAesKey }: TencentC
     },
 
     read({ headers, rawBody }: { headers: CallbackHeaders; rawBody: Buffer }): TencentReading {
-      const data = parseEventObject(rawBody.toString('utf8'))?.['data']
+      const data = parseEventObject(rawBody.toString('utf8'), { isSealed: true })?.['data']
       if (typeof data !== 'string' || !isGenuine(headers, data)) return forged
       const text = open(data)
       const event = text === null ? null : parseEventObject(text)

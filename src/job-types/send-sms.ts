@@ -99,6 +99,7 @@ const reconcile = async (message: TextMessage, ctx: Ctx): Promise<JobOutcome<Sen
       return complete({ bizId: null, vendorRequestId: null, reconciled: true }, ctx)
     case 'absent':
       await ctx.marker.clear()
+      if (ctx.isExpired) return fail('expired', 'The message was not taken before its time was over.')
       return retry('sms.unavailable', 'The SMS service did not take the message; its records do not have it.')
     case 'not-yet':
       return defer('sms.outcome_unknown', 'The records of the SMS service do not have the message yet.', found.afterMs)

@@ -96,8 +96,12 @@ const write = async (
     case 'delete': {
       // Only the mark tells a record that an earlier attempt deleted from one that never was.
       const isRepeated = (await marker.read()).state !== 'none'
-      if (!isRepeated) await marker.begin()
-      return lark.delete(data, data.recordId, { ...call, isRepeated })
+      const begin = async () => {
+        if (!isRepeated) await marker.begin()
+      }
+      const deleted = await lark.delete(data, data.recordId, { ...call, isRepeated, begin })
+      if (!isRepeated && (deleted.kind === 'refused' || deleted.kind === 'wait')) await marker.clear()
+      return deleted
     }
   }
 }

@@ -185,6 +185,7 @@ const reconcile = async (data: Create, caller: TencentCaller, ctx: Ctx): Promise
     return fail('tencent.outcome_unknown', `${found.value.length} meetings look like the one to create; nobody can tell which it is.`)
   if (meeting) return complete(data, meeting, ctx)
   await ctx.marker.clear()
+  if (ctx.isExpired) return fail('expired', 'The meeting was not created before the time of the job was over.')
   return retry('tencent.unavailable', 'Tencent Meeting did not create the meeting; its list does not have it.')
 }
 

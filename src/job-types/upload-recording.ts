@@ -66,6 +66,8 @@ type UploadRecordingResult = Static<typeof UploadRecordingResult>
 type Ctx = JobContext<'objectStorage'>
 type Outcome = JobOutcome<UploadRecordingResult>
 
+/** What is stored that nobody named the type of. */
+const unnamedType = 'application/octet-stream'
 /** The shortest limit is that of COS. */
 const keyBytesMax = 850
 const busyMs = 15_000
@@ -163,7 +165,7 @@ const upload = async (data: UploadRecordingData, store: Store, ctx: Ctx): Promis
 
 const copy = async (answer: OutboundResponse, data: UploadRecordingData, store: Store, ctx: Ctx): Promise<Outcome> => {
   const key = keyOf(data)
-  const contentType = data.contentType ?? mediaTypeOf(answer) ?? 'application/octet-stream'
+  const contentType = data.contentType ?? mediaTypeOf(answer) ?? unnamedType
   const stored = await store.put({
     key,
     body: answer.body,
@@ -228,7 +230,8 @@ const refuseAnswer = (answer: OutboundResponse, data: UploadRecordingData, accep
   if (status !== 200) return fail('upload.source_refused', `The source answered ${status}.`)
   // An error page that comes with status 200 is not to be stored as a recording.
   const mediaType = mediaTypeOf(answer)
-  const types = [mediaType, data.contentType].filter((type) => type !== undefined)
+  const named = [mediaType, data.contentType].filter((type) => type !== undefined)
+  const types = named.length > 0 ? named : [unnamedType]
   if (!types.every((type) => isAccepted(type, accepted))) return fail('upload.type_refused', jobErrors['upload.type_refused'].meaning)
   if (data.sizeBytes !== undefined && sizeBytes !== null && sizeBytes !== data.sizeBytes) {
     return fail('upload.size_mismatch', `The source announces ${sizeBytes} bytes.`)

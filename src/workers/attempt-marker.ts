@@ -5,14 +5,14 @@ import type { RedisClient } from '../redis/connect.js'
 
 type Stored = { state: 'begun' } | { state: 'done'; result: unknown }
 
-/** `ttlMs` is at least as long as failed jobs can be retried. Every call rejects with the error of Redis. */
+/** `ttlMs`, counted from the last attempt that looked, outlasts a failed job's retention. Every call rejects with the error of Redis. */
 export const createAttemptMarker = (redis: RedisClient, key: string, ttlMs: number): AttemptMarker => {
   const write = async (value: Stored) => {
     await redis.set(key, JSON.stringify(value), 'PX', ttlMs)
   }
   return {
     async read() {
-      const text = await redis.get(key)
+      const text = await redis.getex(key, 'PX', ttlMs)
       return text === null ? { state: 'none' } : (JSON.parse(text) as Stored)
     },
     begin: () => write({ state: 'begun' }),

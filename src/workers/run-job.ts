@@ -28,8 +28,6 @@ import type { Stopper, StopReason } from './stopper.js'
 const obeyMs = 1000
 /** Longest line in a job's own log. */
 const logLineCharsMax = 2000
-/** A job that keeps asking to come back later is failed like any other after this many times. */
-const deferralsMax = 200
 /** A full queue takes a while to empty, a broken Redis to come back. */
 const followUpDelayMs = 30_000
 /** A job may be handed out this often beyond its finished attempts, that is, after workers died or stalled with it. */
@@ -47,6 +45,20 @@ interface Deps {
   readonly submitFollowUps: SubmitFollowUps
   readonly metrics: AttemptMetrics
   readonly tracing: Tracing | undefined
+}
+
+/** Whether an attempt begins. */
+type Start = { readonly kind: 'starts'; readonly isExpired: boolean } | { readonly kind: 'refused'; readonly outcome: JobOutcome }
+
+const inTime: Start = { kind: 'starts', isExpired: false }
+const late: Start = { kind: 'starts', isExpired: true }
+const refuse = (code: JobErrorCode): Start => ({ kind: 'refused', outcome: fail(code, jobErrors[code].meaning) })
+
+/** What a handler runs with. */
+interface Run {
+  readonly stopper: Stopper
+  readonly line: Logger
+  readonly isExpired: boolean
 }
 
 type Done = Extract<JobOutcome, { kind: 'done' }>
@@ -120,8 +132,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     // However a handler ends when its time is up: the time is the reason.
     const { code, message } = stopped === 'timed_out' ? stoppedOutcome(stopped) : outcome
     if (outcome.kind === 'defer') {
-      const deferrals = await redis.hincrby(queue.job(job.id as string), 'jg:deferrals', 1)
-      if (deferrals <= deferralsMax) {
+      if (await mayPutOff(queue.job(job.id as string))) {
         // It carries no error: it has not failed.
         await job.log(`Put off (${code}): ${message}`)
         await job.moveToDelayed(Date.now() + Math.max(1, Math.round(outcome.afterMs)), token)
@@ -136,16 +147,27 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     }
   }
 
+  /** Counts a deferral. A job that asks to come back later for as long as one may wait to start is then failed like any other. */
+  async function mayPutOff(key: string): Promise<boolean> {
+    const now = Date.now()
+    const [, , first] = await Promise.all([
+      redis.hincrby(key, 'jg:deferrals', 1),
+      redis.hsetnx(key, 'jg:deferredOn', now),
+      redis.hget(key, 'jg:deferredOn'),
+    ])
+    return now - Number(first) <= config.queues.maxJobAgeMs
+  }
+
   async function attemptJob(job: Job<JobEnvelope>, stopper: Stopper, line: Logger): Promise<JobOutcome> {
     if (job.data.refusal) return fail(job.data.refusal.code, job.data.refusal.message)
     const type = deps.catalog.find(job.name)
     if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
-    const refused = await refuseToStart(job)
-    if (refused) return refused
+    const start = await decideStart(job)
+    if (start.kind === 'refused') return start.outcome
     if (job.data.fanOut) return gatherChildren(job, type)
     const missing = missingIntegration(type, deps.integrations)
     if (missing) return fail('not_configured', `Set ${missing} where the workers run.`)
-    return runHandler(type, job, stopper, line)
+    return runHandler(type, job, { stopper, line, isExpired: start.isExpired })
   }
 
   /** Work that is done is complete once what follows it is submitted. */
@@ -167,24 +189,28 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   }
 
   /** Limits that forbid an attempt; the usual case costs no round trip. */
-  async function refuseToStart(job: Job<JobEnvelope>): Promise<JobOutcome | null> {
+  async function decideStart(job: Job<JobEnvelope>): Promise<Start> {
     const now = Date.now()
     const { runAt, expiresAt, fanOut } = job.data
     const key = queue.job(job.id as string)
     if (job.attemptsStarted - job.attemptsMade > 1) {
       const deferrals = Number((await redis.hget(key, 'jg:deferrals')) ?? 0)
-      if (job.attemptsStarted - job.attemptsMade - deferrals > lostRunsMax + 1) return fail('worker_lost', jobErrors.worker_lost.meaning)
+      if (job.attemptsStarted - job.attemptsMade - deferrals > lostRunsMax + 1) return refuse('worker_lost')
     }
-    if (job.attemptsMade > 0 || fanOut) return null
+    if (job.attemptsMade > 0 || fanOut) return inTime
     const isExpired = expiresAt !== undefined && now > expiresAt
-    const isTooOld = now - Math.max(job.timestamp, runAt ?? 0) > config.queues.maxJobAgeMs
-    if (!isExpired && !isTooOld) return null
-    // A client that retries a job by hand wants it now, however old it is.
-    if (await redis.hexists(key, 'jg:retriedOn')) return null
-    return isExpired ? fail('expired', jobErrors.expired.meaning) : fail('too_old', jobErrors.too_old.meaning)
+    // A job that was put off, or whose worker died, had started in time.
+    const isTooOld = job.attemptsStarted === 1 && now - Math.max(job.timestamp, runAt ?? 0) > config.queues.maxJobAgeMs
+    if (!isExpired && !isTooOld) return inTime
+    // A client that retries a job by hand wants it now, however old it is; an operator who sends many back wants none that came to nothing.
+    const [retriedOn, retriedByHand] = await redis.hmget(key, 'jg:retriedOn', 'jg:byHand')
+    if (!isExpired || retriedByHand) return retriedOn ? inTime : refuse('too_old')
+    // What was begun may have been done: only its handler can find out.
+    const isBegun = job.attemptsStarted > 1 && (await redis.exists(deps.keys.marker(job.id as string))) === 1
+    return isBegun ? late : refuse('expired')
   }
 
-  async function runHandler(type: JobType, job: Job<JobEnvelope>, stopper: Stopper, line: Logger): Promise<JobOutcome> {
+  async function runHandler(type: JobType, job: Job<JobEnvelope>, { stopper, line, isExpired }: Run): Promise<JobOutcome> {
     const logged: Promise<unknown>[] = []
     const ctx: JobContext<IntegrationName> = {
       jobId: job.id as string,
@@ -202,7 +228,8 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
         )
       },
       progress: (value) => job.updateProgress(value),
-      marker: createAttemptMarker(redis, deps.keys.marker(job.id as string), config.queues.retentionFailedMs),
+      marker: createAttemptMarker(redis, deps.keys.marker(job.id as string), config.queues.attemptMarkerMs),
+      isExpired,
       integrations: deps.integrations as JobContext<IntegrationName>['integrations'],
     }
     const timer = setTimeout(() => stopper.stop('timed_out'), job.data.timeoutMs)

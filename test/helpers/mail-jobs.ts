@@ -50,13 +50,18 @@ export const startMailWorld = async (t: Test, type: JobType, script: Script = {}
   })
   const run = async (
     data: unknown,
-    { marker = createMarker().marker, signal = new AbortController().signal }: { marker?: AttemptMarker; signal?: AbortSignal } = {},
+    {
+      marker = createMarker().marker,
+      signal = new AbortController().signal,
+      isExpired = false,
+    }: { marker?: AttemptMarker; signal?: AbortSignal; isExpired?: boolean } = {},
   ): Promise<JobOutcome> => {
     const context: JobContext<'smtp'> = {
       jobId,
       createdAt,
       attempt: 1,
       maxAttempts: 3,
+      isExpired,
       signal,
       log: () => {},
       progress: async () => {},
@@ -170,6 +175,13 @@ export const testMailJob = (t: Test, type: JobType, data: { to: string }, secret
       const { marker, state } = createMarker({ state: 'begun' })
       t.match(await run(data, { marker }), { kind: 'retry', code: 'smtp.deferred' })
       t.equal(state(), 'begun')
+    })
+
+    t.test('stops when its time is over', async (t) => {
+      const { receiver, run } = await startMailWorld(t, type)
+      const { marker } = createMarker({ state: 'begun' })
+      t.match(await run(data, { marker, isExpired: true }), { kind: 'fail', code: 'smtp.outcome_unknown' })
+      t.equal(receiver.connections(), 0)
     })
 
     t.test('stops with EMAIL_ON_AMBIGUOUS=fail', async (t) => {

@@ -25,6 +25,7 @@ export interface ProbeRun {
 
 /**
  * `catalog` entries: `echo` completes at once, `flaky` fails first, `refuse` fails for good, `throw` throws,
+ * `busy` defers once for an hour, `always` every time, and begins with its marker when its label says so,
  * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs, `many` fans out.
  * `runs` is everything that was run; `started(label)` resolves when an attempt with that label has begun.
  */
@@ -75,7 +76,10 @@ export const createProbes = () => {
     defaults: { attempts: 1, priority: 'normal', timeoutMs: 60_000 },
     requires: [],
     fanOut: ({ labels }) => (Array.isArray(labels) ? labels.map((label) => ({ labels: label })) : null),
-    gather: (_data, children) => ({ total: children.length, failed: children.filter(({ kind }) => kind === 'failed').length }),
+    gather: (_data, children) => {
+      const codes = children.map((child) => (child.kind === 'failed' ? child.code : null))
+      return { total: children.length, failed: codes.filter((code) => code !== null).length, codes }
+    },
     run: async ({ labels }, ctx) => {
       record({ label: labels as string }, ctx)
       return labels === 'bad' ? fail('invalid_data', 'A bad one.') : done({ label: labels })
@@ -102,6 +106,11 @@ export const createProbes = () => {
     define('later', async ({ label }, { jobId }) =>
       runs.filter((run) => run.jobId === jobId).length === 1 ? defer('handler_error', 'Busy.', 20) : done({ label }),
     ),
+    define('busy', async ({ label }, { jobId, marker, isExpired }) => {
+      if (label.startsWith('begun')) await marker.begin()
+      const isFirst = runs.filter((run) => run.jobId === jobId).length === 1
+      return isFirst || label === 'always' ? defer('handler_error', 'Busy.', 3_600_000) : done({ isExpired })
+    }),
     define('progress', async ({ label }, ctx) => {
       ctx.log('half way')
       await ctx.progress(50)

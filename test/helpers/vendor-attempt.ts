@@ -28,13 +28,21 @@ export interface AttemptOptions {
   readonly jobId?: string
   readonly attempt?: number
   readonly signal?: AbortSignal
+  readonly isExpired?: boolean
 }
 
 /** What the handler made of one attempt; `lines` of the job's own log are collected. */
 export const runAttempt = (
   type: JobType,
   data: unknown,
-  { store, integrations, jobId = 'ext_00000000000000000001', attempt = 1, signal = new AbortController().signal }: AttemptOptions,
+  {
+    store,
+    integrations,
+    jobId = 'ext_00000000000000000001',
+    attempt = 1,
+    signal = new AbortController().signal,
+    isExpired = false,
+  }: AttemptOptions,
   lines: string[] = [],
 ): Promise<JobOutcome> => {
   const ctx: JobContext = {
@@ -43,6 +51,7 @@ export const runAttempt = (
     attempt,
     maxAttempts: 3,
     signal,
+    isExpired,
     log: (line) => void lines.push(line),
     progress: async () => {},
     marker: createAttemptMarker(store.redis, store.keys.marker(jobId), markerTtlMs),

@@ -69,6 +69,7 @@ t.test('every error code of Aliyun has its class', async (t) => {
     ),
     ...of('refused', 'signature_refused', 'isv.SMS_SIGNATURE_ILLEGAL'),
     ...of('refused', 'account_refused', 'isv.AMOUNT_NOT_ENOUGH', 'isv.OUT_OF_SERVICE', 'isv.ACCOUNT_NOT_EXISTS', 'isv.ACCOUNT_ABNORMAL'),
+    ...of('refused', 'refused', 'isv.UNHEARD_OF'),
     ...of('refused', 'authentication_failed', 'isp.RAM_PERMISSION_DENY', 'InvalidAccessKeyId.NotFound', 'SignatureDoesNotMatch'),
   ]
   for (const { vendorCode, kind, code } of cases) {
@@ -95,6 +96,12 @@ t.test('anything unclear after the body was sent is unconfirmed; what was never 
     t.match(outcome, { kind: 'unconfirmed', code: 'sms.outcome_unknown' })
     t.notMatch(JSON.stringify(outcome), secrets)
   }
+  stub.script.push(answer({ Code: 'InvalidTimeStamp.Expired' }, 400))
+  t.match(
+    await client.send(message, call()),
+    { kind: 'refused', code: 'sms.refused' },
+    'a fault that is named was found before anything was sent',
+  )
   const { client: unreachable } = await setUp(t, { endpoint: 'http://127.0.0.1:1' })
   const outcome = await unreachable.send(message, call())
   t.match(outcome, { kind: 'unavailable', code: 'sms.unavailable' })
@@ -214,7 +221,7 @@ t.test("Aliyun's own SDK agrees with the stub", async (t) => {
   const sent = await sdk.sendSms(new sms.SendSmsRequest(request))
   t.equal(sent.body?.code, 'OK')
   t.equal(stub.sent[0]?.outId, 'by-sdk')
-  const query = { phoneNumber: '8613800138000', sendDate: stub.sent[0]?.day, pageSize: 50, currentPage: 1 }
+  const query = { phoneNumber: '13800138000', sendDate: stub.sent[0]?.day, pageSize: 50, currentPage: 1 }
   const details = await sdk.querySendDetails(new sms.QuerySendDetailsRequest(query))
   t.equal(details.body?.smsSendDetailDTOs?.smsSendDetailDTO?.[0]?.outId, 'by-sdk')
 })

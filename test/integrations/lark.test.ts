@@ -177,9 +177,10 @@ t.test('two workers never write to one table at once', async (t) => {
 t.test('deleting: gone already is an error at first and success when repeated', async (t) => {
   const { client, records } = await setUp(t)
   records.set('rec9', { Title: 'x' })
-  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: false }), { kind: 'done', value: 'rec9' })
-  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: false }), { kind: 'refused', code: 'lark.not_found' })
-  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: true }), { kind: 'done', value: 'rec9' })
+  const begin = async () => {}
+  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: false, begin }), { kind: 'done', value: 'rec9' })
+  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: false, begin }), { kind: 'refused', code: 'lark.not_found' })
+  t.match(await client.delete(table, 'rec9', { ...call(), isRepeated: true, begin }), { kind: 'done', value: 'rec9' })
 })
 
 t.test('upsert: created, remembered, found again, unchanged, ambiguous', async (t) => {

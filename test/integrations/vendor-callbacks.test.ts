@@ -151,6 +151,10 @@ for (const encodingAesKey of [randomBytes(32).toString('base64').slice(0, 43), u
       ]) {
         t.same(callback.read({ headers: sign(data), rawBody: toBody(data) }), { kind: 'malformed' })
       }
+      const sized = (characters: number) => seal({ ...event, padding: 'x'.repeat(characters) })
+      const [large, tooLarge] = [sized(250_000), sized(263_000)]
+      t.match(callback.read({ headers: sign(large), rawBody: toBody(large) }), { kind: 'event' }, 'base64 does not count against its size')
+      t.same(callback.read({ headers: sign(tooLarge), rawBody: toBody(tooLarge) }), { kind: 'malformed' })
       if (encodingAesKey) {
         const wrongPadding = Buffer.from(createCipheriv('aes-256-cbc', randomBytes(32), randomBytes(16)).update('x'.repeat(32))).toString(
           'base64',

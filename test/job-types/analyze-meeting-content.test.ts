@@ -35,6 +35,7 @@ const run = async (data: Data, { integrations = {}, ...more }: Partial<JobContex
     attempt: 1,
     maxAttempts: 2,
     signal: new AbortController().signal,
+    isExpired: false,
     log: () => {},
     progress: async () => {},
     marker: createMarker(),

@@ -16,6 +16,7 @@ const context = (integrations: JobContext['integrations'] = {}): JobContext => (
   attempt: 1,
   maxAttempts: 3,
   signal: new AbortController().signal,
+  isExpired: false,
   log: (line) => void lines.push(line),
   progress: async () => {},
   marker: { read: async () => ({ state: 'none' }), begin: async () => {}, done: async () => {}, clear: async () => {} },

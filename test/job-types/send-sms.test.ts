@@ -99,6 +99,18 @@ t.test('a worker that died after handing over: the next one looks first', async 
   t.equal(stub.sent.length, 1)
 })
 
+t.test('what was begun in time is settled after its time, and nothing is sent then', async (t) => {
+  const { stub, run, clock } = await setUp(t)
+  stub.script.push({ kind: 'work-then-drop' })
+  t.match(await run({ jobId: 'ext_sent' }), { kind: 'defer' })
+  t.match(await run({ jobId: 'ext_sent', isExpired: true }), { kind: 'done', result: { reconciled: true } })
+  stub.script.push({ kind: 'hang' })
+  t.match(await run({ jobId: 'ext_lost' }), { kind: 'defer' })
+  clock.now += 31_000
+  t.match(await run({ jobId: 'ext_lost', isExpired: true }), { kind: 'fail', code: 'expired' })
+  t.equal(stub.sent.length, 1)
+})
+
 t.test('defer and fail on limits: notifications wait, one-time codes do not', async (t) => {
   const { stub, run } = await setUp(t, { perNumberLimits: [{ count: 1, windowMs: 60_000 }] })
   stub.script.push(answer({ Code: 'Throttling.User' }))

@@ -49,6 +49,8 @@ t.test('success of every action', async (t) => {
   const remove = { action: 'delete', ...table, recordId: 'rec1' }
   t.match(await run(remove), { kind: 'done', result: { status: 'deleted', recordId: 'rec1' } })
   t.match(await run(remove), { kind: 'done' }, 'run again, what is gone counts as deleted')
+  const never = { ...remove, recordId: 'recNever' }
+  for (const attempt of [1, 2]) t.match(await run(never, { jobId: 'ext_never', attempt }), { kind: 'fail', code: 'lark.not_found' })
   t.match(await run(remove, { jobId: 'ext_other' }), { kind: 'fail', code: 'lark.not_found' }, 'another job finds nothing')
 })
 

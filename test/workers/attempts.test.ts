@@ -1,9 +1,11 @@
 // What workers make of jobs: limits, retries, deferrals, encryption, stops.
 
 import { randomBytes } from 'node:crypto'
+import { Queue } from 'bullmq'
 import t from 'tap'
 import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { carryOut } from '../helpers/operations.js'
 
 const submitOne = async ({ submit }: TestApp, type: string, label: string, more: object = {}): Promise<string> =>
   (await submit({ type, data: { label }, ...more })).json().id
@@ -48,6 +50,75 @@ t.test('limits that keep a job from starting', async (t) => {
     await promote(due)
     t.match(await test.finished(due), { state: 'completed' }, 'a job that was delayed for long is not caught')
   })
+})
+
+t.test('limits of a job that had started, and of one that is sent back', async (t) => {
+  const test = await buildTestApp(t)
+  const promote = (id: string) => test.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })
+  const hour = 3_600_000
+  const read = async (id: string) => (await test.request({ method: 'GET', url: `/v1/jobs/${id}` })).json()
+  const putOff = async (id: string) => {
+    await eventually('it is put off', async () => (await read(id)).state === 'delayed')
+    return id
+  }
+  const isOver = { expiresAt: Date.now() - 1 }
+
+  await t.test('what was begun before its time was over is settled after it; what was only put off is not started', async (t) => {
+    const begun = await putOff(await submitOne(test, 'busy', 'begun'))
+    const idle = await putOff(await submitOne(test, 'busy', 'idle'))
+    for (const id of [begun, idle]) {
+      await backdate(test, id, isOver)
+      await promote(id)
+    }
+    t.match(await test.finished(begun), { state: 'completed', result: { isExpired: true } })
+    t.match(await test.finished(idle), { state: 'failed', error: { code: 'expired' } })
+  })
+
+  await t.test('a job that was put off for a day had started in time', async (t) => {
+    const id = await putOff(await submitOne(test, 'busy', 'day'))
+    await backdate(test, id, {}, Date.now() - 26 * hour)
+    await promote(id)
+    t.match(await test.finished(id), { state: 'completed', result: { isExpired: false } })
+  })
+
+  await t.test('a job may put itself off for as long as one may wait; a retry by hand begins anew', async (t) => {
+    const id = await putOff(await submitOne(test, 'busy', 'always', { options: { attempts: 1 } }))
+    await promote(id)
+    await eventually('it is put off again', async () => runsOf(test, 'always') === 2 && (await read(id)).state === 'delayed')
+    await test.services.redis.request.hset(stored(test, id), 'jg:deferredOn', Date.now() - 25 * hour)
+    await promote(id)
+    t.match(await test.finished(id), { state: 'failed', error: { code: 'handler_error' }, attempts: { made: 1 } })
+    await test.request({ method: 'POST', url: `/v1/jobs/${id}/retry` })
+    await putOff(id)
+  })
+
+  await t.test('sent back in bulk, an old job runs and an expired one does not', async (t) => {
+    const later = { options: { delayMs: hour } }
+    const old = await submitOne(test, 'echo', 'sent back old', later)
+    await backdate(test, old, { runAt: Date.now() - 25 * hour }, Date.now() - 26 * hour)
+    const expired = await submitOne(test, 'echo', 'sent back expired', later)
+    await backdate(test, expired, isOver)
+    for (const id of [old, expired]) await promote(id)
+    t.match(await test.finished(old), { error: { code: 'too_old' } })
+    t.match(await test.finished(expired), { error: { code: 'expired' } })
+    await carryOut(test, 'external-api/retry-failed', {})
+    t.match(await test.finished(old), { state: 'completed' })
+    await eventually('it has failed again', async () => (await read(expired)).state === 'failed')
+    t.equal(runsOf(test, 'sent back expired'), 0)
+  })
+})
+
+t.test('a child that an operator removed counts as failed, in its place', async (t) => {
+  const test = await buildTestApp(t)
+  const { id } = (await test.submit({ type: 'many', data: { labels: ['gone', 'stays'] }, options: { delayMs: 60_000 } })).json()
+  const { items } = (await test.request({ method: 'GET', url: `/v1/jobs/${id}/children` })).json()
+  const [gone, stays] = items.map((child: { id: string }) => child.id)
+  const { prefix } = test.services.config.redis
+  const queue = new Queue('external-api', { connection: test.services.redis.connect('worker'), prefix })
+  t.after(() => queue.close())
+  await (await queue.getJob(gone))?.remove()
+  await test.request({ method: 'POST', url: `/v1/jobs/${stays}/promote` })
+  t.match(await test.finished(id), { state: 'completed', result: { total: 2, failed: 1, codes: ['removed', null] } })
 })
 
 t.test('attempts', async (t) => {

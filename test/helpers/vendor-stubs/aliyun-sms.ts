@@ -16,6 +16,9 @@ export interface SentSms {
   readonly templateParam: string | undefined
 }
 
+/** A number as the records know it: mainland numbers without their country code. */
+const toRecorded = (phoneNumber: string) => phoneNumber.replace(/^\+/, '').replace(/^86(?=1\d{10}$)/, '')
+
 export const startAliyunStub = async (t: TestScope, { accessKeyId = 'stub-access-id', accessKeySecret = 'stub-access-secret' } = {}) => {
   const sent: SentSms[] = []
   const nonces = new Set<string>()
@@ -58,7 +61,8 @@ export const startAliyunStub = async (t: TestScope, { accessKeyId = 'stub-access
       sent.push({ phoneNumber: get('PhoneNumbers'), outId: get('OutId'), day, templateParam: parameters.get('TemplateParam') ?? undefined })
       return { body: { Code: 'OK', Message: 'OK', BizId: `biz-${sent.length}`, RequestId: `req-${sent.length}` } }
     }
-    const found = sent.filter(({ phoneNumber, day }) => phoneNumber === get('PhoneNumber') && day === get('SendDate'))
+    // Only eleven digits find a mainland number, as the SDK's reference says.
+    const found = sent.filter(({ phoneNumber, day }) => toRecorded(phoneNumber) === get('PhoneNumber') && day === get('SendDate'))
     const size = Number(get('PageSize'))
     const page = found.slice((Number(get('CurrentPage')) - 1) * size, Number(get('CurrentPage')) * size)
     const records = page.map(({ phoneNumber, outId }) => ({ PhoneNum: phoneNumber, OutId: outId, SendStatus: 1, Content: 'text' }))
