@@ -59,7 +59,9 @@ export const Environment = Type.Object({
   QUEUE_CONCURRENCY_DEFAULT: count(1, 1, 1000, 'Jobs at once per worker where no other variable applies.'),
   QUEUE_CONCURRENCY_EMAIL: count(2, 1, 1000, 'E-mail jobs at once per worker.'),
   QUEUE_CONCURRENCY_MEETING: Type.Optional(concurrency('Meeting jobs at once per worker')),
-  QUEUE_CONCURRENCY_EXTERNAL_API: Type.Optional(concurrency('External API jobs at once per worker')),
+  QUEUE_CONCURRENCY_EXTERNAL_API: Type.Optional(
+    concurrency('External API jobs at once per worker; with 1, an upload holds up what is behind it'),
+  ),
   WORKER_LOCK_MS: count(30_000, 1000, 3_600_000, 'A worker that does not renew its hold on a job for this long has lost it.'),
   WORKER_STALLED_INTERVAL_MS: count(15_000, 500, 3_600_000, 'How often workers look for jobs that others have lost.'),
   QUEUE_IDEMPOTENCY_TTL: count(86_400, 1, 31_622_400, 'Seconds an idempotency key is remembered.'),

@@ -82,6 +82,9 @@ const openStorage = async (config: StorageConfig, log: Pick<BaseLogger, 'warn'>)
   if (outbound.allowPrivateHosts.length > 0) {
     log.warn('OUTBOUND_ALLOW_PRIVATE_HOSTS is set: job data can make this worker fetch from private hosts. Unset it in production.')
   }
+  if (queues.concurrency['external-api'] === 1) {
+    log.warn('QUEUE_CONCURRENCY_EXTERNAL_API is 1: an upload holds up the SMS and all else behind it in its queue. Set it to 2 or more.')
+  }
   // Half a second and 25 MB that only workers with a bucket pay.
   const { openObjectStorage } = await import('./object-storage.js')
   return openObjectStorage({ config: { storage, upload, outbound, queues } })

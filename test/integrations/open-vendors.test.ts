@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../src/config.js'
+import { openIntegrations } from '../../src/integrations/open-integrations.js'
 import { sendSms } from '../../src/job-types/send-sms.js'
 import { syncLarkBitable } from '../../src/job-types/sync-lark-bitable.js'
 import { syncMeetingData } from '../../src/job-types/sync-meeting-data.js'
@@ -20,6 +21,24 @@ const dirOf = async (t: { after(handler: () => unknown): void }) => {
   t.after(() => rm(dir, { recursive: true, force: true }))
   return dir
 }
+
+t.test('uploads beside a single place for all external calls are warned of', async (t) => {
+  const dir = await dirOf(t)
+  const bucket = {
+    STORAGE_AWS_REGION: 'r',
+    STORAGE_AWS_BUCKET: 'b',
+    STORAGE_AWS_ACCESS_KEY_ID: 'a',
+    STORAGE_AWS_SECRET_ACCESS_KEY: 's',
+  }
+  const warningsOf = async (env: Record<string, string>) => {
+    const warnings: string[] = []
+    const log = { warn: (text: string) => void warnings.push(text), error: () => {} }
+    await (await openIntegrations({ config: loadConfig({ ...bucket, ...env }, dir), log: log as never })).close()
+    return warnings
+  }
+  t.match(await warningsOf({}), [/^QUEUE_CONCURRENCY_EXTERNAL_API is 1/])
+  t.same(await warningsOf({ QUEUE_CONCURRENCY_EXTERNAL_API: '2' }), [])
+})
 
 t.test('half-set settings stop the start with one line that says what is missing', async (t) => {
   const dir = await dirOf(t)
