@@ -16,7 +16,17 @@ import {
   toTencentCallbackSettings,
   toTencentMeetingSettings,
 } from './integration-settings.js'
-import { areTogether, type HostPort, requireKey, requirePort, requireUrl, toHostPorts, toPairs } from './setting-checks.js'
+import {
+  areTogether,
+  type HostPort,
+  readNamedFile,
+  requireKey,
+  requirePort,
+  requireProxies,
+  requireUrl,
+  toHostPorts,
+  toPairs,
+} from './setting-checks.js'
 
 /** Which Redis to talk to, decided by the variables that are set. */
 export type RedisTarget =
@@ -169,7 +179,7 @@ const toConfig = (env: Environment) => ({
     shutdownDrainMs: env.SHUTDOWN_DRAIN_MS,
     shutdownGraceMs: env.SHUTDOWN_GRACE_MS,
     trustTrace: env.TRUST_TRACE,
-    trustProxy: env.TRUST_PROXY,
+    trustProxy: requireProxies('TRUST_PROXY', env.TRUST_PROXY),
     rateLimitMax: env.RATE_LIMIT_MAX,
     rateLimitWindowMs: env.RATE_LIMIT_WINDOW_MS,
     bodyLimitBytes: env.BODY_LIMIT_BYTES,
@@ -268,7 +278,7 @@ const toRedisSettings = (env: Environment): RedisSettings => {
   }
   if (env.REDIS_USERNAME) settings.username = env.REDIS_USERNAME
   if (env.REDIS_PASSWORD) settings.password = env.REDIS_PASSWORD
-  if (env.REDIS_TLS_CA_FILE) settings.tlsCa = readFileSync(env.REDIS_TLS_CA_FILE, 'utf8')
+  if (env.REDIS_TLS_CA_FILE) settings.tlsCa = readNamedFile('REDIS_TLS_CA_FILE', env.REDIS_TLS_CA_FILE)
   return settings
 }
 

@@ -1,22 +1,30 @@
 // Checks and reads single settings. Every fault is one readable line, without the value where that may be secret.
 
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+
 export interface HostPort {
   host: string
   port: number
 }
 
+const portMax = 65_535
+
 /** Entries of the form `host:port`, or `[address]:port`. */
 export const toHostPorts = (name: string, entries: string[]): HostPort[] =>
   entries.map((entry) => {
     const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})\s*$/.exec(entry)
-    if (!match) throw new Error(`Configuration: ${name} is a comma-separated list of host:port, "${entry}" is not`)
-    return { host: (match[1] ?? match[2]) as string, port: Number(match[3]) }
+    const port = Number(match?.[3])
+    if (!match || port < 1 || port > portMax) {
+      throw new Error(`Configuration: ${name} is a comma-separated list of host:port, "${entry}" is not`)
+    }
+    return { host: (match[1] ?? match[2]) as string, port }
   })
 
 /** One entry of a list of ports. */
 export const requirePort = (name: string, entry: string): number => {
   const port = /^\s*\d{1,5}\s*$/.test(entry) ? Number(entry) : 0
-  if (port < 1 || port > 65_535) throw new Error(`Configuration: ${name} is a comma-separated list of ports, "${entry}" is not one`)
+  if (port < 1 || port > portMax) throw new Error(`Configuration: ${name} is a comma-separated list of ports, "${entry}" is not one`)
   return port
 }
 
@@ -32,6 +40,28 @@ export const requireUrl = (name: string, value: string, protocols: string[]): st
   if (!protocols.includes(url.protocol)) throw new Error(`Configuration: ${name} has to start with ${protocols.join(' or ')}//`)
   return value
 }
+
+/** The text of a file that a setting names. */
+export const readNamedFile = (name: string, path: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`Configuration: the file that ${name} names cannot be read: ${(error as Error).message}`)
+  }
+}
+
+/** Addresses, CIDR ranges, and the names of ranges that Fastify knows. */
+export const requireProxies = (name: string, entries: readonly string[]): readonly string[] =>
+  entries.map((entry) => {
+    const text = entry.trim()
+    const [address = '', bits, ...more] = text.split('/')
+    const version = isIP(address)
+    const isRange = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+    if (proxyRanges.has(text) || (version !== 0 && isRange && more.length === 0)) return text
+    throw new Error(`Configuration: ${name} is a comma-separated list of addresses and CIDR ranges, "${entry}" is not one`)
+  })
+
+const proxyRanges: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
 
 /** A key as a header can carry it; undefined when none is set. */
 export const requireKey = (name: string, key: string | undefined): string | undefined => {

@@ -1,6 +1,7 @@
 // What operators send and see of API keys, over HTTP and on the command line.
 
 import { type Static, Type } from '@sinclair/typebox'
+import type { FieldProblem } from '../errors.js'
 import { closed, Line, Nullable, StringEnum, Time } from '../schemas/common.js'
 import { queueNames } from '../schemas/job.js'
 import { Scope, scopes } from './grants.js'
@@ -74,3 +75,13 @@ export const NewApiKey = Type.Object(
   { ...closed, examples: [{ name: 'Web shop', scopes: ['jobs:submit', 'jobs:read'], queues: ['email'] }] },
 )
 export type NewApiKey = Static<typeof NewApiKey>
+
+/** What the schema cannot see. `now`: milliseconds since 1970. */
+export const newApiKeyProblems = ({ scopes, types, queues, expiresAt }: NewApiKey, now: number): FieldProblem[] => {
+  const isOperator = scopes.includes('admin')
+  return [
+    ...(expiresAt && Date.parse(expiresAt) <= now ? [{ pointer: '#/expiresAt', detail: 'has to lie ahead' }] : []),
+    ...(isOperator && types ? [{ pointer: '#/types', detail: 'goes not together with the scope admin, which sees all' }] : []),
+    ...(isOperator && queues ? [{ pointer: '#/queues', detail: 'goes not together with the scope admin, which sees all' }] : []),
+  ]
+}

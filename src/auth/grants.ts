@@ -24,6 +24,9 @@ export interface Principal {
 /** Whether the key allows this kind of act. */
 export const hasScope = (principal: Principal, scope: Scope): boolean => principal.scopes.has(scope) || principal.scopes.has('admin')
 
+/** Whether the key is limited to some types or queues. Operators' routes show and change all of them, so such a key may not use them. */
+export const isLimited = ({ types, queues }: Pick<Principal, 'types' | 'queues'>): boolean => types !== null || queues !== null
+
 /** Whether the key may submit or see jobs of this type in this queue. What it may not see answers as if it did not exist. */
 export const maySee = (principal: Principal, { type, queue }: { type: string; queue: string }): boolean =>
   (principal.types === null || principal.types.has(type)) && (principal.queues === null || principal.queues.has(queue))

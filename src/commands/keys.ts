@@ -5,8 +5,9 @@ import { parseArgs } from 'node:util'
 import type { Logger } from 'pino'
 import { commandLine, noteApiKey } from '../admin/audit.js'
 import { type ApiKeyRecords, createApiKeyRecords } from '../auth/api-key-records.js'
-import { NewApiKey } from '../auth/api-key-schemas.js'
+import { NewApiKey, newApiKeyProblems } from '../auth/api-key-schemas.js'
 import type { Config } from '../config.js'
+import type { FieldProblem } from '../errors.js'
 import { openRedis, type RedisClient } from '../redis/connect.js'
 import { createKeys } from '../redis/keys.js'
 import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
@@ -85,12 +86,12 @@ const toIssue = (args: string[]): Action | string => {
   // The same bounds as over HTTP.
   const validate = validatorCompilers({})({ schema: NewApiKey })
   if (!validate(body)) {
-    const faults = toFieldProblems(validate.errors as SchemaError[])
-    return faults.map(({ pointer, detail }) => `${pointer.slice(2)} ${detail}.`).join('\n')
+    return toLines(toFieldProblems(validate.errors as SchemaError[]))
   }
   const grant = body as NewApiKey
+  const problems = newApiKeyProblems(grant, Date.now())
+  if (problems.length > 0) return toLines(problems)
   const expiresAt = grant.expiresAt ? Date.parse(grant.expiresAt) : null
-  if (expiresAt !== null && expiresAt <= Date.now()) return 'expiresAt has to lie ahead.'
   return async (records, print) => {
     const { name, tenant, scopes, types, queues } = grant
     const note = noteApiKey(commandLine, 'api-key.issued', { name, tenant, scopes, types, queues })
@@ -99,6 +100,9 @@ const toIssue = (args: string[]): Action | string => {
     return 0
   }
 }
+
+const toLines = (problems: readonly FieldProblem[]): string =>
+  problems.map(({ pointer, detail }) => `${pointer.slice(2)} ${detail}.`).join('\n')
 
 const parseIssue = (args: string[]) => {
   try {

@@ -47,6 +47,10 @@ const namesOfEvents: Readonly<Record<ProcessWebhookData['source'], (payload: Pro
   other: () => undefined,
 }
 
+/** Whether the payload says the same as `eventType`, where its vendor says it. */
+const isOfKnownForm = ({ source, eventType, payload }: Pick<ProcessWebhookData, 'source' | 'eventType' | 'payload'>): boolean =>
+  source === 'other' || namesOfEvents[source](payload) === eventType
+
 /** Calls no vendor and changes nothing outside; an event of an unknown form is refused for good. */
 export const processWebhook = defineJobType({
   name: 'process-webhook',
@@ -57,7 +61,10 @@ export const processWebhook = defineJobType({
   example: { source: 'other', eventId: 'evt-1', eventType: 'recording.completed', payload: { recording: 'rec-1' } },
   defaults: { attempts: 2, backoff: { type: 'fixed', delayMs: 2000 }, priority: 'normal', timeoutMs: 30_000 },
   requires: [],
-  check: ({ payload }) => [
+  check: ({ source, eventType, payload }) => [
+    ...(isOfKnownForm({ source, eventType, payload })
+      ? []
+      : [{ pointer: '#/data/eventType', detail: `is not what the payload of an event of ${source} says` }]),
     ...(isTooDeepValue(payload, payloadDepthMax)
       ? [{ pointer: '#/data/payload', detail: `is nested deeper than ${payloadDepthMax} levels` }]
       : []),
@@ -66,8 +73,8 @@ export const processWebhook = defineJobType({
       : []),
   ],
   async run(data, ctx) {
-    const { source, eventType, payload } = data
-    if (source !== 'other' && namesOfEvents[source](payload) !== eventType) {
+    const { source, eventType } = data
+    if (!isOfKnownForm(data)) {
       return fail('invalid_data', `The payload is not an event of ${source} in a known form.`)
     }
     const verified = (data as Partial<VerifiedWebhook>).verified === true

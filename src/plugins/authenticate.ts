@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ApiKeys, Verification } from '../auth/api-keys.js'
 import { toBearerToken } from '../auth/bearer-token.js'
-import { hasScope, type Principal, type Scope } from '../auth/grants.js'
+import { hasScope, isLimited, type Principal, type Scope } from '../auth/grants.js'
 import { toKeyId } from '../auth/key-format.js'
 import { problem } from './problem-json.js'
 
@@ -89,6 +89,9 @@ const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: Fast
  * Throws `forbidden`, naming the scope.
  */
 export const requireScope = (scope: Scope) => (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+  if (scope === 'admin' && isLimited(request.principal)) {
+    throw problem('forbidden', 'This API key is limited to some job types or queues, and operators see all of them.')
+  }
   if (hasScope(request.principal, scope)) return done()
   throw problem('forbidden', `This needs an API key with the scope \`${scope}\`.`, {
     headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scope}"` },

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { toFieldProblems } from '../schemas/field-problems.js'
 import { parseJson, toUtf8 } from '../schemas/json-text.js'
 import { problem } from './problem-json.js'
 
@@ -61,6 +62,11 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     if ((mediaType === json || mediaType === formType) && !request.raw.complete) deadlines.start(request, reply)
     done(null, payload)
   })
+  // Whoever sends a member has a reason, such as `dryRun`: it must not be overlooked.
+  app.addHook('onRoute', (route) => {
+    if (route.schema?.operationId === undefined || route.schema.body !== undefined) return
+    route.preValidation = [refuseBody, ...[route.preValidation ?? []].flat()]
+  })
   // What was not read to its end is no longer waited for once it is answered.
   app.addHook('onResponse', (request, _reply, done) => {
     deadlines.end(request)
@@ -77,6 +83,22 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     const parsed = parseJson(text)
     return parsed.kind === 'value' ? done(null, parsed.value) : done(problem('malformed-body', parsed.detail))
   })
+}
+
+const unknownMember = { keyword: 'additionalProperties', instancePath: '', schemaPath: '' }
+
+/** For routes that ask for no body: an empty object is none. */
+const refuseBody = ({ body }: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body)
+  const names = isObject ? Object.keys(body) : []
+  if (body === undefined || body === null || (isObject && names.length === 0)) {
+    done()
+    return
+  }
+  const errors = isObject
+    ? toFieldProblems(names.map((name) => ({ ...unknownMember, params: { additionalProperty: name } })))
+    : [{ pointer: '#', detail: 'has to be left out, or to be an empty object' }]
+  done(problem('validation-failed', 'This route takes no body; `errors` names what came in one.', { errors }))
 }
 
 /** A body that is being read, in the list of all of them. */

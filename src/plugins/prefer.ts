@@ -25,8 +25,6 @@ const preference = new RegExp(
 )
 /** What stands between commas, whatever it is. */
 const anything = new RegExp(`(?:[^,"]|${quoted}|")*`, 'y')
-/** Longer waits are capped anyway; this keeps the number exact. */
-const waitSecondsDigitsMax = 9
 
 /** Names in lower case and their values, the first occurrence of a name only; malformed ones are left out. */
 export const parsePrefer = (header: string): Map<string, string> => {
@@ -56,7 +54,7 @@ export const toPreferences = (header: string | undefined): Preferences => {
   if (header === undefined || header.length > headerLengthMax) return none
   const found = parsePrefer(header)
   const wait = found.get('wait')
-  const isWhole = wait !== undefined && /^\d+$/.test(wait) && wait.length <= waitSecondsDigitsMax
+  const isWhole = wait !== undefined && /^\d+$/.test(wait)
   return { waitMs: isWhole ? Number(wait) * 1000 : null, respondAsync: found.get('respond-async') === '' }
 }
 

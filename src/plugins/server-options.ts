@@ -13,6 +13,7 @@ import {
 } from 'fastify'
 import type { Bindings, Logger } from 'pino'
 import { type ProblemDetails, problems } from '../errors.js'
+import { paramCharsMax } from '../schemas/common.js'
 import { createSerializerCompilers } from '../schemas/serializer.js'
 import { validatorCompilers } from '../schemas/validator.js'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
@@ -73,7 +74,7 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
       sendProblem(request, reply, toProblemDetails(error, request.method))
     },
     clientErrorHandler: answerClientError,
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: paramCharsMax },
   }) as const satisfies FastifyHttpOptions<Server>
 
 /** Connections beyond this many are refused by the operating system's queue rather than by memory. */

@@ -122,13 +122,16 @@ export const openJobEvents = ({
 
     /**
      * Events of one job after the stream id `after`, oldest first.
-     * null when the stream does not reach back that far, or `after` is not an id of it.
+     * null when the stream does not reach back or ahead that far, or `after` is not an id of it.
      */
     async replay(queue: QueueName, jobId: string, after: string): Promise<StreamedEvent[] | null> {
       if (!/^\d{1,16}-\d{1,10}$/.test(after)) return null
       const key = queues.keys[queue].events
-      const [first] = (await request.xrange(key, '-', '+', 'COUNT', 1)) as Entry[]
-      if (first && compareIds(first[0], after) > 0) return null
+      const [[first], [last]] = (await Promise.all([
+        request.xrange(key, '-', '+', 'COUNT', 1),
+        request.xrevrange(key, '+', '-', 'COUNT', 1),
+      ])) as [Entry[], Entry[]]
+      if (!first || !last || compareIds(first[0], after) > 0 || compareIds(last[0], after) < 0) return null
       const events: StreamedEvent[] = []
       let from = `(${after}`
       for (;;) {
@@ -138,9 +141,9 @@ export const openJobEvents = ({
           const event = toEvent(id, fields)
           if (event) events.push(event)
         }
-        const last = entries.at(-1)
-        if (!last || entries.length < 1000) return events
-        from = `(${last[0]}`
+        const latest = entries.at(-1)
+        if (!latest || entries.length < 1000) return events
+        from = `(${latest[0]}`
       }
     },
 

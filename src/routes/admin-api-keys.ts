@@ -4,9 +4,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { noteApiKey } from '../admin/audit.js'
 import type { ApiKeyInfo } from '../auth/api-key-records.js'
-import { type ApiKey, ApiKeyRef, ApiKeySecretRef, KeyId, NewApiKey } from '../auth/api-key-schemas.js'
+import { type ApiKey, ApiKeyRef, ApiKeySecretRef, KeyId, NewApiKey, newApiKeyProblems } from '../auth/api-key-schemas.js'
 import type { ApiKeys } from '../auth/api-keys.js'
 import { requireScope } from '../plugins/authenticate.js'
+import { toSubmitProblem } from '../plugins/job-responses.js'
 import { problem } from '../plugins/problem-json.js'
 import { closed, DurationMs, day, Nullable } from '../schemas/common.js'
 import { problemResponses } from '../schemas/problem.js'
@@ -72,12 +73,9 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
     },
     handler: async (request, reply) => {
       const { body } = request
+      const errors = newApiKeyProblems(body, now())
+      if (errors.length > 0) throw toSubmitProblem({ kind: 'invalid', errors })
       const expiresAt = body.expiresAt ? Date.parse(body.expiresAt) : null
-      if (expiresAt !== null && expiresAt <= now()) {
-        throw problem('validation-failed', 'The body has one fault; `errors` names it.', {
-          errors: [{ pointer: '#/expiresAt', detail: 'has to lie ahead' }],
-        })
-      }
       const { name, tenant, scopes, types, queues } = body
       const note = noteApiKey(request.principal.keyId, 'api-key.issued', { name, tenant, scopes, types, queues })
       const { key, info } = await apiKeys.issue({ ...body, expiresAt }, note)

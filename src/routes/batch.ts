@@ -9,7 +9,7 @@ import { requireGrants, toJobTrace, toSubmitProblem } from '../plugins/job-respo
 import type { NdjsonLine } from '../plugins/line-stream.js'
 import { isNdjson } from '../plugins/ndjson.js'
 import { problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
-import { closed } from '../schemas/common.js'
+import { closed, headerCharsMax } from '../schemas/common.js'
 import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
 import { JobId } from '../schemas/job.js'
 import { parseJson } from '../schemas/json-text.js'
@@ -83,7 +83,9 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       ].join(' '),
       tags: ['jobs'],
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Covers every item without a key of its own.' })),
+        'Idempotency-Key': Type.Optional(
+          Type.String({ maxLength: headerCharsMax, description: 'Covers every item without a key of its own.' }),
+        ),
       }),
       body: {
         content: {

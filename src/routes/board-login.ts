@@ -3,7 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiKeys, Verification } from '../auth/api-keys.js'
 import { type BoardSessions, boardSessionMs } from '../auth/board-sessions.js'
-import { hasScope, type Principal } from '../auth/grants.js'
+import { hasScope, isLimited, type Principal } from '../auth/grants.js'
 import { bearerChallenge } from '../plugins/authenticate.js'
 import { formType } from '../plugins/json-body.js'
 import { requireSameOrigin } from '../plugins/same-origin.js'
@@ -31,9 +31,7 @@ export const toSessionToken = (request: FastifyRequest): string | null => {
   return header === undefined || header.length > cookieHeaderCharsMax ? null : (cookie.exec(header)?.[1] ?? null)
 }
 
-/** A key that is limited to some types or queues would see all of them here, so it sees nothing. */
-export const mayUseBoard = (principal: Principal): boolean =>
-  hasScope(principal, 'admin') && principal.types === null && principal.queues === null
+export const mayUseBoard = (principal: Principal): boolean => hasScope(principal, 'admin') && !isLimited(principal)
 
 /** Register it in a scope of its own: it reads forms, and its routes are public. */
 const boardLogin = async (app: FastifyInstance, { apiKeys, sessions }: BoardLoginOptions) => {

@@ -2,7 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { CallbackEvent, CallbackReading } from '../integrations/callback-checks.js'
 import { createLarkCallback } from '../integrations/lark-callback.js'
 import { stsTokenName } from '../integrations/open-vendors.js'
@@ -67,6 +67,12 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     request.log.info({ source, eventType, jobId, repeated: outcome.kind === 'reused' || outcome.replayed }, 'event taken in')
   }
 
+  /** Whoever forges is limited by address. A genuine event never is: it may come through the same proxy. */
+  const refuse = async (request: FastifyRequest, reply: FastifyReply, kind: CallbackReading['kind']): Promise<Error> => {
+    if (kind === 'forged') await app.limitFailedAuthentication(request, reply)
+    return toRefusal(kind)
+  }
+
   app.get(
     '/v1/inbound/tencent-meeting',
     {
@@ -85,7 +91,7 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
       // Base64 has no blanks: a vendor that leaves + unencoded in the query means +.
       const checkStr = request.query.check_str.replaceAll(' ', '+')
       const read = tencent.check({ headers: request.headers, checkStr })
-      if (read.kind !== 'challenge') throw toRefusal(read.kind)
+      if (read.kind !== 'challenge') throw await refuse(request, reply, read.kind)
       return reply.type('text/plain; charset=utf-8').send(read.text)
     },
   )
@@ -107,7 +113,7 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     async (request, reply) => {
       if (!tencent) throw notConfigured('TENCENT_MEETING_WEBHOOK_TOKEN')
       const read = tencent.read({ headers: request.headers, rawBody: toRawBody(request) })
-      if (read.kind !== 'event') throw toRefusal(read.kind)
+      if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
       if (read.stsToken) {
         const isStored = await tokens.store(stsTokenName, read.stsToken.token, read.stsToken.expiresAt)
         if (!isStored) request.log.warn('an STS token was not kept: it has ended, or DATA_ENCRYPTION_KEY is not set')
@@ -138,11 +144,11 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       if (!lark) throw notConfigured('LARK_ENCRYPT_KEY')
       const read = lark.read({ headers: request.headers, rawBody: toRawBody(request) })
       if (read.kind === 'challenge') return { challenge: read.text }
-      if (read.kind !== 'event') throw toRefusal(read.kind)
+      if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
       await store(request, 'lark', read)
       return {}
     },

@@ -7,7 +7,7 @@ import { requireQueue, requireVisible } from '../plugins/job-responses.js'
 import { problem } from '../plugins/problem-json.js'
 import { requireEventStream } from '../plugins/sse.js'
 import { createTenantCap } from '../plugins/tenant-cap.js'
-import { closed } from '../schemas/common.js'
+import { closed, headerCharsMax, paramCharsMax } from '../schemas/common.js'
 import { finishedStates } from '../schemas/job.js'
 import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
@@ -38,9 +38,11 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
         'The first event tells the present state. `Last-Event-ID` resumes; to a job that has finished and whose last event is known it answers 204.',
       ].join(' '),
       tags: ['jobs'],
-      params: Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the job.' }) }),
+      params: Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) }),
       querystring: Type.Object({}, closed),
-      headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String({ maxLength: 64, description: lastEventIdDescription })) }),
+      headers: Type.Object({
+        'Last-Event-ID': Type.Optional(Type.String({ maxLength: headerCharsMax, description: lastEventIdDescription })),
+      }),
       response: {
         200: {
           description: 'The stream of events.',

@@ -6,7 +6,7 @@ import { maySee } from '../auth/grants.js'
 import type { JobType } from '../job-type.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { problem } from '../plugins/problem-json.js'
-import { closed, Nullable, StringEnum } from '../schemas/common.js'
+import { closed, Nullable, paramCharsMax, StringEnum } from '../schemas/common.js'
 import { JobPriority, queueNames } from '../schemas/job.js'
 import { jsonResponse } from '../schemas/job-responses.js'
 import { problemResponses } from '../schemas/problem.js'
@@ -95,7 +95,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       summary: 'Read a job type',
       description: 'One kind of work: schemas, defaults, an example, and whether a worker can serve it now.',
       tags: ['catalog'],
-      params: Type.Object({ type: Type.String({ maxLength: 64, description: 'Name of the job type.' }) }),
+      params: Type.Object({ type: Type.String({ maxLength: paramCharsMax, description: 'Name of the job type.' }) }),
       response: { 200: jsonResponse(JobTypeRef, 'The job type.'), ...problemResponses },
     },
     handler: async (request) => {

@@ -11,7 +11,7 @@ import { toPageLinks } from '../plugins/page-links.js'
 import { addVary, applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
 import type { SeenJob } from '../queues/job-look.js'
-import { closed, Nullable, StringEnum } from '../schemas/common.js'
+import { closed, headerCharsMax, Nullable, paramCharsMax, StringEnum } from '../schemas/common.js'
 import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../schemas/job.js'
 import { JobRef, jsonResponse } from '../schemas/job-responses.js'
 import { problemResponse, problemResponses } from '../schemas/problem.js'
@@ -24,8 +24,9 @@ export interface JobsOptions {
   readonly services: Pick<Services, 'awaitFinish' | 'config' | 'control' | 'keys' | 'list' | 'look'>
 }
 
-const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the job.' }) })
-const waitDigitsMax = 9
+const Params = Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) })
+/** More than any wait that is granted. */
+const waitDigitsMax = 32
 
 const ListQuery = Type.Object(
   {
@@ -107,8 +108,8 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
         closed,
       ),
       headers: Type.Object({
-        Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` waits up to 30 s.' })),
-        'If-None-Match': Type.Optional(Type.String({ maxLength: 4096, description: 'ETags of what is known; `*` matches any.' })),
+        Prefer: Type.Optional(Type.String({ maxLength: headerCharsMax, description: '`wait=30` waits up to 30 s.' })),
+        'If-None-Match': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'ETags of what is known; `*` matches any.' })),
       }),
       response: {
         200: jsonResponse(JobRef, 'The job.', ['ETag', 'Retry-After', 'Preference-Applied']),
@@ -236,7 +237,9 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       tags: ['jobs'],
       params: Params,
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })),
+        'Idempotency-Key': Type.Optional(
+          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
+        ),
       }),
       response: {
         202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),

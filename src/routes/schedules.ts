@@ -8,7 +8,7 @@ import { requireScope } from '../plugins/authenticate.js'
 import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import { toPageLinks } from '../plugins/page-links.js'
 import { problem } from '../plugins/problem-json.js'
-import { closed, Nullable } from '../schemas/common.js'
+import { closed, headerCharsMax, Nullable } from '../schemas/common.js'
 import type { JobView } from '../schemas/job.js'
 import { JobRef, jsonResponse } from '../schemas/job-responses.js'
 import { problemResponse, problemResponses } from '../schemas/problem.js'
@@ -193,7 +193,9 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
       tags,
       params: Params,
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(Type.String({ maxLength: 1024, description: 'Makes a repeat of this request harmless.' })),
+        'Idempotency-Key': Type.Optional(
+          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
+        ),
       }),
       response: {
         202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed']),

@@ -7,6 +7,7 @@ import { requireScope } from '../plugins/authenticate.js'
 import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import { applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
+import { headerCharsMax } from '../schemas/common.js'
 import { finishedStates, type JobView } from '../schemas/job.js'
 import { JobRef, jsonResponse } from '../schemas/job-responses.js'
 import { problemResponse, problemResponses } from '../schemas/problem.js'
@@ -24,13 +25,15 @@ export interface SubmitOptions {
 const Headers = Type.Object({
   'Idempotency-Key': Type.Optional(
     Type.String({
-      maxLength: 1024,
+      maxLength: headerCharsMax,
       // In the text, since Swagger UI would send an example along with every body.
       description:
         'Makes a repeat of this request harmless: the same job, the same answer. For example `"8e03978e-40d5-43dd-bc93-6894a57f9324"`.',
     }),
   ),
-  Prefer: Type.Optional(Type.String({ maxLength: 4096, description: '`wait=30` answers with the finished job if it ends within 30 s.' })),
+  Prefer: Type.Optional(
+    Type.String({ maxLength: headerCharsMax, description: '`wait=30` answers with the finished job if it ends within 30 s.' }),
+  ),
 })
 
 /** The key of a request, or the problem that it lacks or garbles one. */

@@ -54,4 +54,10 @@ export const Link = (options: StringOptions = {}) =>
 /** A member of an enum schema. */
 export type Member<T extends TSchema> = Static<T>
 
+/** The router refuses longer parts of an address. Any shorter one that names nothing is not found. */
+export const paramCharsMax = 512
+
+/** Node refuses longer headers. What each of them may hold says its parser, in words of its own. */
+export const headerCharsMax = 16_384
+
 export const day = 24 * 60 * 60 * 1000

@@ -8,6 +8,8 @@ export type IdempotencyKey =
   | { readonly kind: 'invalid'; readonly detail: string }
 
 const keyCharsMax = 255
+/** A quoted key with all its characters escaped, and room for parameters. */
+const headerCharsMax = 1024
 const bare = /^[A-Za-z0-9._~:@/+=-]{1,255}$/
 /** An RFC 9651 String: printable ASCII, `\"` and `\\` as the only escapes; then parameters, which are ignored. */
 const quoted =
@@ -24,6 +26,7 @@ export const parseIdempotencyKey = (
 ): IdempotencyKey => {
   if (value === undefined) return { kind: 'absent' }
   if (Array.isArray(value) || isRepeated(rawHeaders)) return { kind: 'invalid', detail: 'Idempotency-Key was sent more than once.' }
+  if (value.length > headerCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key has to hold 1 to 255 characters.' }
   const text = value.trim()
   if (!text.startsWith('"')) {
     if (strict)

@@ -36,6 +36,13 @@ t.test('permanent failure: a payload of no known form', async (t) => {
   }
 })
 
+t.test('an event that its payload contradicts is refused when it is submitted', async (t) => {
+  const check = (payload: Record<string, unknown>) =>
+    processWebhook.check?.({ source: 'lark', eventId: 'e', eventType: 'x', payload }, { now: Date.now(), config: {} as never })
+  t.match(check({}), [{ pointer: '#/data/eventType' }])
+  t.same(check({ header: { event_type: 'x' } }), [])
+})
+
 t.test('payloads are bounded in size and depth', async (t) => {
   const check = (payload: Record<string, unknown>) =>
     processWebhook.check?.({ ...tencent, source: 'other', payload }, {} as never).map(({ pointer }) => pointer)

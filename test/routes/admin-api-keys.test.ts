@@ -175,6 +175,17 @@ t.test('403: without the scope admin', async (t) => {
   for (const [method, url] of routes) t.equal((await call(app, method, url, undefined, key)).statusCode, 403, `${method} ${url}`)
 })
 
+t.test('an operator sees every type and queue: a limited key cannot be one', async (t) => {
+  const { app, apiKeys } = await openApp(t)
+  const payload = { name: 'Half', scopes: ['jobs:read', 'admin'], types: ['echo'], queues: ['email'] }
+  const answer = await call(app, 'POST', '/admin/api-keys', payload)
+  t.equal(answer.statusCode, 400)
+  t.match(answer.json().errors, [{ pointer: '#/types' }, { pointer: '#/queues' }])
+  // One that an earlier version issued.
+  const { key } = await apiKeys.issue({ name: 'Half', scopes: ['admin'], queues: ['email'] })
+  for (const [method, url] of routes) t.equal((await call(app, method, url, undefined, key)).statusCode, 403, `${method} ${url}`)
+})
+
 t.test('404: an unknown key, and the first key', async (t) => {
   const { app } = await openApp(t)
   for (const id of ['abcdefghijkl', 'admin']) {

@@ -71,8 +71,10 @@ t.test('401 without a session: a page for browsers, a problem for programs', asy
 
 t.test('403 keys without admin, and keys that are limited to types or queues', async (t) => {
   const test = await open(t)
-  for (const grant of [{ scopes: ['jobs:submit', 'jobs:read', 'jobs:manage', 'work'] }, { queues: ['email'] }, { types: ['echo'] }]) {
-    const { key } = await issue(test, grant)
+  const others: Scope[] = ['jobs:submit', 'jobs:read', 'jobs:manage', 'work']
+  // Keys of an earlier version may have the scope and limits too.
+  for (const grant of [{ scopes: others }, { queues: ['email' as const] }, { types: ['echo'] }]) {
+    const { key } = await test.services.apiKeys.issue({ name: 'k', scopes: ['admin'], ...grant })
     const page = await login(test, key)
     t.equal(page.statusCode, 403)
     t.match(page.body, /role="alert">The dashboard needs a key with the scope admin/)

@@ -23,6 +23,18 @@ t.test('202 drain', async (t) => {
     t.match(await metrics(test), { waiting: 600, delayed: 300 })
   })
 
+  await t.test('400 for a body: what belongs into the query is not overlooked', async (t) => {
+    for (const [payload, pointer] of [
+      [{ dryRun: true }, '#/dryRun'],
+      [[1], '#'],
+    ] as const) {
+      const answer = await test.request({ method: 'POST', url: '/admin/queues/external-api/drain', payload: payload as object })
+      t.equal(answer.statusCode, 400)
+      t.match(answer.json(), { type: '/problems/validation-failed', errors: [{ pointer }] })
+    }
+    t.equal((await test.request({ method: 'POST', url: '/admin/queues/external-api/drain?dryRun=true', payload: {} })).statusCode, 200)
+  })
+
   await t.test('everything that waits goes, in many steps; parents go with their children', async (t) => {
     await test.submit({ type: 'many', data: { labels: ['a', 'b', 'c'] } })
     const answer = await begin(test, 'external-api/drain')

@@ -84,7 +84,7 @@ t.test('cleaning', async (t) => {
 
 t.test('the audit trail tells who issued, rotated and revoked API keys', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  const payload = { name: 'Shop', scopes: ['admin'], queues: ['email'] }
+  const payload = { name: 'Shop', scopes: ['admin'], tenant: 'shop' }
   const { key, apiKey } = (await test.request({ method: 'POST', url: '/admin/api-keys', payload })).json()
   const url = `/admin/api-keys/${apiKey.id}`
   const rotated = (await test.request({ method: 'POST', url: `${url}/rotate`, payload: { overlapMs: 0 } })).json()

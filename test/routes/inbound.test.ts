@@ -145,6 +145,13 @@ t.test('with events of both vendors configured', async (t) => {
     t.equal((await jobsOf(app)).length, before)
   })
 
+  await t.test('RL-5 429 for an address that keeps forging; genuine events still come through', async (t) => {
+    const limited = await buildTestApp(t, { env: { ...env, RATE_LIMIT_MAX: '2', WORKERS_ENABLED: 'false' }, types: [processWebhook] })
+    const forge = async () => (await limited.request(larkRequest(larkEvent('forged'), 'guessed'))).statusCode
+    t.same([await forge(), await forge(), await forge()], [403, 403, 429])
+    t.equal((await limited.request(larkRequest(larkEvent('genuine')))).statusCode, 200)
+  })
+
   await t.test('415 for other media types', async (t) => {
     const answer = await request({ ...larkRequest(larkEvent('x')), headers: { 'content-type': 'text/plain' } })
     t.equal(answer.statusCode, 415)

@@ -105,9 +105,9 @@ t.test('the stream of a job', async (t) => {
   await t.test('SSE-3 an unknown id starts with the present state', async (t) => {
     const id = await submitOne(test, 'echo', 'unknown')
     await test.finished(id)
-    for (const lastEventId of ['x', '0-0', '1-1', '99999999999999999999-0', 'a b']) {
+    for (const lastEventId of ['x', '0-0', '1-1', '99999999999999999999-0', '9999999999999-0', '1'.repeat(5000), 'a b']) {
       const events = parseSse((await follow(test, id, { 'last-event-id': lastEventId })).body)
-      t.match(events, [{ event: 'completed', data: { id } }], lastEventId)
+      t.match(events, [{ event: 'completed', data: { id } }], lastEventId.slice(0, 30))
     }
   })
 

@@ -67,6 +67,7 @@ t.test('reading', async (t) => {
     t.equal(answer.statusCode, 200)
     t.not(answer.json().state, 'completed')
     test.probes.release('over')
+    t.equal((await read(test, `${id}?waitMs=${'9'.repeat(20)}`)).statusCode, 200, 'capped, not refused')
     for (const bad of ['-1', '1.5', 'x', '1e3', '']) t.equal((await read(test, `${id}?waitMs=${bad}`)).statusCode, 400, bad)
     t.equal((await read(test, `${id}?waitms=1`)).statusCode, 400, 'unknown parameter')
   })

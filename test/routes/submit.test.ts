@@ -99,6 +99,10 @@ t.test('202', async (t) => {
     t.equal(answer.headers['preference-applied'], 'respond-async')
   })
 
+  await t.test('PRF-1 a Prefer that is too long is ignored', async (t) => {
+    t.equal((await submit({ type: 'echo', data: { label: 'prefers' } }, { prefer: `x=${'y'.repeat(5000)}` })).statusCode, 202)
+  })
+
   await t.test('PRF-2 a wait that is over answers 202', async (t) => {
     const answer = await submit({ type: 'block', data: { label: 'slow' } }, { prefer: 'wait=0' })
     t.equal(answer.statusCode, 202)
@@ -165,6 +169,12 @@ t.test('400', async (t) => {
       t.equal(answer.statusCode, 400)
       t.equal(answer.json().type, '/problems/idempotency-key-invalid', value.slice(0, 9))
     }
+  })
+
+  await t.test('IDK-2 a key that is too long for any header we read', async (t) => {
+    const answer = await submit({ type: 'echo', data: { label: 'long' } }, { 'idempotency-key': 'k'.repeat(5000) })
+    t.equal(answer.statusCode, 400)
+    t.equal(answer.json().type, '/problems/idempotency-key-invalid')
   })
 
   await t.test('IDK-3 a missing key where one is required', async (t) => {
