@@ -1,6 +1,7 @@
 // The dashboard over HTTP: who gets in and for how long, what it shows, and what its buttons do.
 
 import t, { type Test } from 'tap'
+import type { Scope } from '../../src/auth/grants.js'
 import { mintJobId } from '../../src/queues/job-id.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
