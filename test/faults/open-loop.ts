@@ -143,11 +143,16 @@ const run = async ({ url, out, prefix, rate = 0, durationMs, connections, ballas
     }
   }
 
-  // A few at a time: Node takes one new connection in each turn of its event loop.
+  // A few at a time, and each answered once: to us a connection is open when the kernel has taken it, and Node takes one new
+  // connection in each turn of its event loop. Those still waiting when the load begins would measure that alone.
+  const greet = async (connection: Connection) => {
+    connection.socket.write(`GET /livez HTTP/1.1\r\nHost: ${hostname}:${port}\r\n\r\n`)
+    await once(connection.socket, 'data')
+    connection.answer = ''
+    idle.push(connection)
+  }
   while (opened < connections) {
-    const some = Array.from({ length: Math.min(connectedAtOnce, connections - opened) }, open)
-    await Promise.all(some.map(({ socket }) => once(socket, 'connect')))
-    idle.push(...some)
+    await Promise.all(Array.from({ length: Math.min(connectedAtOnce, connections - opened) }, () => greet(open())))
   }
 
   const from = Date.now()
