@@ -6,6 +6,7 @@ import type { RedisSettings } from '../config.js'
 import { checkServer } from './check-server.js'
 import { limitCluster } from './cluster-limits.js'
 import { openEmbeddedRedis } from './embedded.js'
+import { countSendings } from './sendings.js'
 
 export type RedisClient = Redis | Cluster
 
@@ -78,6 +79,8 @@ export const openRedis = async ({ settings, log, share = false }: { settings: Re
   /** A new connection of the given role; closed by `close`. */
   const connect = (role: RedisRole): RedisClient => {
     const client = createClient(settings, role, embedded?.socketPath)
+    // Whoever does not wait for ever has to be told whether something was written.
+    if (roleOptions[role].commandTimeout !== undefined) countSendings(client)
     logErrors({ client, role, log, secrets: secretsOf(settings) })
     clients.add(client)
     return client

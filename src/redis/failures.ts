@@ -39,6 +39,25 @@ export const classifyRedisError = (error: unknown): 'refused' | 'unknown' | null
   return code !== undefined && networkCodes.has(code) ? 'unknown' : null
 }
 
+/** What a Cluster and scripts answer so that a command is sent another way: ioredis has to see it as it is. */
+const redirections = /^(?:MOVED|ASK|TRYAGAIN|NOSCRIPT)\b/
+
+/**
+ * What to make of the `error` of a command that was written to a socket `sendings` times. An answer speaks of the last sending,
+ * and what could not be sent in the end may have been sent before: when an earlier sending was not answered, it is unknown.
+ * A redirected sending counts as unanswered, too.
+ */
+export const afterSendings = (error: Error, sendings: number): Error => {
+  const isReply = error.name === 'ReplyError'
+  const unanswered = isReply ? sendings - 1 : sendings
+  if (unanswered < 1 || !(isReply || refusedLocally.test(error.message)) || redirections.test(error.message)) return error
+  return unconfirmed(error.message)
+}
+
+/** Whether Redis takes no writes at the moment, although it would have answered a script that had nothing to write. */
+export const refusesWrites = (error: unknown): boolean =>
+  error instanceof Error && (/^(?:OOM|NOREPLICAS|MISCONF)\b/.test(error.message) || refusedInScript.test(error.message))
+
 /** For a write that was sent and is not as safe as it should be: unknown. */
 export const unconfirmed = (why: string): Error => new Error(`Not confirmed by Redis: ${why}`)
 

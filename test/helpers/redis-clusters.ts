@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { eventually } from './eventually.js'
+import { startRedisProxy } from './redis-proxy.js'
 import type { TestScope } from './start-redis.js'
 
 const startDeadlineMs = 20_000
@@ -108,6 +109,20 @@ export const startCluster = async (t: TestScope, { replicas = false, lines = [] 
     })
   }
   return { nodes, hosts }
+}
+
+/** Three masters that send every client through a proxy: `proxies[n]` stands before `nodes[n]`, and `hosts` are the proxies. */
+export const startProxiedCluster = async (t: TestScope) => {
+  const { nodes } = await startCluster(t)
+  const proxies = await Promise.all(nodes.map(({ port }) => startRedisProxy(t, { target: { port } })))
+  for (const [index, { port }] of nodes.entries()) {
+    const announced = String(proxies[index]?.port)
+    await untilReply(port, 'OK', (client) => client.config('SET', 'cluster-announce-port', announced))
+  }
+  for (const { port } of nodes) {
+    for (const proxy of proxies) await untilReply(port, String(proxy.port), (client) => client.cluster('SLOTS'))
+  }
+  return { nodes, proxies, hosts: proxies.map(({ port }) => ({ host: '127.0.0.1', port })) }
 }
 
 const untilInfo = (port: number, text: string, password?: string) => untilReply(port, text, (client) => client.info(), password)

@@ -21,6 +21,7 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
   let delayMs = 0
   let silent = false
   let accepting = true
+  let towards = target
   let stopPoint: { text: string; reached: () => void } | undefined
 
   const onConnection = (client: Socket) => {
@@ -28,7 +29,7 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
       reset(client)
       return
     }
-    const server = connect(target)
+    const server = connect(towards)
     const pair = { client, server }
     pairs.add(pair)
     const end = () => {
@@ -101,6 +102,10 @@ export const startRedisProxy = async (t: TestScope, { target }: { target: ProxyT
       }),
     /** Resets every open connection. */
     cut,
+    /** New connections lead to another server. */
+    turnTo(other: ProxyTarget) {
+      towards = other
+    },
     /** false: new connections are reset at once. */
     accept(on: boolean) {
       accepting = on
