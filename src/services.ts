@@ -17,6 +17,7 @@ import { createAcceptance } from './queues/acceptance.js'
 import { createAwaitFinish } from './queues/await-finish.js'
 import { createBoardQueues } from './queues/board-queues.js'
 import { createBulkJobs } from './queues/bulk-jobs.js'
+import { createClaimReader } from './queues/claims.js'
 import { createDeadLetterList } from './queues/dead-letters.js'
 import { createHasBegun } from './queues/job-begun.js'
 import { createJobControl } from './queues/job-control.js'
@@ -81,9 +82,10 @@ const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 're
   const durability = level === 'memory' ? undefined : openDurability({ redis: writing, key: config.redis.prefix, durability: level, log })
   const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of() })
   const views = createJobViews(sensitive)
-  const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, redis, sensitive, views })
+  const readClaim = createClaimReader({ redis, writing, durability })
+  const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, readClaim, redis, sensitive, views })
   const clock = openScheduleClock({ redis, prefix: config.redis.prefix })
-  const records = createScheduleRecords({ redis, writing, keys })
+  const records = createScheduleRecords({ redis, writing, keys, durability })
   return {
     accept,
     submit,

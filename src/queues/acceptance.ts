@@ -3,7 +3,7 @@
 import { createCoalescer } from '../redis/coalesce.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Durability } from '../redis/durability.js'
-import { classifyRedisError } from '../redis/failures.js'
+import { classifyRedisError, refusesWrites, unconfirmed } from '../redis/failures.js'
 import { defineScript } from '../redis/script.js'
 import type { Durations } from '../telemetry/series.js'
 import { acceptScript } from './accept-script.js'
@@ -80,7 +80,7 @@ export const createAcceptance = ({
 }) => {
   const runAcceptScript = defineScript<string[]>(redis, acceptScript, durability?.confirmed)
 
-  const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<AcceptanceOutcome[]> => {
+  const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<(AcceptanceOutcome | Error)[]> => {
     const keys = [
       queue.marker,
       queue.meta,
@@ -110,7 +110,9 @@ export const createAcceptance = ({
   }
 
   // An error that is not one of Redis's availability may be the fault of one submission; ids make a second try harmless.
-  const coalesced = createCoalescer({ send, most: jobsAtOnce, split: inScripts, isolate: (error) => classifyRedisError(error) === null })
+  // And where no writes are taken, a replay among new submissions must not be told that it was not stored.
+  const isolate = (error: unknown) => classifyRedisError(error) === null || refusesWrites(error)
+  const coalesced = createCoalescer({ send, most: jobsAtOnce, split: inScripts, isolate })
   return (acceptance: Acceptance): Promise<AcceptanceOutcome> => coalesced(acceptance.queue, acceptance)
 }
 
@@ -150,12 +152,14 @@ const kindNumber = (kinds: JobKind[], { kind, name, options }: NewJob): number =
   return found === -1 ? kinds.push({ kind, name, options }) : found + 1
 }
 
-const toOutcome = (result: string): AcceptanceOutcome => {
+const toOutcome = (result: string): AcceptanceOutcome | Error => {
   switch (result[0]) {
     case 'c':
       return { kind: 'created' }
     case 'r':
       return { kind: 'replayed', record: result.slice(1) }
+    case 'u':
+      return unconfirmed(result.slice(1))
     case 'x':
       return { kind: 'reused' }
     default:

@@ -2,7 +2,9 @@
 
 import { hash } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
+import type { Durability } from '../redis/durability.js'
 import type { Keys } from '../redis/keys.js'
+import { defineScript } from '../redis/script.js'
 import type { FollowUp } from '../schemas/follow-up.js'
 import type { Metadata, QueueName } from '../schemas/job.js'
 import type { ScheduleOptions } from '../schemas/schedule.js'
@@ -117,14 +119,23 @@ const stateFields = ['record', 'createdAt', 'updatedAt', 'runs', 'skipped', 'las
 
 /**
  * Every call rejects with the error of Redis, and may be repeated.
- * `writing` is the connection of what clients change, for which stronger durability waits on it.
+ * `writing` is the connection of what clients change, and `durability` what waits on it for writes that have to be safer than in memory.
  */
-export const createScheduleRecords = ({ redis, writing, keys }: { redis: RedisClient; writing: RedisClient; keys: Keys }) => {
-  writing.defineCommand('jobgatePutSchedule', { lua: putScript, numberOfKeys: 3 })
-  writing.defineCommand('jobgateRemoveSchedule', { lua: removeScript, numberOfKeys: 4 })
+export const createScheduleRecords = ({
+  redis,
+  writing,
+  keys,
+  durability,
+}: {
+  redis: RedisClient
+  writing: RedisClient
+  keys: Keys
+  durability?: Durability | undefined
+}) => {
+  const runPutScript = defineScript<PutOutcome>(writing, putScript, durability?.confirmed)
+  const runRemoveScript = defineScript<number>(writing, removeScript, durability?.confirmed)
   redis.defineCommand('jobgateClaimTick', { lua: claimScript, numberOfKeys: 2 })
   redis.defineCommand('jobgateUnclaimTick', { lua: unclaimScript, numberOfKeys: 2 })
-  const changes = writing as unknown as { jobgatePutSchedule: Script<PutOutcome>; jobgateRemoveSchedule: Script<number> }
   const ticks = redis as unknown as { jobgateClaimTick: Script<ClaimOutcome>; jobgateUnclaimTick: Script<number> }
 
   const read = async (key: string): Promise<StoredSchedule | null> => toStored(await redis.hmget(keys.schedule(key), ...stateFields))
@@ -137,32 +148,17 @@ export const createScheduleRecords = ({ redis, writing, keys }: { redis: RedisCl
       const { tenant, id, everyMs, startAt } = record
       const key = scheduleKey(tenant, id)
       const now = Date.now()
-      return changes.jobgatePutSchedule(
-        keys.schedule(key),
-        keys.scheduleIds(tenant),
-        keys.schedules,
-        id,
-        JSON.stringify(record),
-        now,
-        max,
-        key,
-        `${everyMs ?? ''}|${startAt ?? ''}`,
-        startAt ?? now,
+      return runPutScript(
+        [keys.schedule(key), keys.scheduleIds(tenant), keys.schedules],
+        [id, JSON.stringify(record), now, max, key, `${everyMs ?? ''}|${startAt ?? ''}`, startAt ?? now],
       )
     },
 
     /** Whether there was one. */
     async remove(tenant: string, id: string): Promise<boolean> {
       const key = scheduleKey(tenant, id)
-      const removed = await changes.jobgateRemoveSchedule(
-        keys.schedule(key),
-        keys.scheduleTicks(key),
-        keys.scheduleIds(tenant),
-        keys.schedules,
-        id,
-        key,
-      )
-      return removed === 1
+      const ofSchedule = [keys.schedule(key), keys.scheduleTicks(key), keys.scheduleIds(tenant), keys.schedules]
+      return (await runRemoveScript(ofSchedule, [id, key])) === 1
     },
 
     /** Schedules of a tenant in the order of their ids, after `after` (exclusive). `last` is the last id looked at; null at the end. */

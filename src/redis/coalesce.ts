@@ -12,8 +12,8 @@ interface Batch<Item, Result> {
 }
 
 /**
- * `send` carries out many items of one group at once and returns a result for each, in order.
- * The returned function takes one item; it rejects with the error of `send`.
+ * `send` carries out many items of one group at once and returns a result for each, in order; an Error is the failure of that one.
+ * The returned function takes one item; it rejects with its error or that of `send`.
  * `most` items are sent without waiting for the end of the turn: Redis works on them while the turn goes on.
  * `split` cuts what came together into calls of bearable size. `isolate` says which errors may be the fault
  * of one item: those items are then sent one by one, so that one cannot take its neighbours along.
@@ -24,7 +24,7 @@ export const createCoalescer = <Group, Item, Result>({
   split = (items) => [items],
   isolate = () => false,
 }: {
-  send: (group: Group, items: readonly Item[]) => Promise<readonly Result[]>
+  send: (group: Group, items: readonly Item[]) => Promise<readonly (Result | Error)[]>
   most?: number
   split?: (items: readonly Item[]) => Iterable<readonly Item[]>
   isolate?: (error: unknown) => boolean
@@ -35,7 +35,11 @@ export const createCoalescer = <Group, Item, Result>({
   const carryOut = async (group: Group, items: readonly Item[], waiters: readonly Waiter<Result>[]): Promise<void> => {
     try {
       const results = await send(group, items)
-      for (const [index, { resolve }] of waiters.entries()) resolve(results[index] as Result)
+      for (const [index, { resolve, reject }] of waiters.entries()) {
+        const result = results[index] as Result | Error
+        if (result instanceof Error) reject(result)
+        else resolve(result)
+      }
     } catch (error) {
       const alone = items.length > 1 && isolate(error)
       for (const [index, waiter] of waiters.entries()) {

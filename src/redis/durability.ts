@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { RedisClient } from './connect.js'
 import { unconfirmed, unfit } from './failures.js'
+import type { Carrier } from './script.js'
 
 /** Redis answers WAIT and WAITAOF with what it has after this long. */
 const confirmationTimeoutMs = 800
@@ -32,7 +33,9 @@ export const openDurability = ({
   durability: Exclude<Config['queues']['durability'], 'memory'>
   log: Logger
 }) => {
-  const call = (name: string, ...args: (string | number)[]) => callAt(redis, key, name, args)
+  const call = (name: string, ...args: (string | number)[]) => sendAt(redis, key, new Command(name, args, { replyEncoding: 'utf8' }))
+  /** What write and confirmation may take together; infinite where a command may wait as long as it takes. */
+  const bothMsMax = (redis instanceof Cluster ? redis.options.redisOptions : redis.options)?.commandTimeout ?? Number.POSITIVE_INFINITY
   /** null while nobody has been able to look. */
   let finding: Finding | null = durability === 'replicated' ? 'waits' : null
 
@@ -47,11 +50,21 @@ export const openDurability = ({
   timer?.unref()
   if (durability === 'fsync') redis.on('ready', checkQuietly)
 
-  const wait = async (): Promise<void> => {
-    const command = durability === 'fsync' ? call('WAITAOF', 1, 0, confirmationTimeoutMs) : call('WAIT', 1, confirmationTimeoutMs)
-    const reply = (await command.catch((error: Error) => {
+  /** Resolves once what was written on the connection `written` is safe. */
+  const wait = async ({ socket: written }: Carrier, leftMs: number): Promise<void> => {
+    const timeoutMs = Math.max(1, Math.floor(Math.min(confirmationTimeoutMs, leftMs)))
+    const command = durability === 'fsync' ? new Command('WAITAOF', [1, 0, timeoutMs]) : new Command('WAIT', [1, timeoutMs])
+    let asked: object | undefined
+    const toWritable = command.toWritable.bind(command)
+    command.toWritable = (socket) => {
+      asked = socket
+      return toWritable(socket)
+    }
+    if (leftMs < Number.POSITIVE_INFINITY) command.setTimeout(Math.max(0, leftMs))
+    const reply = (await sendAt(redis, key, command).catch((error: Error) => {
       throw unconfirmed(error.message)
     })) as number | [number, number]
+    if (asked !== written) throw unconfirmed('another connection than that of the write has answered')
     const confirmed = Array.isArray(reply) ? reply[0] : reply
     if (confirmed < 1) throw unconfirmed('not in time')
   }
@@ -70,19 +83,18 @@ export const openDurability = ({
 
     /**
      * Gives what `write` gives, once it is safe. Rejects before writing when that is out of the question (refused),
-     * and afterwards when too few confirm it (unknown).
+     * and afterwards when too few confirm it (unknown). A server confirms what it was sent on the same connection, and nothing else:
+     * when the connection was lost in between, the other one answers at once for writes that it never had.
      */
-    async confirmed<T>(write: () => Promise<T>): Promise<T> {
+    async confirmed<T>(write: (carrier?: Carrier) => Promise<T>): Promise<T> {
       const reason = fault()
       if (reason !== null) throw unfit(reason)
       if (finding === 'always') return write()
-      if (redis instanceof Cluster) {
-        // Only now it is certain where it went: a redirection does not take along what was sent behind it.
-        const written = await write()
-        await wait()
-        return written
-      }
-      const [written] = await Promise.all([write(), wait()])
+      const carrier: Carrier = {}
+      const startedAt = performance.now()
+      // One after the other: what is refused is not waited for, and a Cluster may have the write sent elsewhere first.
+      const written = await write(carrier)
+      await wait(carrier, bothMsMax - (performance.now() - startedAt))
       return written
     },
 
@@ -137,9 +149,8 @@ const readSetting = async (call: Call, name: string): Promise<string> => {
   return (reply as string[])[1] ?? 'unknown'
 }
 
-/** A command without keys: in a Cluster it goes to the server that holds `key`, not to any one. */
-const callAt = (redis: RedisClient, key: string, name: string, args: readonly (string | number)[]): Promise<unknown> => {
-  const command = new Command(name, [...args], { replyEncoding: 'utf8' })
+/** For commands without keys: in a Cluster they go to the server that holds `key`, not to any one. */
+const sendAt = (redis: RedisClient, key: string, command: Command): Promise<unknown> => {
   if (!(redis instanceof Cluster)) return redis.sendCommand(command) as Promise<unknown>
   return redis.sendCommand(command, undefined, { slot: new Command('get', [key]).getSlot() }) as Promise<unknown>
 }

@@ -1,7 +1,6 @@
 // Keeps count of how often each command went out, so that its failure is not taken for more than it says.
 
-import type { Command } from 'ioredis'
-import type { RedisClient } from './connect.js'
+import type { Cluster, Command, Redis } from 'ioredis'
 import { afterSendings } from './failures.js'
 
 /** A command that knows how often it was written to a socket. */
@@ -26,7 +25,7 @@ function reject(this: Counted, error: Error) {
  * ioredis sends a command again when the connection is lost, and a Cluster at some other node, too. From now on commands and pipelines
  * of `client` reject with what `afterSendings` makes of their error.
  */
-export const countSendings = (client: RedisClient): void => {
+export const countSendings = (client: Redis | Cluster): void => {
   const sendCommand = client.sendCommand.bind(client) as (command: Command, ...rest: unknown[]) => unknown
   client.sendCommand = (command: Command, ...rest: unknown[]) => {
     const counted = command as Counted

@@ -7,7 +7,6 @@ import type { JobType } from '../job-type.js'
 import type { ScheduleAlign } from '../queues/schedule-align.js'
 import type { ScheduleClock } from '../queues/schedule-clock.js'
 import { type ScheduleRecord, type ScheduleRecords, type StoredSchedule, scheduleKey } from '../queues/schedule-records.js'
-import type { Durability } from '../redis/durability.js'
 import type { ScheduleView } from '../schemas/schedule.js'
 import { fingerprint } from './fingerprint.js'
 import { type ScheduleDefinition, scheduleProblems } from './schedule-checks.js'
@@ -39,14 +38,11 @@ interface Deps {
   readonly payloads: SchedulePayloads
   readonly records: ScheduleRecords
   readonly submit: Submit
-  /** For writes that have to be safer than in memory. */
-  readonly durability?: Durability | undefined
 }
 
 /** Every call rejects with the error of Redis; all but a trigger without a key may be repeated. */
-export const createSchedules = ({ align, catalog, clock, config, payloads, records, submit, durability }: Deps) => {
+export const createSchedules = ({ align, catalog, clock, config, payloads, records, submit }: Deps) => {
   const toView = createScheduleView(payloads)
-  const safely = <T>(write: () => Promise<T>): Promise<T> => (durability ? durability.confirmed(write) : write())
 
   const find = async (tenant: string, id: string, isVisible: IsVisible): Promise<StoredSchedule | null> => {
     const stored = await records.read(scheduleKey(tenant, id))
@@ -72,7 +68,7 @@ export const createSchedules = ({ align, catalog, clock, config, payloads, recor
       const key = scheduleKey(tenant, id)
       const before = await records.read(key)
       if (before && !isVisible(before.record)) return { kind: 'hidden' }
-      const kind = await safely(() => records.put(payloads.seal(toRecord(tenant, id, definition, catalog)), config.schedules.max))
+      const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, catalog)), config.schedules.max)
       if (kind === 'full') return { kind }
       await align(key)
       const stored = await records.read(key)
@@ -101,7 +97,7 @@ export const createSchedules = ({ align, catalog, clock, config, payloads, recor
     /** Whether there was one that the caller may see. Jobs that it has submitted stay. */
     async remove(tenant: string, id: string, isVisible: IsVisible): Promise<boolean> {
       if (!(await find(tenant, id, isVisible))) return false
-      const removed = await safely(() => records.remove(tenant, id))
+      const removed = await records.remove(tenant, id)
       await align(scheduleKey(tenant, id))
       return removed
     },

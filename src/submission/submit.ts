@@ -4,8 +4,8 @@ import type { Catalog } from '../catalog.js'
 import type { Config } from '../config.js'
 import type { FieldProblem } from '../errors.js'
 import type { JobType } from '../job-type.js'
-import { fingerprintChars } from '../queues/accept-script.js'
 import type { Accept, Acceptance, NewJob } from '../queues/acceptance.js'
+import type { ReadClaim } from '../queues/claims.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
 import { childJobId, followUpJobId, mintJobId } from '../queues/job-id.js'
 import { toIndexMember } from '../queues/job-index.js'
@@ -64,6 +64,7 @@ interface Deps {
   readonly keys: Keys
   readonly metrics: Pick<Metrics, 'submissions'>
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly readClaim: ReadClaim
   readonly redis: RedisClient
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly views: JobViews
@@ -74,7 +75,7 @@ interface Deps {
  * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
  */
 export const createSubmit = (deps: Deps) => {
-  const { accept, catalog, config, keys, metrics, queueKeys, redis, sensitive, views } = deps
+  const { accept, catalog, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
 
   const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
     followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
@@ -89,8 +90,8 @@ export const createSubmit = (deps: Deps) => {
 
   /** The earlier outcome of a key, for payloads that were fine when they came first and no longer are, such as a meeting that has begun. */
   const replayOf = async (claimKey: string, print: string): Promise<IdempotencyRecord | undefined> => {
-    const held = await redis.get(claimKey)
-    return held?.startsWith(print) ? decodeRecord(held.slice(fingerprintChars)) : undefined
+    const record = await readClaim(claimKey, print)
+    return record === undefined ? undefined : decodeRecord(record)
   }
 
   /** The stored form of a job. Members that are not there are undefined, not absent: objects of one shape are made faster. */

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { Job, type Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
 import { pino } from 'pino'
 import t from 'tap'
 import { type Acceptance, createAcceptance, type NewJob } from '../../src/queues/acceptance.js'
 import { mintJobId } from '../../src/queues/job-id.js'
 import { openQueues } from '../../src/queues/registry.js'
+import { classifyRedisError } from '../../src/redis/failures.js'
 import { createKeys } from '../../src/redis/keys.js'
 import { startRedis, type TestScope } from '../helpers/start-redis.js'
 
@@ -105,6 +107,20 @@ t.test('a submission that the script cannot digest does not take its neighbours 
     ['fulfilled', 'rejected', 'fulfilled'],
   )
   t.equal(await bull.getPrioritizedCount(), 2)
+})
+
+t.test('a replay is one although Redis takes no writes and refuses its neighbours', async (t) => {
+  const { client, accept, keys, toJob, toAcceptance, bull } = await setUp(t)
+  await accept(toAcceptance([toJob()], {}))
+  await (client as Redis).config('SET', 'maxmemory', '1')
+  const others = ['one', 'two'].map((name) => accept(toAcceptance([toJob()], { key: keys.idempotency(name) })))
+  const replayed = accept(toAcceptance([toJob()], {}))
+  for (const other of await Promise.allSettled(others)) {
+    t.equal(classifyRedisError((other as PromiseRejectedResult).reason), 'refused')
+  }
+  t.same(await replayed, { kind: 'replayed', record: 'record' })
+  await (client as Redis).config('SET', 'maxmemory', '0')
+  t.equal(await bull.getPrioritizedCount(), 1)
 })
 
 t.test('keys of another type: nothing is stored, so that a repeat makes no second job', async (t) => {

@@ -37,6 +37,14 @@ t.test('enough items go off at once, before the turn ends', async (t) => {
   t.same(calls[1], { group: 'a', items: [3] })
 })
 
+t.test('a result that is an error fails its own item alone', async (t) => {
+  const send = async (_group: string, items: readonly number[]) => items.map((item) => (item === 0 ? new Error('zero') : item))
+  const same = createCoalescer({ send })
+  const [first, zero, last] = await Promise.allSettled([same('a', 1), same('a', 0), same('a', 2)])
+  t.match([first, last], [{ value: 1 }, { value: 2 }])
+  t.match(zero, { status: 'rejected', reason: { message: 'zero' } })
+})
+
 t.test('an item at fault is found by sending all alone; others are done', async (t) => {
   const { calls, double } = doubler({ refused: 2 })
   const outcomes = await Promise.allSettled([double('a', 1), double('a', 2), double('a', 3)])

@@ -1,16 +1,23 @@
 // DURABILITY above `memory`: what this Redis cannot promise is refused, and what it has not confirmed is not accepted.
 
+import { once } from 'node:events'
 import { Cluster, Redis } from 'ioredis'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import type { JobType } from '../../src/job-type.js'
+import { openRedis } from '../../src/redis/connect.js'
 import { openDurability } from '../../src/redis/durability.js'
 import { classifyRedisError } from '../../src/redis/failures.js'
+import { type Carrier, defineScript } from '../../src/redis/script.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { createProbes } from '../helpers/probe-job-types.js'
 import { freePorts, startCluster, startServer } from '../helpers/redis-clusters.js'
+import { startRedisProxy } from '../helpers/redis-proxy.js'
 
 const deadlineMs = 30_000
 const log = pino({ level: 'silent' })
+const setScript = "return redis.call('SET', KEYS[1], ARGV[1])"
 const noWaitaof = /^DURABILITY=fsync: this Redis has no WAITAOF; .* \(now yes and everysec\)$/
 
 const connect = (t: Test, port: number) => {
@@ -29,6 +36,14 @@ const startOne = async (t: Test, lines: string[] = []) => {
     () => false,
   )
   return { port, url: `redis://127.0.0.1:${port}`, client, hasWaitaof }
+}
+
+/** Resolves when it is in step. */
+const startReplica = async (t: Test, ofPort: number, master: Redis) => {
+  const [port] = (await freePorts(1)) as [number]
+  const replica = await startServer(t, { port, lines: [`replicaof 127.0.0.1 ${ofPort}`] })
+  await eventually('the replica is in step', async () => (await master.info('replication')).includes('state=online'), deadlineMs)
+  return replica
 }
 
 const jobCount = async (client: Redis) => (await client.keys('{jobgate}:external-api:ext_*')).length
@@ -90,9 +105,7 @@ t.test('replicated without a replica: stored, not confirmed, and confirmed to wh
   t.match([first.statusCode, first.json().detail], [503, /outcome is unknown/])
   t.equal(await jobCount(client), 1)
 
-  const [replicaPort] = (await freePorts(1)) as [number]
-  await startServer(t, { port: replicaPort, lines: [`replicaof 127.0.0.1 ${port}`] })
-  await eventually('the replica is in step', async () => (await client.info('replication')).includes('state=online'), deadlineMs)
+  await startReplica(t, port, client)
   // A replica that has only just come may take longer than a request to confirm.
   let again = await send()
   await eventually(
@@ -107,20 +120,125 @@ t.test('replicated without a replica: stored, not confirmed, and confirmed to wh
   t.equal(await jobCount(client), 1)
 })
 
+t.test('what the next master confirms is not what the last one was sent', async (t) => {
+  const [last, next] = [await startOne(t), await startOne(t, ['repl-diskless-sync-delay 0'])]
+  await startReplica(t, next.port, next.client)
+  const proxy = await startRedisProxy(t, { target: { port: last.port } })
+  // Like the connection of workers: it waits as long as it takes, and sends again what was not answered.
+  const redis = connect(t, proxy.port)
+  const durability = openDurability({ redis, key: '{jobgate}', durability: 'replicated', log })
+  let answered = () => {}
+  const untilAnswered = new Promise<void>((resolve) => {
+    answered = resolve
+  })
+  const set = defineScript<string>(redis, setScript, (write) =>
+    durability.confirmed(async (carrier?: Carrier) => {
+      const written = await write(carrier)
+      answered()
+      return written
+    }),
+  )
+  const lost = set(['{jobgate}:x'], ['1']).catch((caught: unknown) => caught)
+  await untilAnswered
+  proxy.turnTo({ port: next.port })
+  proxy.cut()
+  const error = await lost
+  t.equal(await next.client.get('{jobgate}:x'), null)
+  t.match([classifyRedisError(error), String(error)], ['unknown', /another connection/])
+  t.equal(await set(['{jobgate}:x'], ['2']), 'OK', 'what is written there is confirmed there')
+  t.equal(await next.client.get('{jobgate}:x'), '2')
+
+  proxy.turnTo({ port: last.port })
+  proxy.cut()
+  await eventually('it leads to the last one', () => redis.config('GET', 'port').then(([, port]) => Number(port) === last.port))
+  proxy.swallowReplies(true)
+  const moved = set(['{jobgate}:y'], ['3'])
+  await eventually('the last one has it', async () => (await last.client.get('{jobgate}:y')) === '3')
+  proxy.swallowReplies(false)
+  proxy.turnTo({ port: next.port })
+  proxy.cut()
+  t.equal(await moved, 'OK', 'it was sent again there')
+  t.equal(await next.client.get('{jobgate}:y'), '3')
+})
+
+t.test('write and confirmation share the time of one request', async (t) => {
+  const { port, client } = await startOne(t)
+  const proxy = await startRedisProxy(t, { target: { port } })
+  const target = { kind: 'host', host: '127.0.0.1', port: proxy.port } as const
+  const connections = await openRedis({ settings: { target, db: 0, tls: false, prefix: '{jobgate}' }, log })
+  t.after(() => connections.close())
+  const redis = connections.connect('request')
+  await once(redis, 'ready')
+  const durability = openDurability({ redis, key: '{jobgate}', durability: 'replicated', log })
+  const set = defineScript(redis, setScript, durability.confirmed)
+  const monitor = await client.monitor()
+  t.after(() => monitor.disconnect())
+  const waits: number[] = []
+  monitor.on('monitor', (_time, [name, , timeoutMs]: string[]) => {
+    if (name?.toUpperCase() === 'WAIT') waits.push(Number(timeoutMs))
+  })
+  proxy.delay(500)
+  const error = await set(['{jobgate}:x'], ['1']).catch((caught: unknown) => caught)
+  t.equal(classifyRedisError(error), 'unknown')
+  await eventually('it has waited', () => waits.length === 1)
+  t.ok(Number(waits[0]) <= 500, String(waits))
+})
+
+t.test('a repeat while Redis takes no writes: nobody knows whether the job is safe, and nobody says that there is none', async (t) => {
+  const { port, url, client } = await startOne(t, ['repl-diskless-sync-delay 0'])
+  const replica = await startReplica(t, port, client)
+  const faults: { pointer: string; detail: string }[] = []
+  const [echo] = createProbes().catalog.filter(({ name }) => name === 'echo')
+  const types = [{ ...(echo as JobType), check: () => faults }]
+  const { submit } = await buildTestApp(t, { types, env: { REDIS_URL: url, DURABILITY: 'replicated', WORKERS_ENABLED: 'false' } })
+  const send = (key: string) => submit({ type: 'echo', data: { label: 'a' } }, { 'idempotency-key': key })
+  const outcome = async (key: string) => {
+    const { statusCode, ...answer } = await send(key)
+    const { detail } = answer.json()
+    return [statusCode, /outcome is unknown|was not stored/.exec(detail)?.[0] ?? null]
+  }
+  t.equal((await send('"stored"')).statusCode, 202)
+  t.equal((await send('"stored"')).headers['idempotent-replayed'], 'true')
+
+  faults.push({ pointer: '#/data/label', detail: 'is over' })
+  t.equal((await send('"stored"')).headers['idempotent-replayed'], 'true', 'it was fine when it came first')
+  t.equal((await send('"new"')).statusCode, 400)
+
+  await client.config('SET', 'min-replicas-to-write', '1')
+  replica.process.kill('SIGKILL')
+  await eventually('it is gone', async () => (await client.info('replication')).includes('connected_slaves:0'), deadlineMs)
+  t.same(await outcome('"stored"'), [503, 'outcome is unknown'], 'not even a payload that is no longer fine')
+  t.equal((await send('"new"')).statusCode, 400, 'what was never stored needs no confirmation')
+  faults.length = 0
+  t.same(await outcome('"stored"'), [503, 'outcome is unknown'])
+  t.same(await outcome('"new"'), [503, 'was not stored'])
+  t.same(await Promise.all([outcome('"stored"'), outcome('"new"'), outcome('"stored"')]), [
+    [503, 'outcome is unknown'],
+    [503, 'was not stored'],
+    [503, 'outcome is unknown'],
+  ])
+  t.equal(await jobCount(client), 1)
+
+  await client.config('SET', 'min-replicas-to-write', '0')
+  await startReplica(t, port, client)
+  await eventually('it heals', async () => (await send('"stored"')).statusCode === 202, deadlineMs)
+})
+
 t.test('in a Cluster the server that has the keys is asked, not any one', async (t) => {
   const { hosts, nodes } = await startCluster(t)
   const redis = new Cluster(hosts)
   redis.on('error', () => {})
   t.after(() => redis.disconnect())
   const durability = openDurability({ redis, key: '{jobgate}', durability: 'replicated', log })
+  const set = defineScript(redis, setScript, durability.confirmed)
   const owner = await redis.set('{jobgate}:x', '1').then(async () => {
     const slot = await redis.cluster('KEYSLOT', '{jobgate}')
     return Promise.all(nodes.map(async ({ port }) => ({ port, count: await connect(t, port).cluster('COUNTKEYSINSLOT', slot) })))
   })
   const rounds = 6
   for (let round = 0; round < rounds; round++) {
-    const error = await durability.confirmed(() => redis.set('{jobgate}:x', round)).catch((caught: unknown) => caught)
-    t.equal(classifyRedisError(error), 'unknown', 'no replica there')
+    const error = await set(['{jobgate}:x'], [round]).catch((caught: unknown) => caught)
+    t.match([classifyRedisError(error), (error as Error).message], ['unknown', /not in time/], 'no replica there')
   }
   for (const { port, count } of owner) {
     const [, calls = '0'] = /cmdstat_wait:calls=(\d+)/.exec(await connect(t, port).info('commandstats')) ?? []
