@@ -245,3 +245,31 @@ t.test('in a Cluster the server that has the keys is asked, not any one', async 
     t.equal(Number(calls), count === 1 ? rounds : 0)
   }
 })
+
+t.test('in a Cluster whose slot is on its way to another server', async (t) => {
+  const { hosts, nodes } = await startCluster(t, { replicas: true })
+  const redis = new Cluster(hosts)
+  redis.on('error', () => {})
+  t.after(() => redis.disconnect())
+  const durability = openDurability({ redis, key: '{jobgate}', durability: 'replicated', log })
+  const set = defineScript(redis, setScript, durability.confirmed)
+  t.equal(await set(['{jobgate}:here'], ['1']), 'OK', 'the replica of the owner has it')
+
+  const slot = await redis.cluster('KEYSLOT', '{jobgate}')
+  const servers = nodes.map(({ port }) => connect(t, port))
+  const states = await Promise.all(
+    servers.map(async (client) => ({
+      client,
+      id: await client.cluster('MYID'),
+      isMaster: (await client.info('replication')).includes('role:master'),
+      holds: await client.cluster('COUNTKEYSINSLOT', slot),
+    })),
+  )
+  const owner = states.find(({ isMaster, holds }) => isMaster && holds > 0) as (typeof states)[0]
+  const heir = states.find(({ isMaster, holds }) => isMaster && holds === 0) as (typeof states)[0]
+  await heir.client.cluster('SETSLOT', slot, 'IMPORTING', owner.id)
+  await owner.client.cluster('SETSLOT', slot, 'MIGRATING', heir.id)
+  const error = await set(['{jobgate}:new'], ['1']).catch((caught: unknown) => caught)
+  t.equal(await heir.client.cluster('COUNTKEYSINSLOT', slot), 1, 'the heir has got it')
+  t.match([classifyRedisError(error), String(error)], ['unknown', /another connection/], 'and the owner cannot confirm it')
+})
