@@ -124,7 +124,7 @@ local function sendBack(id)
   history[#history + 1] = { at = tonumber(ARGV[6]), attempts = tonumber(before[2] or 0), finishedOn = tonumber(before[3] or 0),
     reason = before[1] or '' }
   while #history > 10 do table.remove(history, 1) end
-  redis.call('HDEL', key, 'defa', 'stc', 'jg:deferrals', 'jg:deferredOn', 'jg:byHand')
+  redis.call('HDEL', key, 'defa', 'stc', 'jg:deferrals', 'jg:handedBack', 'jg:deferredOn', 'jg:byHand')
   redis.call('HSET', key, 'jg:retriedOn', ARGV[6], 'jg:history', cjson.encode(history))
   redis.call('HINCRBY', key, 'jg:sentBack', 1)
   return true

@@ -60,7 +60,7 @@ local outcome = reprocessJob({ KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS
   { ARGV[1], 'LPUSH', 'failedReason', 'failed', '1', '1' })
 if outcome == -1 then return 'missing' end
 if outcome ~= 1 then return 'conflict' end
-redis.call('HDEL', KEYS[1], 'defa', 'stc', 'stacktrace', 'jg:deferrals', 'jg:deferredOn')
+redis.call('HDEL', KEYS[1], 'defa', 'stc', 'stacktrace', 'jg:deferrals', 'jg:handedBack', 'jg:deferredOn')
 redis.call('HSET', KEYS[1], 'jg:retriedOn', ARGV[2], 'jg:byHand', '1')
 if ARGV[3] ~= '' then redis.call('SET', KEYS[10], ARGV[3], 'PX', ARGV[4]) end
 return 'retried'

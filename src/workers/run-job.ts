@@ -21,6 +21,7 @@ import { createAttemptMarker } from './attempt-marker.js'
 import type { AttemptMetrics } from './attempt-metrics.js'
 import { startAttemptSpan } from './attempt-span.js'
 import type { Cancellation } from './cancellation.js'
+import { createDecideStart } from './decide-start.js'
 import { gatherChildren } from './gather-children.js'
 import type { Stopper, StopReason } from './stopper.js'
 
@@ -30,8 +31,6 @@ const obeyMs = 1000
 const logLineCharsMax = 2000
 /** A full queue takes a while to empty, a broken Redis to come back. */
 const followUpDelayMs = 30_000
-/** A job may be handed out this often beyond its finished attempts, that is, after workers died or stalled with it. */
-const lostRunsMax = 4
 
 interface Deps {
   readonly cancellation: Cancellation
@@ -47,13 +46,6 @@ interface Deps {
   readonly tracing: Tracing | undefined
 }
 
-/** Whether an attempt begins. */
-type Start = { readonly kind: 'starts'; readonly isExpired: boolean } | { readonly kind: 'refused'; readonly outcome: JobOutcome }
-
-const inTime: Start = { kind: 'starts', isExpired: false }
-const late: Start = { kind: 'starts', isExpired: true }
-const refuse = (code: JobErrorCode): Start => ({ kind: 'refused', outcome: fail(code, jobErrors[code].meaning) })
-
 /** What a handler runs with. */
 interface Run {
   readonly stopper: Stopper
@@ -63,6 +55,9 @@ interface Run {
 
 type Done = Extract<JobOutcome, { kind: 'done' }>
 type Undone = Exclude<JobOutcome, Done>
+type Failure = Extract<JobOutcome, { kind: 'fail' }>
+
+const cancelled: Failure = { kind: 'fail', code: 'cancelled', message: 'The job was cancelled by a client.' }
 
 /**
  * Makes BullMQ's processor for one queue.
@@ -71,6 +66,7 @@ type Undone = Exclude<JobOutcome, Done>
  */
 export const createRunJob = (deps: Deps, queue: QueueKeys) => {
   const { cancellation, config, log, redis } = deps
+  const decideStart = createDecideStart(deps, queue)
 
   return (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
     const span = deps.tracing && startAttemptSpan(deps.tracing, job, queue)
@@ -98,10 +94,14 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     // A parent is due whenever its children are done.
     if (job.attemptsStarted === 1 && !envelope.fanOut) deps.metrics.started(startedAt - Math.max(job.timestamp, envelope.runAt ?? 0))
     try {
-      const attempted = await attemptJob(job, stopper, line)
+      const start = await decideStart(job)
+      const ended = start.kind === 'refused' ? start.outcome : await attemptJob(job, { stopper, line, isExpired: start.isExpired })
+      // Cancelled before its handler ended: whatever it says, nothing follows.
+      const attempted = stopper.reason === 'cancelled' ? cancelled : ended
       const outcome = attempted.kind === 'done' && envelope.followUps ? await withFollowUps(job, attempted, line, span) : attempted
-      const end: End =
-        outcome.kind === 'done' ? { kind: 'completed', result: outcome.result } : await settle(job, token, outcome, stopper.reason)
+      // What was not let begin is not handed back: it would look as if it had begun.
+      const stopped = start.kind === 'refused' && stopper.reason === 'shutdown' ? null : stopper.reason
+      const end: End = outcome.kind === 'done' ? { kind: 'completed', result: outcome.result } : await settle(job, token, outcome, stopped)
       const durationMs = Date.now() - startedAt
       const code = end.kind === 'completed' ? null : end.code
       line[end.kind === 'failed' || end.kind === 'retrying' ? 'warn' : 'info']({ outcome: end.kind, code, durationMs }, 'attempt ended')
@@ -123,16 +123,18 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     | { kind: 'failed' | 'retrying' | 'deferred' | 'handed-back'; code: string; error: Error }
 
   async function settle(job: Job<JobEnvelope>, token: string, outcome: Undone, stopped: StopReason | null): Promise<End> {
-    if (stopped === 'cancelled') return toFailed('cancelled', 'The job was cancelled by a client.')
+    if (stopped === 'cancelled') return toFailed(cancelled)
     if (stopped === 'shutdown') {
+      // Counted first: once it waits, another worker may end and remove it. A count too many only lets a bad job kill one worker more.
+      await redis.hincrby(queue.job(job.id as string), 'jg:handedBack', 1)
       await job.moveToWait(token)
       return { kind: 'handed-back', code: 'shutdown', error: new WaitingError() }
     }
-    if (outcome.kind === 'fail') return toFailed(outcome.code, outcome.message)
+    if (outcome.kind === 'fail') return toFailed(outcome)
     // However a handler ends when its time is up: the time is the reason.
     const { code, message } = stopped === 'timed_out' ? stoppedOutcome(stopped) : outcome
     if (outcome.kind === 'defer') {
-      if (await mayPutOff(queue.job(job.id as string))) {
+      if (await mayPutOff(queue.job(job.id as string), code)) {
         // It carries no error: it has not failed.
         await job.log(`Put off (${code}): ${message}`)
         await job.moveToDelayed(Date.now() + Math.max(1, Math.round(outcome.afterMs)), token)
@@ -147,27 +149,28 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     }
   }
 
-  /** Counts a deferral. A job that asks to come back later for as long as one may wait to start is then failed like any other. */
-  async function mayPutOff(key: string): Promise<boolean> {
+  /**
+   * Counts a deferral; a job that only waits for room for its follow-ups had begun.
+   * A job that asks to come back later for as long as one may wait to start is then failed like any other.
+   */
+  async function mayPutOff(key: string, code: JobErrorCode): Promise<boolean> {
     const now = Date.now()
     const [, , first] = await Promise.all([
-      redis.hincrby(key, 'jg:deferrals', 1),
+      redis.hincrby(key, code === 'follow_up_delayed' ? 'jg:handedBack' : 'jg:deferrals', 1),
       redis.hsetnx(key, 'jg:deferredOn', now),
       redis.hget(key, 'jg:deferredOn'),
     ])
     return now - Number(first) <= config.queues.maxJobAgeMs
   }
 
-  async function attemptJob(job: Job<JobEnvelope>, stopper: Stopper, line: Logger): Promise<JobOutcome> {
+  async function attemptJob(job: Job<JobEnvelope>, run: Run): Promise<JobOutcome> {
     if (job.data.refusal) return fail(job.data.refusal.code, job.data.refusal.message)
     const type = deps.catalog.find(job.name)
     if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
-    const start = await decideStart(job)
-    if (start.kind === 'refused') return start.outcome
     if (job.data.fanOut) return gatherChildren(job, type)
     const missing = missingIntegration(type, deps.integrations)
     if (missing) return fail('not_configured', `Set ${missing} where the workers run.`)
-    return runHandler(type, job, { stopper, line, isExpired: start.isExpired })
+    return runHandler(type, job, run)
   }
 
   /** Work that is done is complete once what follows it is submitted. */
@@ -186,28 +189,6 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       case 'full':
         return defer('follow_up_delayed', jobErrors.follow_up_delayed.meaning, followUpDelayMs)
     }
-  }
-
-  /** Limits that forbid an attempt; the usual case costs no round trip. */
-  async function decideStart(job: Job<JobEnvelope>): Promise<Start> {
-    const now = Date.now()
-    const { runAt, expiresAt, fanOut } = job.data
-    const key = queue.job(job.id as string)
-    if (job.attemptsStarted - job.attemptsMade > 1) {
-      const deferrals = Number((await redis.hget(key, 'jg:deferrals')) ?? 0)
-      if (job.attemptsStarted - job.attemptsMade - deferrals > lostRunsMax + 1) return refuse('worker_lost')
-    }
-    if (job.attemptsMade > 0 || fanOut) return inTime
-    const isExpired = expiresAt !== undefined && now > expiresAt
-    // A job that was put off, or whose worker died, had started in time.
-    const isTooOld = job.attemptsStarted === 1 && now - Math.max(job.timestamp, runAt ?? 0) > config.queues.maxJobAgeMs
-    if (!isExpired && !isTooOld) return inTime
-    // A client that retries a job by hand wants it now, however old it is; an operator who sends many back wants none that came to nothing.
-    const [retriedOn, retriedByHand] = await redis.hmget(key, 'jg:retriedOn', 'jg:byHand')
-    if (!isExpired || retriedByHand) return retriedOn ? inTime : refuse('too_old')
-    // What was begun may have been done: only its handler can find out.
-    const isBegun = job.attemptsStarted > 1 && (await redis.exists(deps.keys.marker(job.id as string))) === 1
-    return isBegun ? late : refuse('expired')
   }
 
   async function runHandler(type: JobType, job: Job<JobEnvelope>, { stopper, line, isExpired }: Run): Promise<JobOutcome> {
@@ -263,7 +244,7 @@ const obeyed = (running: Promise<JobOutcome>, stopper: Stopper): Promise<JobOutc
     })
   })
 
-const toFailed = (code: JobErrorCode, message: string) => ({
+const toFailed = ({ code, message }: Failure) => ({
   kind: 'failed' as const,
   code,
   error: withoutStack(new UnrecoverableError(encodeJobError(code, message))),
