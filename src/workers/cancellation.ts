@@ -15,11 +15,14 @@ interface Running {
 
 /** The mark of a cancelled job is looked at this often, for messages that were lost. */
 const lookIntervalMs = 5000
-/** A cancellation may arrive before the worker has seen the job it is about: it is remembered this long. */
+/** A message may arrive before the attempt that it is about has begun: it is remembered this long. */
 const rememberMs = 60_000
 const rememberedMax = 10_000
 
-/** Listens for cancellations until closed. `subscriber` becomes a subscriber connection; `redis` reads the marks. */
+/**
+ * Listens for cancellations until closed. `subscriber` becomes a subscriber connection; `redis` reads the marks.
+ * A message is a hint to look at once; the mark in the job is the truth. The job may have ended and been retried since.
+ */
 export const openCancellation = async ({
   subscriber,
   redis,
@@ -47,9 +50,18 @@ export const openCancellation = async ({
     recent.set(jobId, now)
   }
 
+  const look = async (attempts: readonly (readonly [string, Running])[]) => {
+    const marks = await Promise.all(attempts.map(([id, { queue }]) => redis.hexists(queue.job(id), 'defa')))
+    for (const [index, [, { stopper }]] of attempts.entries()) if (marks[index]) stopper.stop('cancelled')
+  }
+  const lookSafely = (attempts: readonly (readonly [string, Running])[]) => {
+    look(attempts).catch((error: Error) => log.warn({ error: error.message }, 'looking for cancelled jobs failed; the next look follows'))
+  }
+
   subscriber.on('message', (_channel: string, jobId: string) => {
-    remember(jobId)
-    stop(jobId, 'cancelled')
+    const attempt = running.get(jobId)
+    if (attempt) lookSafely([[jobId, attempt]])
+    else remember(jobId)
   })
   const unsubscribe = keepSubscribed({
     client: subscriber,
@@ -58,28 +70,21 @@ export const openCancellation = async ({
     consequence: 'not subscribed to cancellations; running jobs are looked at instead',
   })
 
-  const look = async () => {
-    const all = [...running]
-    const marks = await Promise.all(all.map(([id, { queue }]) => redis.hexists(queue.job(id), 'defa')))
-    for (const [index, [id]] of all.entries()) if (marks[index]) stop(id, 'cancelled')
-  }
   const timer = setInterval(() => {
-    if (running.size === 0) return
-    look().catch((error: Error) => log.warn({ error: error.message }, 'looking for cancelled jobs failed; the next look follows'))
+    if (running.size > 0) lookSafely([...running])
   }, lookIntervalMs)
 
   return {
-    /** Registers an attempt; it is told to stop at once when the job has just been cancelled. */
+    /** Registers an attempt. When the job has just been cancelled it is told to stop as soon as that is sure. */
     begin(jobId: string, queue: QueueKeys): Stopper {
-      const stopper = createStopper()
-      running.set(jobId, { queue, stopper })
-      if (recent.has(jobId)) stopper.stop('cancelled')
-      else if (stoppedAll) stopper.stop(stoppedAll)
-      return stopper
+      const attempt = { queue, stopper: createStopper() }
+      running.set(jobId, attempt)
+      if (recent.delete(jobId)) lookSafely([[jobId, attempt]])
+      if (stoppedAll) attempt.stopper.stop(stoppedAll)
+      return attempt.stopper
     },
     end(jobId: string) {
       running.delete(jobId)
-      recent.delete(jobId)
     },
     stop,
     stopAll(reason: StopReason) {
