@@ -32,6 +32,7 @@ import batch, { BatchResult } from './routes/batch.js'
 import documents from './routes/documents.js'
 import home from './routes/home.js'
 import inbound from './routes/inbound.js'
+import jobControl from './routes/job-control.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes, { JobTypeView } from './routes/job-types.js'
 import jobs from './routes/jobs.js'
@@ -123,6 +124,7 @@ export const buildApp = async (services: Services) => {
     await scope.register(submit, { services, submission })
     await scope.register(batch, { services, batchItem })
     await scope.register(jobs, { services })
+    await scope.register(jobControl, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
     await scope.register(schedules, { services, schedule })

@@ -10,6 +10,10 @@ const messageCharsMax = 500
 export const encodeJobError = (code: JobErrorCode, message: string): string =>
   JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: jobErrors[code].retryable } satisfies JobError)
 
+/** What a client's cancellation leaves in a job, whether it waited or ran. */
+export const cancelled = { code: 'cancelled', message: 'The job was cancelled by a client.' } as const
+export const cancelledReason = encodeJobError(cancelled.code, cancelled.message)
+
 /** Reads `failedReason`. What BullMQ or an unforeseen exception left there shows as a code, never as its raw text. */
 export const decodeJobError = (failedReason: string): JobError => {
   if (failedReason.startsWith('{')) {

@@ -46,6 +46,17 @@ const addRareMembers = (view: JobView, { scheduleId, followUps }: JobEnvelope, p
   return view
 }
 
+/** A job in the moment of its retry, from how it was before: what the first answer, and every replay of it, says. */
+export const toRetriedView = (view: JobView): JobView => ({
+  ...view,
+  state: 'waiting',
+  attempts: { ...view.attempts, made: 0 },
+  result: null,
+  error: null,
+  startedAt: null,
+  finishedAt: null,
+})
+
 /** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognise: null. */
 export const maskDataOf = (sensitive: ReadonlyMap<string, SensitiveData>, type: string, data: unknown): unknown =>
   sensitive.get(type)?.mask(data) ?? null

@@ -47,9 +47,9 @@ const operate =
 
 const retry: Act = async ({ control, audit }, wanted) => {
   const { queue, id } = jobOf(wanted)
-  const outcome = await control.retry(queue, id)
-  if (outcome === 'missing') throw jobNotFound()
-  if (outcome !== 'retried') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
+  const { kind } = await control.retry(queue, id)
+  if (kind === 'missing') throw jobNotFound()
+  if (kind !== 'retried') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
   await audit.note({ by: wanted.by, act: 'job.retried', queue, details: { jobId: id } })
 }
 

@@ -7,8 +7,9 @@ import { requireQueue, requireVisible } from '../plugins/job-responses.js'
 import { problem } from '../plugins/problem-json.js'
 import { requireEventStream } from '../plugins/sse.js'
 import { createTenantCap } from '../plugins/tenant-cap.js'
-import { closed, headerCharsMax, paramCharsMax } from '../schemas/common.js'
+import { closed, headerCharsMax } from '../schemas/common.js'
 import { finishedStates } from '../schemas/job.js'
+import { JobParams } from '../schemas/job-responses.js'
 import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
 
@@ -38,7 +39,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
         'The first event tells the present state. `Last-Event-ID` resumes; to a job that has finished and whose last event is known it answers 204.',
       ].join(' '),
       tags: ['jobs'],
-      params: Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) }),
+      params: JobParams,
       querystring: Type.Object({}, closed),
       headers: Type.Object({
         'Last-Event-ID': Type.Optional(Type.String({ maxLength: headerCharsMax, description: lastEventIdDescription })),

@@ -1,4 +1,4 @@
-// Reading and controlling jobs: one, many, their logs and children; cancel, retry, promote.
+// Reading jobs: one, many, their logs and children.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
@@ -6,25 +6,21 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maySee } from '../auth/grants.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { matchesEtag } from '../plugins/etag.js'
-import { jobNotFound, requireQueue, requireVisible, setRetryAfter } from '../plugins/job-responses.js'
+import { requireQueue, requireVisible, setRetryAfter } from '../plugins/job-responses.js'
 import { toPageLinks } from '../plugins/page-links.js'
 import { addVary, applyPreference } from '../plugins/prefer.js'
 import { problem } from '../plugins/problem-json.js'
 import type { SeenJob } from '../queues/job-look.js'
-import { closed, headerCharsMax, Nullable, paramCharsMax, StringEnum } from '../schemas/common.js'
+import { closed, headerCharsMax, Nullable, StringEnum } from '../schemas/common.js'
 import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../schemas/job.js'
-import { JobRef, jsonResponse } from '../schemas/job-responses.js'
-import { problemResponse, problemResponses } from '../schemas/problem.js'
+import { JobParams, JobRef, jsonResponse } from '../schemas/job-responses.js'
+import { problemResponses } from '../schemas/problem.js'
 import type { Services } from '../services.js'
-import { fingerprint } from '../submission/fingerprint.js'
-import { digestIdempotencyKey } from '../submission/idempotency-key.js'
-import { requireIdempotencyKey } from './submit.js'
 
 export interface JobsOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'config' | 'control' | 'keys' | 'list' | 'look'>
+  readonly services: Pick<Services, 'awaitFinish' | 'control' | 'list' | 'look'>
 }
 
-const Params = Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) })
 /** More than any wait that is granted. */
 const waitDigitsMax = 32
 
@@ -51,7 +47,7 @@ const OffsetQuery = Type.Object(
 )
 
 const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) => {
-  const { awaitFinish, config, control, keys, list, look } = services
+  const { awaitFinish, control, list, look } = services
 
   app.route({
     method: 'GET',
@@ -94,7 +90,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       description:
         'The job in whatever state it is. `waitMs`, or `Prefer: wait=N`, answers once it has finished or the time is up. `If-None-Match` saves reading what has not changed.',
       tags: ['jobs'],
-      params: Params,
+      params: JobParams,
       querystring: Type.Object(
         {
           waitMs: Type.Optional(
@@ -144,7 +140,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       summary: "Read a job's log",
       description: 'What the handler logged, oldest line first.',
       tags: ['jobs'],
-      params: Params,
+      params: JobParams,
       querystring: OffsetQuery,
       response: {
         200: jsonResponse(
@@ -175,7 +171,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       summary: 'List the jobs that a job waits for',
       description: 'A submission to several recipients becomes one job each; these are they, in the order of the recipients.',
       tags: ['jobs'],
-      params: Params,
+      params: JobParams,
       querystring: OffsetQuery,
       response: {
         200: jsonResponse(
@@ -195,112 +191,8 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     },
   })
 
-  app.route({
-    method: 'DELETE',
-    url: '/v1/jobs/:id',
-    onRequest: requireScope('jobs:manage'),
-    schema: {
-      operationId: 'cancelJob',
-      summary: 'Cancel a job',
-      description:
-        "A job that has not started never will: 200. A running one, on whichever instance, gets its handler's signal, ends as `cancelled` and is not retried: 202.",
-      tags: ['jobs'],
-      params: Params,
-      response: {
-        200: jsonResponse(JobRef, 'The job is cancelled.'),
-        202: jsonResponse(JobRef, 'The job runs and is told to stop.', ['Retry-After']),
-        409: problemResponse('The job has already finished.'),
-        ...problemResponses,
-      },
-    },
-    handler: async (request, reply) => {
-      const { id, queue } = await loadJob(request, request.params.id)
-      const outcome = await control.cancel(queue, id)
-      if (outcome === 'missing') throw jobNotFound()
-      if (outcome === 'finished') throw problem('job-finished', 'The job had finished before it could be cancelled.')
-      request.log.info({ jobId: id, outcome }, 'job cancelled')
-      const job = requireVisible(request, await look(id)).view
-      setRetryAfter(reply, job)
-      return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
-    },
-  })
-
-  app.route({
-    method: 'POST',
-    url: '/v1/jobs/:id/retry',
-    onRequest: requireScope('jobs:manage'),
-    schema: {
-      operationId: 'retryJob',
-      summary: 'Retry a failed job',
-      description:
-        'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
-      tags: ['jobs'],
-      params: Params,
-      headers: Type.Object({
-        'Idempotency-Key': Type.Optional(
-          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
-        ),
-      }),
-      response: {
-        202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
-        409: problemResponse('The job has not failed.'),
-        422: problemResponse('The Idempotency-Key was used for another request.'),
-        ...problemResponses,
-      },
-    },
-    handler: async (request, reply) => {
-      const { id, queue } = await loadJob(request, request.params.id)
-      const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const claim =
-        key === null
-          ? undefined
-          : {
-              key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
-              fingerprint: fingerprint(`retry ${id}`, null),
-              ttlMs: config.queues.idempotencyTtlMs,
-            }
-      const outcome = await control.retry(queue, id, claim)
-      if (outcome === 'missing') throw jobNotFound()
-      if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
-      if (outcome === 'reused') throw problem('idempotency-key-reused', 'This Idempotency-Key came with another request before.')
-      if (outcome === 'replayed') reply.header('idempotent-replayed', 'true')
-      return sendAccepted(request, reply, id)
-    },
-  })
-
-  app.route({
-    method: 'POST',
-    url: '/v1/jobs/:id/promote',
-    onRequest: requireScope('jobs:manage'),
-    schema: {
-      operationId: 'promoteJob',
-      summary: 'Run a delayed job now',
-      description: 'The job no longer waits for its time.',
-      tags: ['jobs'],
-      params: Params,
-      response: {
-        202: jsonResponse(JobRef, 'The job waits for a worker.', ['Location', 'Retry-After']),
-        409: problemResponse('The job is not delayed.'),
-        ...problemResponses,
-      },
-    },
-    handler: async (request, reply) => {
-      const { id, queue } = await loadJob(request, request.params.id)
-      const outcome = await control.promote(queue, id)
-      if (outcome === 'missing') throw jobNotFound()
-      if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a delayed job can be promoted.')
-      return sendAccepted(request, reply, id)
-    },
-  })
-
   async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
     return requireVisible(request, await look(id)).view
-  }
-
-  async function sendAccepted(request: FastifyRequest, reply: FastifyReply, id: string) {
-    const job = await loadJob(request, id)
-    setRetryAfter(reply, job)
-    return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
   }
 }
 

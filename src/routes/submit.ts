@@ -102,7 +102,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       }
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
       const { view, replayed } = outcome
-      request.log.debug({ jobId: view.id, type: view.type, replayed }, 'job accepted')
+      request.log.debug({ jobId: view.id, correlationId: view.correlationId, type: view.type, replayed }, 'job accepted')
       reply.header('location', `/v1/jobs/${view.id}`)
       const finished = replayed ? null : await finishedInTime(request, reply, view)
       if (replayed) reply.header('idempotent-replayed', 'true')
@@ -125,7 +125,8 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       const found = await awaitFinish(view.id, wait.waitMs, wait.signal)
       return found && finishedStates.has(found.view.state) ? found.view : null
     } catch (error) {
-      request.log.warn({ jobId: view.id, error: (error as Error).message }, 'waiting for an accepted job failed')
+      const { id, correlationId } = view
+      request.log.warn({ jobId: id, correlationId, error: (error as Error).message }, 'waiting for an accepted job failed')
       return null
     } finally {
       wait.end()

@@ -1,10 +1,14 @@
-// Answers and headers that several job routes describe alike.
+// Answers, headers and parameters that several job routes describe alike.
 
 import { type TSchema, Type } from '@sinclair/typebox'
+import { paramCharsMax } from './common.js'
 import { JobView, type JobView as JobViewType } from './job.js'
 
 /** A job by reference, typed. */
 export const JobRef = Type.Unsafe<JobViewType>(Type.Ref(JobView.$id as string))
+
+/** The job in an address `/v1/jobs/{id}…`. */
+export const JobParams = Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) })
 
 /** Response headers as OpenAPI 3.1 writes them; @fastify/swagger takes them from `headers` beside a response schema. */
 export const responseHeaders = {

@@ -8,7 +8,7 @@ import { type JobErrorCode, jobErrors } from '../errors.js'
 import { type IntegrationName, type Integrations, integrationVariables } from '../integrations/open-integrations.js'
 import { defer, fail, type JobContext, type JobOutcome, type JobType, retry } from '../job-type.js'
 import type { JobEnvelope } from '../queues/job-envelope.js'
-import { encodeJobError } from '../queues/job-error.js'
+import { cancelled, encodeJobError } from '../queues/job-error.js'
 import type { QueueKeys } from '../queues/queue-keys.js'
 import type { SensitiveData } from '../queues/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
@@ -57,8 +57,6 @@ type Done = Extract<JobOutcome, { kind: 'done' }>
 type Undone = Exclude<JobOutcome, Done>
 type Failure = Extract<JobOutcome, { kind: 'fail' }>
 
-const cancelled: Failure = { kind: 'fail', code: 'cancelled', message: 'The job was cancelled by a client.' }
-
 /**
  * Makes BullMQ's processor for one queue.
  * Resolves with the handler's result; throws UnrecoverableError for good, an Error to be retried,
@@ -97,7 +95,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       const start = await decideStart(job)
       const ended = start.kind === 'refused' ? start.outcome : await attemptJob(job, { stopper, line, isExpired: start.isExpired })
       // Cancelled before its handler ended: whatever it says, nothing follows.
-      const attempted = stopper.reason === 'cancelled' ? cancelled : ended
+      const attempted = stopper.reason === 'cancelled' ? fail(cancelled.code, cancelled.message) : ended
       const outcome = attempted.kind === 'done' && envelope.followUps ? await withFollowUps(job, attempted, line, span) : attempted
       // What was not let begin is not handed back: it would look as if it had begun.
       const stopped = start.kind === 'refused' && stopper.reason === 'shutdown' ? null : stopper.reason
@@ -244,7 +242,7 @@ const obeyed = (running: Promise<JobOutcome>, stopper: Stopper): Promise<JobOutc
     })
   })
 
-const toFailed = ({ code, message }: Failure) => ({
+const toFailed = ({ code, message }: Pick<Failure, 'code' | 'message'>) => ({
   kind: 'failed' as const,
   code,
   error: withoutStack(new UnrecoverableError(encodeJobError(code, message))),

@@ -26,7 +26,8 @@ export interface ProbeRun {
 /**
  * `catalog` entries: `echo` completes at once, `flaky` fails first, `refuse` fails for good, `throw` throws,
  * `busy` defers once for an hour, `always` every time, and begins with its marker when its label says so,
- * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs, `many` fans out.
+ * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs,
+ * `many` fans out: a child called `bad` is refused, one called `held` blocks.
  * `runs` is everything that was run; `started(label)` resolves when an attempt with that label has begun.
  */
 export const createProbes = () => {
@@ -37,6 +38,10 @@ export const createProbes = () => {
   const released = new Set<string>()
   const untilReleased = async (label: string) => {
     if (!released.has(label)) await once(release, `release ${label}`)
+  }
+
+  const untilReleasedOrStopped = async (label: string, signal: AbortSignal) => {
+    if (!signal.aborted) await Promise.race([once(signal, 'abort'), untilReleased(label)])
   }
 
   const record = (data: { label: string }, ctx: JobContext) => {
@@ -82,6 +87,7 @@ export const createProbes = () => {
     },
     run: async ({ labels }, ctx) => {
       record({ label: labels as string }, ctx)
+      if (labels === 'held') await untilReleasedOrStopped(labels, ctx.signal)
       return labels === 'bad' ? fail('invalid_data', 'A bad one.') : done({ label: labels })
     },
   })
@@ -96,7 +102,7 @@ export const createProbes = () => {
       throw new Error('a secret detail: hunter2')
     }),
     define('block', async ({ label }, { signal }) => {
-      if (!signal.aborted) await Promise.race([once(signal, 'abort'), untilReleased(label)])
+      await untilReleasedOrStopped(label, signal)
       return signal.aborted ? retry('handler_error', 'Stopped.') : done({ label })
     }),
     define('stubborn', async ({ label }) => {

@@ -1,0 +1,154 @@
+// Controlling jobs: cancel, retry, promote.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import { requireScope } from '../plugins/authenticate.js'
+import { jobNotFound, requireVisible, setRetryAfter } from '../plugins/job-responses.js'
+import { problem } from '../plugins/problem-json.js'
+import type { RetryOutcome } from '../queues/job-control.js'
+import { toRetriedView } from '../queues/job-view.js'
+import { headerCharsMax } from '../schemas/common.js'
+import type { JobView } from '../schemas/job.js'
+import { JobParams, JobRef, jsonResponse } from '../schemas/job-responses.js'
+import { problemResponse, problemResponses } from '../schemas/problem.js'
+import type { Services } from '../services.js'
+import { fingerprint } from '../submission/fingerprint.js'
+import { digestIdempotencyKey } from '../submission/idempotency-key.js'
+import { requireIdempotencyKey } from './submit.js'
+
+export interface JobControlOptions {
+  readonly services: Pick<Services, 'config' | 'control' | 'keys' | 'look'>
+}
+
+const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { services }) => {
+  const { config, control, keys, look } = services
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/jobs/:id',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'cancelJob',
+      summary: 'Cancel a job',
+      description:
+        "A job that has not started never will: 200. A running one, on whichever instance, gets its handler's signal, ends as `cancelled` and is not retried: 202.",
+      tags: ['jobs'],
+      params: JobParams,
+      response: {
+        200: jsonResponse(JobRef, 'The job is cancelled.'),
+        202: jsonResponse(JobRef, 'The job runs and is told to stop.', ['Retry-After']),
+        409: problemResponse('The job has already finished.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, queue, correlationId } = await loadJob(request, request.params.id)
+      const outcome = await control.cancel(queue, id)
+      if (outcome === 'missing') throw jobNotFound()
+      if (outcome === 'finished') throw problem('job-finished', 'The job had finished before it could be cancelled.')
+      request.log.info({ jobId: id, correlationId, outcome }, 'job cancelled')
+      const job = requireVisible(request, await look(id)).view
+      setRetryAfter(reply, job)
+      return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/retry',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'retryJob',
+      summary: 'Retry a failed job',
+      description:
+        'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
+      tags: ['jobs'],
+      params: JobParams,
+      headers: Type.Object({
+        'Idempotency-Key': Type.Optional(
+          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
+        ),
+      }),
+      response: {
+        202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
+        409: problemResponse('The job has not failed.'),
+        422: problemResponse('The Idempotency-Key was used for another request.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id } = request.params
+      const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
+      const claim = key === null ? null : toClaim(request, id, key)
+      const earlier = claim && (await control.earlierRetry(claim))
+      if (earlier) return sendRetried(request, reply, id, earlier)
+      const job = await loadJob(request, id)
+      const answer = JSON.stringify(toRetriedView(job))
+      const outcome = await control.retry(job.queue, id, claim ? { ...claim, answer } : undefined)
+      return sendRetried(request, reply, id, outcome.kind === 'retried' ? { ...outcome, answer } : outcome)
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/promote',
+    onRequest: requireScope('jobs:manage'),
+    schema: {
+      operationId: 'promoteJob',
+      summary: 'Run a delayed job now',
+      description: 'The job no longer waits for its time.',
+      tags: ['jobs'],
+      params: JobParams,
+      response: {
+        202: jsonResponse(JobRef, 'The job waits for a worker.', ['Location', 'Retry-After']),
+        409: problemResponse('The job is not delayed.'),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, queue } = await loadJob(request, request.params.id)
+      const outcome = await control.promote(queue, id)
+      if (outcome === 'missing') throw jobNotFound()
+      if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a delayed job can be promoted.')
+      const job = await loadJob(request, id)
+      setRetryAfter(reply, job)
+      return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
+    },
+  })
+
+  async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
+    return requireVisible(request, await look(id)).view
+  }
+
+  const toClaim = (request: FastifyRequest, id: string, key: string) => ({
+    key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
+    fingerprint: fingerprint(`retry ${id}`, null),
+    ttlMs: config.queues.idempotencyTtlMs,
+  })
+}
+
+/** `answer` is the job as JSON. */
+type Answered = Exclude<RetryOutcome, { kind: 'retried' }> | { readonly kind: 'retried'; readonly answer: string }
+
+/** Answers a retry. A replay says what the first answer said, to those who may still see the job, also once that is gone. */
+const sendRetried = (request: FastifyRequest, reply: FastifyReply, id: string, outcome: Answered) => {
+  switch (outcome.kind) {
+    case 'missing':
+      throw jobNotFound()
+    case 'conflict':
+      throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
+    case 'reused':
+      throw problem('idempotency-key-reused', 'This Idempotency-Key came with another request before.')
+    default: {
+      const view = JSON.parse(outcome.answer) as JobView
+      if (!maySee(request.principal, view)) throw jobNotFound()
+      if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
+      setRetryAfter(reply, view)
+      return reply.code(202).header('location', `/v1/jobs/${id}`).type('application/json; charset=utf-8').send(outcome.answer)
+    }
+  }
+}
+
+export default jobControl
