@@ -6,6 +6,8 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/keys.js'
 
 const intervalMs = heartbeatTtlMs / 3
+/** A worker that was killed took no leave: the others forget it. Long, since the clocks of machines differ. */
+const forgetMs = 3_600_000
 
 /** Writes at once and then at intervals until closed; closing takes the entry away. */
 export const openHeartbeat = ({
@@ -21,7 +23,13 @@ export const openHeartbeat = ({
 }) => {
   const value = JSON.stringify(instance)
   const beat = async () => {
-    await redis.multi().set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs).zadd(keys.workers, Date.now(), instance.id).exec()
+    const now = Date.now()
+    await redis
+      .multi()
+      .set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs)
+      .zadd(keys.workers, now, instance.id)
+      .zremrangebyscore(keys.workers, '-inf', now - forgetMs)
+      .exec()
   }
   const beatSafely = () => {
     beat().catch((error: Error) => log.warn({ error: error.message }, 'heartbeat was not written; the next one follows'))
