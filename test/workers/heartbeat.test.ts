@@ -17,7 +17,7 @@ t.test('a beat', async (t) => {
   const instance: WorkerInstance = { id: 'lives', host: 'here', pid: 1, types: ['echo'] }
   const heartbeat = openHeartbeat({ redis: client, keys, log: pino({ level: 'silent' }), instance })
   await eventually('it is told', async () => (await client.zscore(keys.workers, instance.id)) !== null)
-  t.same(await client.zrange(keys.workers, 0, -1), ['killed just now', 'lives'])
+  t.same(await client.zrangebyscore(keys.workers, '-inf', '+inf'), ['killed just now', 'lives'])
   t.same(await readWorkerInstances(client, keys), [instance])
   await heartbeat.close()
   t.same(await readWorkerInstances(client, keys), [])
