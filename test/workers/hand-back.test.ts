@@ -3,6 +3,7 @@
 import t from 'tap'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { carryOut } from '../helpers/operations.js'
 import { startRedisProxy } from '../helpers/redis-proxy.js'
 
 const runsOf = ({ probes }: TestApp, label: string) => probes.runs.filter((run) => run.label === label).length
@@ -36,12 +37,18 @@ t.test('a job may be handed back as often as workers are replaced; what a lost w
   t.match(await test.finished(often), { state: 'completed', attempts: { made: 1 } })
   t.equal(runsOf(test, 'often'), 7)
 
-  await t.test('its hand-backs are forgotten when it is retried', async (t) => {
+  await t.test('its hand-backs are forgotten when it is retried or sent back', async (t) => {
     const id = await submitOne(test, 'refuse', 'retried')
-    await test.finished(id)
-    await test.services.redis.request.hset(stored(test, id), 'jg:handedBack', 3)
-    await test.request({ method: 'POST', url: `/v1/jobs/${id}/retry` })
-    t.equal(await test.services.redis.request.hexists(stored(test, id), 'jg:handedBack'), 0)
+    const again = {
+      retried: () => test.request({ method: 'POST', url: `/v1/jobs/${id}/retry` }),
+      'sent back': () => carryOut(test, 'external-api/retry-failed', {}),
+    }
+    for (const [how, retry] of Object.entries(again)) {
+      await test.finished(id)
+      await test.services.redis.request.hset(stored(test, id), 'jg:handedBack', 3)
+      await retry()
+      t.equal(await test.services.redis.request.hexists(stored(test, id), 'jg:handedBack'), 0, how)
+    }
   })
   await worker.app.close()
   await worker.services.close()
