@@ -1,6 +1,7 @@
 // Judges a whole history after everything has healed and drained: what was promised against what happened.
 
 import type { RunLine } from '../helpers/run-log.js'
+import { findReruns, type LeaseLoss } from './reruns.js'
 
 /** `ok`: accepted, with an id. `refused`: nothing was stored. `unknown`: nobody can tell. */
 export type CallOutcome = 'ok' | 'refused' | 'unknown'
@@ -26,13 +27,8 @@ export interface StoredJob {
   readonly label: string
   readonly state: 'waiting' | 'active' | 'delayed' | 'completed' | 'failed' | 'limbo'
   readonly attemptsMade: number
-}
-
-/** A time in which leases may be lost: those of one process that was killed or frozen, or all, when Redis was away. */
-export interface LeaseLoss {
-  readonly pid?: number
-  readonly from: number
-  readonly to: number
+  /** Why it failed, as it is stored. */
+  readonly reason?: string
 }
 
 export interface Evidence {
@@ -40,8 +36,17 @@ export interface Evidence {
   readonly runs: readonly RunLine[]
   readonly stored: readonly StoredJob[]
   readonly losses?: readonly LeaseLoss[]
-  /** Ids of jobs that the test itself removed or cancelled: no longer readable, and not lost. */
+  /** Ids of jobs that the test itself removed: no longer readable, and not lost. */
   readonly removed?: ReadonlySet<string>
+  /** Labels of jobs that are meant to fail, or that were told to. */
+  readonly mayFail?: ReadonlySet<string>
+  /** By id: when the answer came that the job had not started and never would. */
+  readonly cancelled?: ReadonlyMap<string, number>
+  /**
+   * A master may have taken along what its replica did not have yet. Then jobs may be lost, and leases and completions with them;
+   * a key may get another job, but only if Redis does not hold the one it had.
+   */
+  readonly mayLose?: boolean
 }
 
 export const violationKinds = [
@@ -50,6 +55,8 @@ export const violationKinds = [
   'doubled',
   'refused-stored',
   'rerun',
+  'failed-unexpectedly',
+  'cancelled-run',
   'stranger',
   'unfinished',
   'counts',
@@ -65,7 +72,7 @@ export interface Violation {
 export interface Verdict {
   /** Different job ids in answers. */
   readonly acknowledged: number
-  /** Of these, neither run nor readable. */
+  /** Of these, neither run to an end nor readable. */
   readonly lost: number
   /** Jobs that were started more than once, for whatever reason. */
   readonly ranTwice: number
@@ -77,12 +84,9 @@ export interface Verdict {
   readonly violations: readonly Violation[]
 }
 
-/**
- * Holds all of it against the promises. Pure; the order of the evidence does not matter.
- * A second start is excused only if a lease was lost: Redis was away between the two, or the process of the first died or froze,
- * or that of the second froze with the job in its hands and started it when it woke, after the first had taken it over.
- */
-export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }: Evidence): Verdict => {
+/** Holds all of it against the promises. Pure; the order of the evidence does not matter. When a rerun is excused, `reruns.ts` says. */
+export const judge = (evidence: Evidence): Verdict => {
+  const { calls, runs, stored, losses = [], removed = new Set(), mayFail = new Set(), mayLose = false } = evidence
   const violations: Violation[] = []
   const report = (kind: ViolationKind, what: string) => violations.push({ kind, what })
 
@@ -91,16 +95,18 @@ export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }:
     ...runs.map((run) => ({ id: run.jobId, group: run.label })),
   ])
   const states = new Map(stored.map((job) => [job.id, job.state]))
-  const startsOf = groupBy(
-    runs.filter(({ what }) => what === 'start'),
-    ({ jobId }) => jobId,
-  )
-  const ended = new Set(runs.filter(({ what }) => what === 'end').map(({ jobId }) => jobId))
+  const endsOf = (kind: RunLine['outcome']) => runs.filter(({ what, outcome }) => what === 'end' && outcome === kind)
+  const ended = new Set(endsOf('done').map(({ jobId }) => jobId))
+  const refused = endsOf('fail')
+  // A start is no end: whoever took the job may have died with it.
+  const kept = new Set([...states.keys(), ...ended, ...refused.map(({ jobId }) => jobId), ...removed])
 
   const acknowledged = new Map<string, Call>()
   const lost = new Set<string>()
   let unknownStored = 0
   let keysWithJob = 0
+  /** Jobs beyond the first of a key, where that is allowed. */
+  let replaced = 0
   const keyOfLabel = new Map<string, string>()
   for (const [key, ofKey] of groupBy(calls, (call) => call.key)) {
     const ids = new Set<string>()
@@ -114,7 +120,7 @@ export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }:
       if (found.size > 0 && ofLabel.every(({ outcome }) => outcome === 'refused')) {
         report('refused-stored', `${label} was refused each time, and job ${[...found]} exists`)
       }
-      for (const call of ofLabel) {
+      for (const call of ofLabel.toSorted((a, b) => a.end - b.end)) {
         if (call.outcome !== 'ok') continue
         if (call.id === null) {
           report('answer', `${label} was accepted without an id`)
@@ -122,35 +128,39 @@ export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }:
         }
         ids.add(call.id)
         acknowledged.set(call.id, call)
-        if (!found.has(call.id) && !removed.has(call.id)) lost.add(call.id)
+        if (!kept.has(call.id)) lost.add(call.id)
       }
     }
-    if (ids.size > 1) report('double-id', `key ${key} was answered with ${[...ids].join(' and ')}`)
-    if (jobs.size > 1) report('doubled', `key ${key} has the jobs ${[...jobs].join(' and ')}`)
+    const isForgotten = (id: string) => mayLose && !states.has(id)
+    if (![...ids].slice(0, -1).every(isForgotten)) report('double-id', `key ${key} was answered with ${[...ids].join(' and ')}`)
+    if ([...jobs].filter((id) => !isForgotten(id)).length > 1) report('doubled', `key ${key} has the jobs ${[...jobs].join(' and ')}`)
+    else if (mayLose) replaced += Math.max(0, jobs.size - 1)
     if (jobs.size > 0) keysWithJob++
     if (ids.size === 0 && jobs.size > 0) unknownStored++
   }
 
   for (const [id, state] of states) if (state === 'limbo') lost.add(id)
-  for (const id of lost) report('lost', `job ${id} of ${acknowledged.get(id)?.label ?? 'an unknown call'} was accepted and is gone`)
-  for (const [id, state] of states) {
+  for (const id of lost) {
+    if (mayLose && !states.has(id)) continue
+    report('lost', `job ${id} of ${acknowledged.get(id)?.label ?? 'an unknown call'} was accepted and is gone`)
+  }
+  for (const { id, label, state, reason } of stored) {
     if (state === 'waiting' || state === 'active' || state === 'delayed')
       report('unfinished', `job ${id} is still ${state} after the drain`)
     if (state === 'completed' && !ended.has(id)) report('counts', `job ${id} counts as completed, and no handler ended it`)
+    if (state === 'failed' && !mayFail.has(label)) report('failed-unexpectedly', `job ${id} of ${label} failed: ${reason}`)
+  }
+  for (const { jobId, label } of refused) {
+    if (!mayFail.has(label) && !states.has(jobId)) report('failed-unexpectedly', `job ${jobId} of ${label} failed and is gone`)
   }
   for (const label of jobsOfLabel.keys()) if (!keyOfLabel.has(label)) report('stranger', `a job ${label} exists that nobody submitted`)
 
-  let ranTwice = 0
-  for (const [id, starts] of startsOf) {
-    if (starts.length > 1) ranTwice++
-    const inOrder = starts.toSorted((a, b) => a.at - b.at)
-    for (const [index, next] of inOrder.slice(1).entries()) {
-      const first = inOrder[index] as RunLine
-      const isExcused = losses.some(
-        ({ pid, from, to }) => (pid === undefined || pid === first.pid || pid === next.pid) && from <= next.at && to >= first.at,
-      )
-      if (!isExcused) report('rerun', `job ${id} was started again after ${next.at - first.at} ms although its lease was kept`)
-    }
+  const { ranTwice, reruns } = findReruns(runs, losses)
+  if (!mayLose) for (const what of reruns) report('rerun', what)
+  for (const { what, jobId, at } of runs) {
+    const cancelledAt = evidence.cancelled?.get(jobId)
+    if (what === 'start' && cancelledAt !== undefined && at > cancelledAt)
+      report('cancelled-run', `job ${jobId} was started ${at - cancelledAt} ms after the answer that it never would be`)
   }
 
   for (const { label, status, fault, start, end } of calls) {
@@ -162,7 +172,7 @@ export const judge = ({ calls, runs, stored, losses = [], removed = new Set() }:
   const jobs = new Set([...jobsOfLabel.values()].flatMap((ids) => [...ids]))
   // Each of these would make the sum wrong for a reason that is reported already.
   const explained = violations.some(({ kind }) => kind === 'doubled' || kind === 'stranger')
-  if (!explained && jobs.size !== keysWithJob) report('counts', `${jobs.size} jobs stand for ${keysWithJob} keys`)
+  if (!explained && jobs.size !== keysWithJob + replaced) report('counts', `${jobs.size} jobs stand for ${keysWithJob} keys`)
   return {
     acknowledged: acknowledged.size,
     lost: lost.size,

@@ -23,6 +23,7 @@ export interface Send {
 export const createHistory = (scope: TestScope, path: string) => {
   const file = openSync(path, 'a')
   const calls: Call[] = []
+  const accepted = new Map<string, Send>()
   const pools = new Map<string, Pool>()
   let open = 0
   scope.after(async () => {
@@ -38,21 +39,32 @@ export const createHistory = (scope: TestScope, path: string) => {
     return pool
   }
 
-  /** Never rejects: whatever happens is an outcome. */
-  const submit = async (url: string, { key, label = key, type = 'echo', options }: Send): Promise<Call> => {
+  /** Writes down that something is sent; what is returned takes what became of it. */
+  const begin = (send: Send) => {
+    const { key, label = key } = send
     const start = Date.now()
     note({ what: 'begin', key, label, start })
     open++
-    const answer = await request(poolOf(url), key, JSON.stringify({ type, data: { label }, ...(options ? { options } : {}) }))
-    open--
-    const call: Call = { key, label, start, end: Date.now(), ...answer }
-    calls.push(call)
-    note({ what: 'end', ...call })
-    return call
+    return (answer: Answer): Call => {
+      open--
+      const call: Call = { key, label, start, end: Date.now(), ...answer }
+      calls.push(call)
+      if (call.outcome === 'ok' && !accepted.has(key)) accepted.set(key, send)
+      note({ what: 'end', ...call })
+      return call
+    }
+  }
+  /** Never rejects: whatever happens is an outcome. */
+  const submit = async (url: string, send: Send): Promise<Call> => {
+    const settle = begin(send)
+    return settle(await request(poolOf(url), send.key, JSON.stringify(toBody(send))))
   }
   return {
+    begin,
     submit,
     calls,
+    /** By key: what was accepted first. */
+    accepted,
     path,
     /** Calls that have not settled. */
     get open() {
@@ -63,7 +75,12 @@ export const createHistory = (scope: TestScope, path: string) => {
 
 export type History = ReturnType<typeof createHistory>
 
-const request = async (pool: Pool, key: string, body: string): Promise<Pick<Call, 'outcome' | 'status' | 'id' | 'fault'>> => {
+type Answer = Pick<Call, 'outcome' | 'status' | 'id' | 'fault'>
+
+/** What is submitted, without its key. */
+export const toBody = ({ key, label = key, type = 'echo', options }: Send) => ({ type, data: { label }, ...(options ? { options } : {}) })
+
+const request = async (pool: Pool, key: string, body: string): Promise<Answer> => {
   try {
     const answer = await pool.request({
       method: 'POST',

@@ -19,6 +19,11 @@ export const createRandom = (seed: number) => {
     between,
     chance: (probability: number) => next() < probability,
     pick: <T>(items: readonly T[]): T => items[between(0, items.length)] as T,
+    /** So many different ones at most. */
+    sample: <T>(items: readonly T[], count: number): T[] => {
+      const left = [...items]
+      return Array.from({ length: Math.min(count, left.length) }, () => left.splice(between(0, left.length), 1)[0] as T)
+    },
     shuffle: <T>(items: readonly T[]): T[] => {
       const left = [...items]
       return items.map(() => left.splice(between(0, left.length), 1)[0] as T)

@@ -4,7 +4,8 @@ import { Cluster, type Redis } from 'ioredis'
 import type { StoredJob } from './checker.js'
 import { until } from './until.js'
 
-const base = '{jobgate}:external-api:'
+/** The queues of the probes, and how the ids of their jobs begin. */
+const queues = { 'external-api': 'ext_', meeting: 'meet_' } as const
 const drainDeadlineMs = 90_000
 
 /** Where a job may be, and what that is called. */
@@ -16,17 +17,22 @@ export const untilDrained = (client: Redis | Cluster): Promise<number> =>
   until(
     'every job is finished',
     async () => {
-      const sizes = await Promise.all([
-        ...['prioritized', 'delayed', 'waiting-children'].map((name) => client.zcard(base + name)),
-        ...Object.keys(lists).map((name) => client.llen(base + name)),
+      const sizes = Object.keys(queues).flatMap((queue) => [
+        ...['prioritized', 'delayed', 'waiting-children'].map((name) => client.zcard(toBase(queue) + name)),
+        ...Object.keys(lists).map((name) => client.llen(toBase(queue) + name)),
       ])
-      return sizes.every((size) => size === 0)
+      return (await Promise.all(sizes)).every((size) => size === 0)
     },
     drainDeadlineMs,
   )
 
-/** Every job of the probes' queue, found by its own key: also one that no list or set knows. */
+/** Every job of the probes' queues, found by its own key: also one that no list or set knows. */
 export const readStoredJobs = async (client: Redis | Cluster): Promise<StoredJob[]> => {
+  const found = Object.entries(queues).map(([queue, idStart]) => readQueue(client, toBase(queue), idStart))
+  return (await Promise.all(found)).flat()
+}
+
+const readQueue = async (client: Redis | Cluster, base: string, idStart: string): Promise<StoredJob[]> => {
   const states = new Map<string, StoredJob['state']>()
   for (const [name, state] of Object.entries(sets)) for (const id of await client.zrange(base + name, '0', '-1')) states.set(id, state)
   for (const [name, state] of Object.entries(lists)) for (const id of await client.lrange(base + name, 0, -1)) states.set(id, state)
@@ -34,16 +40,19 @@ export const readStoredJobs = async (client: Redis | Cluster): Promise<StoredJob
   for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
     let cursor = '0'
     do {
-      const [next, keys] = await node.scan(cursor, 'MATCH', `${base}ext_*`, 'COUNT', '1000')
+      const [next, keys] = await node.scan(cursor, 'MATCH', `${base}${idStart}*`, 'COUNT', '1000')
       cursor = next
       for (const key of keys) if (!key.slice(base.length).includes(':')) ids.add(key.slice(base.length))
     } while (cursor !== '0')
   }
   return Promise.all(
     [...ids].map(async (id) => {
-      const [data, made] = await client.hmget(base + id, 'data', 'atm')
+      const [data, made, reason] = await client.hmget(base + id, 'data', 'atm', 'failedReason')
       const { data: payload } = JSON.parse(data ?? '{}') as { data?: { label?: string } }
-      return { id, label: payload?.label ?? '', state: states.get(id) ?? 'limbo', attemptsMade: Number(made ?? 0) }
+      const state = states.get(id) ?? 'limbo'
+      return { id, label: payload?.label ?? '', state, attemptsMade: Number(made ?? 0), ...(reason ? { reason } : {}) }
     }),
   )
 }
+
+const toBase = (queue: string) => `{jobgate}:${queue}:`

@@ -8,13 +8,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { createRunLog } from '../helpers/run-log.js'
 import { type ProbeProcess, startProbeGateway, startProbeWorker, startUnreadyProbeGateway } from '../helpers/start-probe-process.js'
-import { type Call, judge, type LeaseLoss, type Verdict, type ViolationKind } from './checker.js'
+import { type Call, judge, type Verdict, violationKinds } from './checker.js'
 import { createHistory, type Send } from './history.js'
 import { createRandom } from './random.js'
+import type { LeaseLoss } from './reruns.js'
 import { readStoredJobs, untilDrained } from './stored-jobs.js'
 import { until } from './until.js'
 
 const violationsShown = 5
+/** Of the keys that were accepted, this share is sent again when all has healed, and at most so many, so many at once. */
+const replayShare = 1 / 3
+const replaysMax = 500
+const replaysAtOnce = 16
 /** The promise is 1.2 s; the rest is for this client, which shares two cores with all it tests. */
 export const answerLimitMs = 1500
 /** From the end of a fault to the first accepted submission. */
@@ -42,6 +47,8 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
   const random = createRandom(seed)
   const losses: LeaseLoss[] = []
   const removed = new Set<string>()
+  const mayFail = new Set<string>()
+  const cancelled = new Map<string, number>()
   const failures: string[] = []
   const notes: string[] = []
   let verdict: Verdict | undefined
@@ -54,7 +61,11 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
   const check = (what: string, holds: boolean) => {
     if (!holds) failures.push(what)
   }
-  const env = (more: Record<string, string> = {}) => ({ QUEUE_CONCURRENCY_EXTERNAL_API: '10', ...more })
+  const env = (more: Record<string, string> = {}) => ({
+    QUEUE_CONCURRENCY_EXTERNAL_API: '10',
+    QUEUE_CONCURRENCY_MEETING: '10',
+    ...more,
+  })
 
   return {
     seed,
@@ -67,6 +78,8 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
     runs,
     random,
     removed,
+    mayFail,
+    cancelled,
     failures,
     notes,
     check,
@@ -83,8 +96,7 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
     worker: (more: Record<string, string>) => startProbeWorker(scope, { dataDir, env: env(more) }),
 
     /** From here until the returned function is called, leases may be lost: those of one process, or all. */
-    loseLeases(pid?: number) {
-      const from = Date.now()
+    loseLeases(pid?: number, from = Date.now()) {
       const loss = { ...(pid === undefined ? {} : { pid }), from, to: Number.MAX_SAFE_INTEGER }
       losses.push(loss)
       return (afterMs = 0) => {
@@ -93,7 +105,7 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
     },
 
     /** Keeps sending new keys through whatever `url` names at the moment, until `stop`; `left` are the keys without an `ok`. */
-    startLoad({ url, senders = 8, pauseMs = 10, name = 'k' }: { url: () => string; senders?: number; pauseMs?: number; name?: string }) {
+    startLoad({ url, senders = 8, pauseMs = 10, name = 'k', typeOf = () => 'echo' }: LoadOptions) {
       const window = { from: Date.now(), to: Number.MAX_SAFE_INTEGER }
       loads.push(window)
       let stopped = false
@@ -101,7 +113,8 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
       const left: Send[] = []
       const run = async () => {
         while (!stopped) {
-          const send = { key: `${name}${seed}-${count++}` }
+          const send = { key: `${name}${seed}-${count}`, type: typeOf(count) }
+          count++
           let { outcome } = await history.submit(url(), send)
           // Half of the clients send again at once, half leave it to later.
           for (let tries = 0; outcome !== 'ok' && tries < 3 && !stopped && random.chance(0.5); tries++) {
@@ -122,31 +135,33 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
       return { left, stop }
     },
 
-    /** Sends half of the keys again, which must all be accepted now; the other half stays as it is, and must be sound as well. */
+    /**
+     * When everything has healed: sends half of the keys again that were not accepted, which must be now, while the other half
+     * stays as it is and must be sound as well; and a sample of those that were, which must get the id they have.
+     */
     async sendAgain(url: string, left: readonly Send[]) {
-      for (const send of left) {
-        if (random.chance(0.5)) continue
-        const accepted = async () => (await history.submit(url, send)).outcome === 'ok'
-        await until(`${send.key} is accepted after everything has healed`, accepted, recoveryLimitMs).catch((error: Error) =>
+      const known = [...history.accepted.values()]
+      const replays = random.sample(known, Math.min(replaysMax, Math.ceil(known.length * replayShare)))
+      const send = async (each: Send) => {
+        const accepted = async () => {
+          const { outcome, status } = await history.submit(url, each)
+          return outcome === 'ok' && status === 202
+        }
+        await until(`${each.key} is accepted after everything has healed`, accepted, recoveryLimitMs).catch((error: Error) =>
           failures.push(error.message),
         )
       }
+      for (const each of left) if (!random.chance(0.5)) await send(each)
+      for (let at = 0; at < replays.length; at += replaysAtOnce) await Promise.all(replays.slice(at, at + replaysAtOnce).map(send))
     },
 
-    /** Waits for the drain, reads what is there, and judges it all. `tolerate` names what the fault may cost without breaking a promise.
-     * `labelsAreIds`: jobs are told by their ids, since many share one payload. */
-    async conclude(
-      client: Redis | Cluster,
-      {
-        tolerate = [],
-        drain = true,
-        labelsAreIds = false,
-      }: { tolerate?: readonly ViolationKind[]; drain?: boolean; labelsAreIds?: boolean } = {},
-    ) {
+    /**
+     * Waits for the drain, reads what is there, and judges it all. `mayLose`: a failover may cost jobs, which are counted.
+     * `labelsAreIds`: jobs are told by their ids, since many share one payload.
+     */
+    async conclude(client: Redis | Cluster, { mayLose = false, labelsAreIds = false }: { mayLose?: boolean; labelsAreIds?: boolean } = {}) {
       await until('every call has settled', () => history.open === 0)
-      if (drain) {
-        await untilDrained(client).catch((error: Error) => failures.push(error.message))
-      }
+      await untilDrained(client).catch((error: Error) => failures.push(error.message))
       const stored = await readStoredJobs(client)
       const lines = await runs.read()
       verdict = judge({
@@ -155,11 +170,15 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
         stored: labelsAreIds ? stored.map((job) => ({ ...job, label: job.id })) : stored,
         losses,
         removed,
+        mayFail,
+        cancelled,
+        mayLose,
       })
       gapMs = Math.max(0, ...loads.map((load) => longestGap(history.calls, load)))
-      const counted = verdict.violations.filter(({ kind }) => !tolerate.includes(kind))
-      for (const { kind, what } of counted.slice(0, violationsShown)) failures.push(`${kind}: ${what}`)
-      if (counted.length > violationsShown) failures.push(`and ${counted.length - violationsShown} violations more`)
+      // What is worst comes first.
+      const violations = verdict.violations.toSorted((a, b) => violationKinds.indexOf(a.kind) - violationKinds.indexOf(b.kind))
+      for (const { kind, what } of violations.slice(0, violationsShown)) failures.push(`${kind}: ${what}`)
+      if (violations.length > violationsShown) failures.push(`and ${violations.length - violationsShown} violations more`)
       return verdict
     },
 
@@ -185,6 +204,16 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
       for (const cleanup of cleanups.reverse()) await cleanup()
     },
   }
+}
+
+interface LoadOptions {
+  readonly url: () => string
+  readonly senders?: number
+  readonly pauseMs?: number
+  /** Begins every key. */
+  readonly name?: string
+  /** The job type of the n-th key, from 0. */
+  readonly typeOf?: (count: number) => string
 }
 
 export type World = Awaited<ReturnType<typeof createWorld>>

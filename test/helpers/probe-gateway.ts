@@ -32,7 +32,7 @@ const recorded = (type: JobType): JobType => ({
     if (type.name === 'poison') process.kill(process.pid, 'SIGKILL')
     ctx.signal.addEventListener('abort', () => note({ ...about, at: now(), what: 'abort', reason: String(ctx.signal.reason) }))
     const outcome = await type.run(data, ctx)
-    note({ ...about, at: now(), what: 'end' })
+    note({ ...about, at: now(), what: 'end', outcome: outcome.kind })
     return outcome
   },
 })
@@ -43,7 +43,12 @@ input.on('close', () => process.kill(process.pid, 'SIGKILL'))
 
 const [echo] = probes.catalog as [JobType]
 const catalog = createCatalog([
-  ...[...probes.catalog, { ...echo, name: 'poison', description: 'Probe: poison.' }].map(recorded),
+  ...[
+    ...probes.catalog,
+    { ...echo, name: 'poison', description: 'Probe: poison.' },
+    // In a queue that can be paused by itself.
+    { ...echo, name: 'held', queue: 'meeting' as const, description: 'Probe: held.' },
+  ].map(recorded),
   // In another queue, for backlogs: a file of a million runs would be what is measured.
   { ...echo, name: 'bulk', queue: 'email', description: 'Probe: bulk.' },
 ])

@@ -1,6 +1,7 @@
 // What handlers in other processes ran, from the file they write: the checker's truth about executions.
 
 import { readFile } from 'node:fs/promises'
+import type { JobOutcome } from '../../src/job-type.js'
 import { eventually } from './eventually.js'
 
 /** One line of the file. `at` is milliseconds since 1970. */
@@ -13,6 +14,8 @@ export interface RunLine {
   readonly at: number
   /** Why the signal fired. */
   readonly reason?: string
+  /** How the attempt ended; a handler that throws writes no `end`. */
+  readonly outcome?: JobOutcome['kind']
 }
 
 const deadlineMs = 60_000

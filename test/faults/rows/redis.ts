@@ -2,12 +2,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
+import { holdJobs, mostlyHeld } from '../held-jobs.js'
 import { type FaultyRedis, openRedisServer } from '../redis-server.js'
 import { until } from '../until.js'
 import { type Row, recoveryLimitMs, type World } from '../world.js'
 
-/** A worker that lost its connection may find its lease gone this long after Redis is back. */
-const leaseMarginMs = 5000
+/** A job that was handed out while Redis went may be started this long after it is back, on a lease that is over. */
+const leaseMarginMs = 1000
 /** What one gateway may log while Redis refuses or is away. */
 const logLinesMax = 200
 
@@ -19,7 +20,8 @@ const redisKilled = (appendfsync: 'always' | 'everysec'): Row => ({
     const redis = await openRedisServer(world.scope, { appendfsync })
     const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' }
     const gateway = await world.gateway({ ...env, WORKERS_ENABLED: 'true' })
-    const load = world.startLoad({ url: () => gateway.url, senders: 32, pauseMs: 5 })
+    const release = await holdJobs(world, gateway.url)
+    const load = world.startLoad({ url: () => gateway.url, senders: 32, pauseMs: 25, typeOf: mostlyHeld })
     for (let kill = 0; kill < (world.short ? 1 : 3); kill++) {
       await pause(world.random.between(700, 2000))
       const settled = world.loseLeases()
@@ -31,9 +33,13 @@ const redisKilled = (appendfsync: 'always' | 'everysec'): Row => ({
     await pause(1500)
     await load.stop()
     await world.sendAgain(gateway.url, load.left)
+    await release()
     await world.conclude(redis.client)
   },
 })
+
+/** Those that the worker, which has no proxy, does not notice. */
+const besideWorker = new Set<string>(['silent', 'refusing'])
 
 /** The ways of Redis to be away; each returns how it comes back. */
 const absences = (redis: FaultyRedis, proxy: Awaited<ReturnType<typeof startRedisProxy>>) => ({
@@ -77,7 +83,7 @@ const redisAway: Row = {
     const slowest: string[] = []
     for (const name of random.shuffle(Object.keys(ways) as (keyof typeof ways)[])) {
       await pause(random.between(300, 1000))
-      const settled = world.loseLeases()
+      const settled = besideWorker.has(name) ? () => {} : world.loseLeases()
       const from = Date.now()
       const comeBack = await ways[name]()
       await pause(random.between(world.short ? 1300 : 2000, world.short ? 1600 : 4000))

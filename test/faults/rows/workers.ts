@@ -71,15 +71,15 @@ const poison: Row = {
     const gateway = await world.gateway(env)
     const kinds = world.short ? (['plain'] as const) : world.random.shuffle(['plain', 'delayed', 'scheduled'] as const)
     for (const [index, kind] of kinds.entries()) {
-      world.loseLeases()
       const key = `poison ${kind}`
+      world.mayFail.add(key)
       let watching = true
       /** A worker that dies is followed by another, as a supervisor would have it. */
       const supervise = async () => {
         while (watching) {
           const worker = await world.worker(env).catch(() => null)
           await Promise.race([worker?.exited, until('the end', () => !watching, 120_000)])
-          if (!watching) await worker?.kill()
+          if (!watching && worker) await killWorker(world, worker)
         }
       }
       const supervised = Promise.all([supervise(), supervise()])
@@ -99,7 +99,10 @@ const poison: Row = {
       world.check(`${kind}: the next job was not accepted`, after.outcome === 'ok')
       watching = false
       await supervised
-      const handOuts = (await runs.starts(key)).length
+      const starts = await runs.starts(key)
+      // It took each of its workers along, with whatever else they ran.
+      for (const { pid, at } of starts) world.loseLeases(pid, at)
+      const handOuts = starts.length
       world.note(`${kind}: handed out ${handOuts} times`)
       world.check(`${kind} was handed out ${handOuts} times`, handOuts === handOutsMax)
     }
