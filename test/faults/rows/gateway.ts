@@ -2,13 +2,18 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
-import { untilReady } from '../../helpers/start-probe-process.js'
+import type { RunLine } from '../../helpers/run-log.js'
+import { adminKey, untilReady } from '../../helpers/start-probe-process.js'
 import type { Send } from '../history.js'
 import { openRedisServer } from '../redis-server.js'
+import { startTrickle } from '../trickle.js'
 import { until } from '../until.js'
 import { type Row, recoveryLimitMs } from '../world.js'
 
 const inFlight = 32
+const readers = 8
+/** From the exit of a process until another one, which may sleep until it looks again, has started what was handed back. */
+const handBackMs = 12_000
 
 const gatewayKilled: Row = {
   id: '4',
@@ -50,22 +55,26 @@ const repliesSwallowed: Row = {
       world.gateway({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` }),
       world.worker({ REDIS_URL: redis.url }),
     ])
+    const read = async (id: string): Promise<number> => {
+      const answer = await fetch(`${gateway.url}/v1/jobs/${id}`, {
+        headers: { authorization: `Bearer ${adminKey}` },
+        signal: AbortSignal.timeout(10_000),
+      })
+      const body = (await answer.json()) as { id?: string; status?: number }
+      const isProblem = answer.headers.get('content-type')?.startsWith('application/problem+json') && body.status === 503
+      const holds = answer.status === 200 ? body.id === id : answer.status === 503 && isProblem && answer.headers.has('retry-after')
+      world.check(`a read was answered with ${answer.status} ${JSON.stringify(body)}`, holds === true)
+      return answer.status
+    }
     const left: Send[] = []
-    let reads = 0
+    const reads = new Map<number, number>()
+    await history.submit(gateway.url, { key: 'first' })
     for (let cut = 0; cut < (world.short ? 5 : 15); cut++) {
       const sends = Array.from({ length: inFlight }, (_, index) => ({ key: `cut${cut}-${index}` }))
-      const known = history.calls.filter(({ id }) => id !== null).at(-1)?.id
+      const known = history.calls.filter(({ id }) => id !== null).at(-1)?.id as string
       proxy.swallowReplies(true)
       const calls = Promise.all(sends.map((send) => history.submit(gateway.url, send)))
-      const reading = known
-        ? Promise.all(
-            Array.from({ length: 8 }, async () => {
-              const answer = await fetch(`${gateway.url}/v1/jobs/${known}`, { signal: AbortSignal.timeout(10_000) })
-              await answer.body?.cancel()
-              reads++
-            }),
-          )
-        : undefined
+      const reading = Promise.all(Array.from({ length: readers }, () => read(known)))
       await pause(random.between(0, 60))
       proxy.cut()
       // Sometimes the new connection is swallowed and cut as well.
@@ -75,11 +84,13 @@ const repliesSwallowed: Row = {
       }
       proxy.swallowReplies(false)
       for (const [index, { outcome }] of (await calls).entries()) if (outcome !== 'ok') left.push(sends[index] as Send)
-      await reading
+      for (const status of await reading) reads.set(status, (reads.get(status) ?? 0) + 1)
       await untilReady(gateway.url)
+      world.check('a read after the cut was not answered with 200', (await read(known)) === 200)
     }
     await world.sendAgain(gateway.url, left)
-    world.note(`${reads} reads settled, slowest call ${world.slowest(0)} ms`)
+    const counts = [...reads].map(([status, count]) => `${count} with ${status}`).join(', ')
+    world.note(`reads answered: ${counts}; slowest call ${world.slowest(0)} ms`)
     await world.conclude(redis.client)
   },
 }
@@ -126,36 +137,51 @@ const gatewayStops: Row = {
   async run(world) {
     const { history, random } = world
     const redis = await openRedisServer(world.scope)
-    const env = { REDIS_URL: redis.url, SHUTDOWN_DRAIN_MS: '500', SHUTDOWN_GRACE_MS: '1000' }
+    // A lease that is not given back lasts much longer than one that is.
+    const env = { REDIS_URL: redis.url, SHUTDOWN_DRAIN_MS: '500', SHUTDOWN_GRACE_MS: '1000', WORKER_LOCK_MS: '60000' }
     const deadlineMs = 500 + 1000 + 1000 + 3000
     const stays = await world.gateway({ ...env, WORKERS_ENABLED: 'true' })
     const left: Send[] = []
     for (let stop = 0; stop < (world.short ? 1 : 2); stop++) {
       const goes = await world.gateway({ ...env, WORKERS_ENABLED: 'true' })
-      // Handlers that end, that obey the signal, and that ignore it.
-      const held = (['block', 'block', 'stubborn'] as const).map((type, index) => ({ type, key: `held${stop}-${index}` }))
+      // Handlers that end, that obey the signal, and that ignore it; so many that some are on either side.
+      const held = Array.from({ length: 9 }, (_, index) => ({ type: index % 3 === 2 ? 'stubborn' : 'block', key: `held${stop}-${index}` }))
       for (const send of held) await history.submit(stays.url, send)
       for (const { key } of held) await world.runs.started(key)
       const before = history.calls.length
       const load = world.startLoad({ url: () => goes.url, senders: 8, pauseMs: 2, name: `stop${stop}-` })
+      const trickle = await startTrickle(world, { url: goes.url, name: `line${stop}-` })
       await pause(random.between(200, 1200))
       const began = Date.now()
       // A job that a stopping worker hands back runs again: it gave its lease up.
       const settled = world.loseLeases(goes.pid)
       const exit = goes.close()
       await pause(100)
-      goes.release(held[0]?.key as string)
-      stays.release(held[0]?.key as string)
+      const [first] = held as [Send]
+      goes.release(first.key)
+      stays.release(first.key)
       const code = await exit
       settled()
       const took = Date.now() - began
       await load.stop()
+      const imported = await trickle.over
       world.check(`it ended with ${code}`, code === 0)
       world.check(`it took ${took} ms to stop`, took <= deadlineMs)
       const broken = history.calls.slice(before).filter(({ status, outcome }) => status === null && outcome === 'unknown')
-      world.note(`stopped in ${took} ms, ${broken.length} connections ended without an answer`)
+      const handedBack = (await Promise.all(held.slice(1).map(({ key }) => world.runs.starts(key))))
+        .map(([start]) => start as RunLine)
+        .filter(({ pid }) => pid === goes.pid)
+      const exited = Date.now()
+      for (const { label } of handedBack) {
+        const again = async () => (await world.runs.starts(label)).length === 2
+        await until(`${label} runs again`, again, handBackMs).catch((error: Error) => world.check(error.message, false))
+      }
+      world.note(
+        `stopped in ${took} ms, ${broken.length} calls ended without an answer; ${handedBack.length} jobs handed back, all running ${Date.now() - exited} ms later; ` +
+          `import answered with ${imported.status}: ${imported.accepted} of ${imported.sent} lines accepted`,
+      )
       for (const { key } of held.slice(1)) stays.release(key)
-      left.push(...load.left)
+      left.push(...load.left, ...imported.left)
     }
     await world.sendAgain(stays.url, left)
     await world.conclude(redis.client)
