@@ -4,6 +4,7 @@
 
 import { parseArgs } from 'node:util'
 import { backlogRow } from './rows/backlog.js'
+import { cancelRow } from './rows/cancel.js'
 import { clockRow } from './rows/clock.js'
 import { gatewayRows } from './rows/gateway.js'
 import { keyRows } from './rows/keys.js'
@@ -47,6 +48,7 @@ const all = [
   overloadRow,
   soakRow,
   schedulesRow,
+  cancelRow,
 ].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
 const named = values.only?.split(',')
 const rows = all.filter((row) =>
