@@ -126,6 +126,8 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       // Counted first: once it waits, another worker may end and remove it. A count too many only lets a bad job kill one worker more.
       await redis.hincrby(queue.job(job.id as string), 'jg:handedBack', 1)
       await job.moveToWait(token)
+      // BullMQ 6.7 wakes nobody for a job of a priority class: an idle worker would see it seconds later.
+      await redis.zadd(queue.marker, 0, '0').catch((error: Error) => log.debug({ error: error.message }, 'no worker was woken'))
       return { kind: 'handed-back', code: 'shutdown', error: new WaitingError() }
     }
     if (outcome.kind === 'fail') return toFailed(outcome)

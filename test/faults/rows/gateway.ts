@@ -12,8 +12,8 @@ import { type Row, recoveryLimitMs } from '../world.js'
 
 const inFlight = 32
 const readers = 8
-/** From the exit of a process until another one, which may sleep until it looks again, has started what was handed back. */
-const handBackMs = 12_000
+/** From the exit of a process until another one has started what was handed back. */
+const handBackMs = 3000
 
 const gatewayKilled: Row = {
   id: '4',
