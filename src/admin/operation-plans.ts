@@ -7,7 +7,7 @@ import type { Operation, OperationKind } from './operation-records.js'
 export interface OperationPlan {
   readonly act: BulkAct
   readonly sets: readonly BulkSet[]
-  /** Failed jobs are walked up to when the operation was asked for: what fails again meanwhile is not met twice. */
+  /** Failed jobs are walked up to when the operation was asked for: what fails meanwhile is no part of it. */
   readonly endsAtCreation: boolean
   chooses(job: ScannedJob, operation: Pick<Operation, 'createdAt' | 'request'>): boolean
 }
@@ -17,7 +17,8 @@ type Chooser = OperationPlan['chooses']
 /** Submitted before the operation; the next run of a schedule is left alone, or the schedule would end. */
 const isOld: Chooser = ({ createdAt, isNextOfSchedule }, operation) => !isNextOfSchedule && createdAt <= operation.createdAt
 
-const isMeant: Chooser = (job, { request }) => isDeadLetter(job, request.filter)
+/** What was sent back since and has failed again is left alone; its worker's clock may say that it failed before. */
+const isMeant: Chooser = (job, { createdAt, request }) => (job.retriedAt ?? 0) < createdAt && isDeadLetter(job, request.filter)
 
 /** In the order in which jobs move on, so that those that move meanwhile are still met. */
 const waitingSets = ['delayed', 'prioritized', 'wait', 'paused'] as const

@@ -31,6 +31,8 @@ export interface ScannedJob {
   readonly options: string
   /** How often an operator sent it back. */
   readonly sentBack: number
+  /** When it was last sent back, by an operator or a client. */
+  readonly retriedAt: number | null
   /** The next run of a schedule: without it the schedule would end. */
   readonly isNextOfSchedule: boolean
 }
@@ -81,13 +83,14 @@ end
 local results = {}
 for _, each in ipairs(found) do
   local id = each[1]
-  local job = redis.call('HMGET', base .. id, 'name', 'timestamp', 'processedOn', 'finishedOn', 'failedReason', 'atm', 'opts', 'jg:sentBack', 'rjk')
+  local job = redis.call('HMGET', base .. id, 'name', 'timestamp', 'processedOn', 'finishedOn', 'failedReason', 'atm', 'opts', 'jg:sentBack',
+    'jg:retriedOn', 'rjk')
   local next = '0'
-  if job[9] then
-    local due = redis.call('ZSCORE', KEYS[2], job[9])
-    if due and id == 'repeat:' .. job[9] .. ':' .. due then next = '1' end
+  if job[10] then
+    local due = redis.call('ZSCORE', KEYS[2], job[10])
+    if due and id == 'repeat:' .. job[10] .. ':' .. due then next = '1' end
   end
-  results[#results + 1] = { id, each[2], job[1], job[2], job[3], job[4], job[5], job[6], job[7], job[8], next }
+  results[#results + 1] = { id, each[2], job[1], job[2], job[3], job[4], job[5], job[6], job[7], job[8], job[9], next }
 end
 return results
 `
@@ -242,5 +245,6 @@ const toScannedJob = (row: readonly (string | null)[]): ScannedJob => ({
   attemptsMade: Number(row[7] ?? 0),
   options: row[8] ?? '{}',
   sentBack: Number(row[9] ?? 0),
-  isNextOfSchedule: row[10] === '1',
+  retriedAt: row[10] ? Number(row[10]) : null,
+  isNextOfSchedule: row[11] === '1',
 })

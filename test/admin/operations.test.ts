@@ -74,3 +74,21 @@ t.test('an operation that cannot be run is given up, and its queue resumed', asy
   t.equal(await redis.request.hexists(queueKeys.email.meta, 'paused'), 0)
   t.equal(await redis.request.hlen(keys.operationsOpen), 0)
 })
+
+t.test('what was sent back since an operation was asked for is not sent back by it', async (t) => {
+  const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  const { redis, queueKeys } = test.services
+  const keys = queueKeys['external-api']
+  await test.request({ method: 'POST', url: '/v1/jobs/batch', payload: batch(2, 'echo', { delayMs: 60_000 }) })
+  const [again, other] = (await test.request({ method: 'GET', url: '/v1/jobs' })).json().items.map(({ id }: { id: string }) => id)
+  for (const id of [again, other]) {
+    await test.request({ method: 'DELETE', url: `/v1/jobs/${id}` })
+    await redis.request.hset(keys.job(id), 'failedReason', JSON.stringify({ code: 'invalid_data', message: 'Bad.', retryable: false }))
+  }
+  // Its worker's clock is behind: it says that the job failed before the operation began.
+  await redis.request.hset(keys.job(again), 'jg:retriedOn', Date.now() + 60_000)
+  const { id } = (await begin(test, 'external-api/dead-letters/redrive', { filter: {} })).json()
+  t.match(await ended(test, id), { state: 'completed', scanned: 2, affected: 1 })
+  t.equal(await redis.request.hget(keys.job(again), 'jg:sentBack'), null)
+  t.equal(await redis.request.hget(keys.job(other), 'jg:sentBack'), '1')
+})
