@@ -13,6 +13,8 @@ const timeDigits = 9
 /** Entries that one step of sweeping looks at, and the pause between rounds. */
 const sweepChunk = 500
 const sweepIntervalMs = 60_000
+/** Steps of one round, for each tenant, that find few jobs missing. */
+const keptStepsMax = 50
 
 /** The index entry of a job: `createdAt` in milliseconds since 1970. */
 export const toIndexMember = (createdAt: number, jobId: string): string => createdAt.toString(36).padStart(timeDigits, '0') + jobId
@@ -49,7 +51,8 @@ export type JobIndex = ReturnType<typeof createJobIndex>
 
 /**
  * Forgets, at intervals, entries whose jobs are gone: BullMQ removes finished jobs without telling.
- * One round walks each tenant's index from its oldest entry, as far as jobs are missing.
+ * Rounds walk each tenant's index from old to new and then again: each goes on where the one before came to, as far as
+ * jobs are missing and a bounded number of steps beyond.
  */
 export const openIndexSweep = ({
   index,
@@ -68,23 +71,31 @@ export const openIndexSweep = ({
     return queue === undefined || (await redis.exists(queueKeys[queue].job(id))) === 0
   }
 
+  /** The last entry that was looked at, by tenant; none at the beginning. */
+  const positions = new Map<string, string>()
+
   const sweepTenant = async (tenant: string): Promise<number> => {
-    let after: string | undefined
     let removed = 0
-    for (;;) {
-      const { members, next } = await index.oldest(tenant, after)
+    for (let kept = 0; kept < keptStepsMax; ) {
+      const { members, next } = await index.oldest(tenant, positions.get(tenant))
       const gone = await Promise.all(members.map(isGone))
       const stale = members.filter((_member, at) => gone[at])
       await index.remove(tenant, stale)
       removed += stale.length
-      // Old jobs that are still there, such as delayed ones, end the walk where they are the rule.
-      if (next === undefined || stale.length < members.length / 10) return removed
-      after = next
+      if (next === undefined) {
+        positions.delete(tenant)
+        break
+      }
+      positions.set(tenant, next)
+      if (stale.length < members.length / 10) kept++
     }
+    return removed
   }
 
   const sweep = async () => {
-    for (const tenant of await index.tenants()) {
+    const tenants = new Set(await index.tenants())
+    for (const tenant of positions.keys()) if (!tenants.has(tenant)) positions.delete(tenant)
+    for (const tenant of tenants) {
       const removed = await sweepTenant(tenant)
       if (removed > 0) log.debug({ tenant, removed }, 'index entries of removed jobs forgotten')
     }

@@ -57,6 +57,9 @@ export type SubmitOutcome =
   /** What the schema cannot see is wrong. */
   | { readonly kind: 'invalid'; readonly errors: readonly FieldProblem[] }
 
+/** How long a process trusts that a tenant that it listed is listed. */
+const tenantsKnownMs = 60_000
+
 interface Deps {
   readonly accept: Accept
   readonly catalog: Catalog
@@ -81,8 +84,13 @@ export const createSubmit = (deps: Deps) => {
     followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
 
   const knownTenants = new Set<string>()
-  /** Tenants are listed for the duty that forgets finished jobs. */
-  const rememberTenant = (tenant: string) => {
+  let knownUntil = 0
+  /** Tenants are listed for the duty that forgets finished jobs; again now and then, since Redis may have lost the list. */
+  const rememberTenant = (tenant: string, now: number) => {
+    if (now >= knownUntil) {
+      knownTenants.clear()
+      knownUntil = now + tenantsKnownMs
+    }
     if (knownTenants.has(tenant)) return
     knownTenants.add(tenant)
     redis.sadd(keys.tenants, tenant).catch(() => knownTenants.delete(tenant))
@@ -151,7 +159,7 @@ export const createSubmit = (deps: Deps) => {
     })
     switch (outcome.kind) {
       case 'created':
-        rememberTenant(tenant)
+        rememberTenant(tenant, now)
         return { kind: 'accepted', view: views.ofAccepted(jobId, type.name, envelope, options, now, fanOut), replayed: false }
       case 'replayed': {
         const record = decodeRecord(outcome.record)
