@@ -9,7 +9,6 @@ import gracefulClose from './plugins/graceful-close.js'
 import httpMetrics from './plugins/http-metrics.js'
 import jsonBody from './plugins/json-body.js'
 import longPoll from './plugins/long-poll.js'
-import ndjson from './plugins/ndjson.js'
 import openapi from './plugins/openapi.js'
 import overload from './plugins/overload.js'
 import prefer from './plugins/prefer.js'
@@ -100,7 +99,6 @@ export const buildApp = async (services: Services) => {
   })
   await app.register(prefer)
   await app.register(jsonBody, { bodyTimeoutMs: config.http.bodyTimeoutMs })
-  await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
   await app.register(sse, {})
   await app.register(openapi)
 

@@ -137,10 +137,9 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
     submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
     tracing: base.tracing,
   })
-  const { keys } = base
-  const queueKeys = base.queues.keys
-  const hasBegun = createHasBegun({ redis, queueKeys })
-  const refuse = createRefuseRun({ accept, keys, queueKeys, redis })
+  const { keys, queues } = base
+  const hasBegun = createHasBegun({ redis, queueKeys: queues.keys })
+  const refuse = createRefuseRun({ accept, keys, queueKeys: queues.keys, redis })
   const scheduleWorker = openScheduleWorker({
     align,
     config,
@@ -153,12 +152,17 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
   return {
     ready: Promise.all([pool.ready, scheduleWorker.ready]),
     async close() {
-      await scheduleWorker.close()
-      await pool.close(config.http.shutdownGraceMs)
+      await Promise.all([scheduleWorker.close(), pool.close(config.http.shutdownGraceMs)])
       await submission.close()
       await integrations.close()
     },
   }
+}
+
+/** Closing twice is harmless. */
+const once = (close: () => Promise<void>): (() => Promise<void>) => {
+  let closing: Promise<void> | undefined
+  return () => (closing ??= close())
 }
 
 /** A start that fails leaves no Redis running. */
@@ -210,9 +214,9 @@ export const openServices = async (options: Options) => {
   watchRedis(metrics, request)
   watchQueues(metrics, { reader: queueMetrics, log })
 
-  let closing: Promise<void> | undefined
-  const close = async () => {
-    await (await workerSide?.catch(() => undefined))?.close()
+  const closeWorkers = once(async () => (await workerSide?.catch(() => undefined))?.close())
+  const close = once(async () => {
+    await closeWorkers()
     await operations.close()
     sweep.close()
     await events.close()
@@ -220,7 +224,7 @@ export const openServices = async (options: Options) => {
     await queues.close()
     await redis.close()
     await base.tracing?.close()
-  }
+  })
   return {
     config,
     catalog,
@@ -258,10 +262,9 @@ export const openServices = async (options: Options) => {
       if (request.status !== 'ready') await new Promise<void>((resolve) => request.once('ready', () => resolve()))
       await (await workerSide)?.ready
     },
-    close: (): Promise<void> => {
-      closing ??= close()
-      return closing
-    },
+    /** The workers of this process, if any, take no more jobs; running ones have SHUTDOWN_GRACE_MS. All else stays open. */
+    closeWorkers,
+    close,
   }
 }
 

@@ -10,6 +10,8 @@ import { createLogger } from '../telemetry/logger.js'
 
 /** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
+/** Beyond the grace of running jobs, clients may take this long to send what they have begun and to fetch their answers. */
+const requestMarginMs = 5000
 
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
 export const serve = async (catalog: Catalog = createCatalog()): Promise<string> => {
@@ -19,6 +21,15 @@ export const serve = async (catalog: Catalog = createCatalog()): Promise<string>
   const app = await buildApp(services)
   services.metrics.watchProcess()
 
+  const closeApp = async () => {
+    const cutOff = setTimeout(() => {
+      log.warn('requests did not end in time: their connections are cut')
+      app.server.closeAllConnections()
+    }, config.http.shutdownGraceMs + requestMarginMs)
+    await app.close()
+    clearTimeout(cutOff)
+  }
+
   closeWithGrace(
     { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
     async ({ signal, err }) => {
@@ -26,7 +37,8 @@ export const serve = async (catalog: Catalog = createCatalog()): Promise<string>
       else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
       app.startStopping()
       if (!err) await pause(config.http.shutdownDrainMs)
-      await app.close()
+      // Side by side: what a slow client holds up is no reason to take jobs, or to keep them from others.
+      await Promise.all([closeApp(), services.closeWorkers()])
       await services.close()
       log.info('stopped')
     },

@@ -1,4 +1,4 @@
-// Stops without breaking a request: readiness first, then long polls and streams, then the connections.
+// Stops without breaking a request: readiness first, then long polls, streams and imports, then the connections.
 
 import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
@@ -11,15 +11,18 @@ declare module 'fastify' {
     isStopping(): boolean
     /** Call on SIGTERM, before SHUTDOWN_DRAIN_MS: new connections still work, but no client keeps one. */
     startStopping(): void
-    /** Aborted when the server closes: long polls and streams end then. */
+    /** Aborted when the server closes: long polls, streams and imports end then. */
     readonly stopSignal: AbortSignal
   }
 }
 
+/** While it closes, connections whose answer has ended are looked for this often. */
+const idleLookMs = 100
+
 const gracefulClose = async (app: FastifyInstance) => {
   let isStopping = false
   const stop = new AbortController()
-  // One listener for every open stream and long poll.
+  // One listener for every open import and long poll.
   setMaxListeners(0, stop.signal)
 
   app.decorate('isStopping', () => isStopping)
@@ -40,10 +43,14 @@ const gracefulClose = async (app: FastifyInstance) => {
     done(null, payload)
   })
 
+  let idleLook: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     isStopping = true
     stop.abort()
+    // Answers that began before told their clients to keep the connection; the server closes those that are idle by now only.
+    idleLook = setInterval(() => app.server.closeIdleConnections(), idleLookMs)
   })
+  app.addHook('onClose', async () => clearInterval(idleLook))
 }
 
 export default fp(gracefulClose, { name: 'graceful-close', dependencies: ['problem-json'] })

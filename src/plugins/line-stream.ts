@@ -24,10 +24,16 @@ const progressBytes = 64
 /** A line of this many times the limit ends the request: nobody is waiting for its end. */
 const endlessFactor = 64
 
-/** All lines, those of one chunk at a time. Throws problems: request-timeout, payload-too-large, malformed-body. */
-export async function* readLines(body: Readable, limits: LineLimits): AsyncGenerator<NdjsonLine[], void, undefined> {
+/** A request knows when all of it has arrived, though not all has been read. */
+type Body = Readable & { readonly complete?: boolean }
+
+/**
+ * All lines, those of one chunk at a time. When `stop` fires, nothing more is read, unless the whole body is there already.
+ * Throws problems: request-timeout, payload-too-large, malformed-body, and shutting-down once it has stopped.
+ */
+export async function* readLines(body: Body, limits: LineLimits, stop?: AbortSignal): AsyncGenerator<NdjsonLine[], void, undefined> {
   const splitter = createSplitter(limits.lineBytesMax)
-  for await (const chunk of readChunks(body, limits.idleMs)) {
+  for await (const chunk of readChunks(body, limits.idleMs, stop)) {
     const lines = splitter.add(chunk)
     if (lines.length > 0) yield lines
   }
@@ -36,10 +42,13 @@ export async function* readLines(body: Readable, limits: LineLimits): AsyncGener
 }
 
 /** Chunks as they arrive. Nothing is read while the consumer is busy, and its time does not count as the sender's. */
-async function* readChunks(body: Readable, idleMs: number): AsyncGenerator<Buffer, void, undefined> {
+async function* readChunks(body: Body, idleMs: number, stop: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
   let left = idleMs
   let progress = 0
   for (;;) {
+    if (stop?.aborted && !body.complete && !body.readableEnded) {
+      throw problem('shutting-down', 'This instance is stopping and reads no more of the body.', { headers: { connection: 'close' } })
+    }
     const chunk = body.read() as Buffer | null
     if (chunk !== null) {
       progress += chunk.length
@@ -53,17 +62,18 @@ async function* readChunks(body: Readable, idleMs: number): AsyncGenerator<Buffe
     if (body.readableEnded) return
     if (body.destroyed) throw problem('malformed-body', 'The body ended before it was complete.')
     const started = performance.now()
-    const isOver = await waitForMore(body, left)
+    const isOver = await waitForMore(body, left, stop)
     left -= performance.now() - started
     if (isOver) throw problem('request-timeout', `The body paused for longer than ${idleMs} ms.`, { headers: { connection: 'close' } })
   }
 }
 
-/** False when there is something to read, an end included; true when the time is up. */
-const waitForMore = (body: Readable, timeoutMs: number): Promise<boolean> =>
+/** False when there is something to do: to read, to end or to stop; true when the time is up. */
+const waitForMore = (body: Readable, timeoutMs: number, stop: AbortSignal | undefined): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const finish = (act: () => void) => () => {
       clearTimeout(timer)
+      stop?.removeEventListener('abort', onMore)
       for (const name of ['readable', 'end', 'close']) body.off(name, onMore)
       body.off('error', onError)
       act()
@@ -76,6 +86,7 @@ const waitForMore = (body: Readable, timeoutMs: number): Promise<boolean> =>
     )
     for (const name of ['readable', 'end', 'close']) body.on(name, onMore)
     body.on('error', onError)
+    stop?.addEventListener('abort', onMore)
   })
 
 const createSplitter = (lineBytesMax: number) => {

@@ -1,11 +1,15 @@
 // Newline-delimited JSON in both directions: lines as they arrive, results while more arrive.
 
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type LineLimits, type NdjsonLine, readLines } from './line-stream.js'
 
-/** The body of a request of type application/x-ndjson. To be read once. */
+/**
+ * The body of a request of type application/x-ndjson. To be read once. When the server stops, reading it throws the
+ * problem shutting-down behind the last line that was read.
+ */
 export interface NdjsonBody extends AsyncIterable<NdjsonLine> {
   /** The same lines, those of one chunk at a time: much cheaper for many short lines. */
   chunks(): AsyncIterable<NdjsonLine[]>
@@ -24,16 +28,21 @@ declare module 'fastify' {
 
 const mediaType = 'application/x-ndjson'
 const chunkBytes = 16_384
+/** How long a client may still send into a connection whose answer is complete. */
+const lingerMs = 2000
 const bodies = new WeakSet<object>()
 
 /** Whether the client sent NDJSON; `request.body` then is an NdjsonBody. */
 export const isNdjson = (request: FastifyRequest): request is FastifyRequest & { body: NdjsonBody } =>
   typeof request.body === 'object' && request.body !== null && bodies.has(request.body)
 
+/** Only the routes of the scope in which this is registered read NDJSON; all others refuse it with 415. */
 const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
-  app.addContentTypeParser(mediaType, async (_request: FastifyRequest, payload: Readable) => toBody(payload, limits))
+  app.addContentTypeParser(mediaType, async (_request: FastifyRequest, payload: Readable) => toBody(payload, limits, app.stopSignal))
 
   app.decorateReply('ndjson', function (this: FastifyReply, source: AsyncIterable<unknown>) {
+    const { raw } = this.request
+    if (isNdjson(this.request)) this.raw.once('finish', () => closeUnread(raw))
     return this.header('content-type', mediaType)
       .header('x-accel-buffering', 'no')
       .send(
@@ -51,8 +60,21 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
   })
 }
 
-const toBody = (payload: Readable, limits: LineLimits): NdjsonBody => {
-  const chunks = () => readLines(payload, limits)
+/**
+ * Ends the connection of a body that is not read to its end. Our side first: closed at once, a connection with unread bytes
+ * would take along what of the answer the client has not fetched.
+ */
+const closeUnread = (request: IncomingMessage): void => {
+  if (request.complete || request.readableEnded) return
+  const { socket } = request
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(timer))
+  socket.end()
+  request.resume()
+}
+
+const toBody = (payload: Readable, limits: LineLimits, stop: AbortSignal): NdjsonBody => {
+  const chunks = () => readLines(payload, limits, stop)
   const body: NdjsonBody = {
     chunks,
     async *[Symbol.asyncIterator]() {
@@ -120,4 +142,4 @@ const toLineStream = (source: AsyncIterable<unknown>, onError: (error: unknown) 
   return stream
 }
 
-export default fp(ndjson, { name: 'ndjson', dependencies: ['problem-json', 'json-body'] })
+export default fp(ndjson, { name: 'ndjson', dependencies: ['problem-json', 'json-body', 'graceful-close'] })

@@ -3,12 +3,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import type { ProblemDetails } from '../errors.js'
+import type { FieldProblem, ProblemDetails } from '../errors.js'
 import { requireScope } from '../plugins/authenticate.js'
 import { requireGrants, toJobTrace, toSubmitProblem } from '../plugins/job-responses.js'
 import type { NdjsonLine } from '../plugins/line-stream.js'
-import { isNdjson } from '../plugins/ndjson.js'
-import { problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
+import ndjson, { isNdjson } from '../plugins/ndjson.js'
+import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../plugins/problem-json.js'
 import { closed, headerCharsMax } from '../schemas/common.js'
 import { type SchemaError, toFieldProblems } from '../schemas/field-problems.js'
 import { JobId } from '../schemas/job.js'
@@ -61,6 +61,7 @@ type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
   const { catalog, config, submit } = services
   const item = Type.Ref(batchItem.$id as string)
+  await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
 
   app.route({
     method: 'POST',
@@ -80,6 +81,8 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
         `As JSON at most ${itemsMax} submissions; as NDJSON one submission a line and as many as you like, answered line by line while you send.`,
         'Every item is judged alone: a bad one never spoils another. Items may bring an `idempotencyKey`;',
         'for those without one, an Idempotency-Key header stands for the header and the place of the item, so a batch that is sent again replays item by item.',
+        'When the instance stops in the middle of NDJSON, the answer ends early and in good order: its last line has status 503 and the index of the first',
+        'item that was not read. Send what has no 202 again, with its keys; under the key of the header the whole batch from its first line, so that every item keeps its place.',
       ].join(' '),
       tags: ['jobs'],
       headers: Type.Object({
@@ -109,6 +112,10 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       const work = (entry: Entry, index: number) => toResult(request, entry, index, key)
       reply.code(207)
       if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks()), window, work))
+      // Without a Content-Type no schema has seen it.
+      if (request.body === undefined) {
+        throw problem('malformed-body', 'There is no body. Send submissions as application/json or application/x-ndjson.')
+      }
       const { items } = request.body as { items: unknown[] }
       const results: Result[] = []
       for await (const result of mapInOrder(
@@ -134,12 +141,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
 
   async function submitItem(request: FastifyRequest, value: unknown, index: number, headerKey: string | null): Promise<Result> {
     const errors = findErrors(request, value)
-    if (errors)
-      return toRefusal(index, {
-        problem: 'validation-failed',
-        detail: 'The item does not fit its schema; `errors` names the members.',
-        errors,
-      })
+    if (errors) return toRefusal(index, toItemFault(errors))
     const { idempotencyKey, ...submission } = value as BatchItem
     requireGrants(request, submission, catalog)
     const key = toItemKey(idempotencyKey, headerKey, index)
@@ -168,14 +170,28 @@ const toItemKey = (own: string | undefined, header: string | null, index: number
   return header === null ? undefined : { key: JSON.stringify([header, index]), space: 'batch' }
 }
 
+const toItemFault = (errors: readonly FieldProblem[]): ProblemDetails =>
+  errors.some(({ pointer }) => pointer === '#/idempotencyKey')
+    ? { problem: 'idempotency-key-invalid', detail: '`idempotencyKey` has to hold 1 to 255 printable ASCII characters.', errors }
+    : { problem: 'validation-failed', detail: 'The item does not fit its schema; `errors` names the members.', errors }
+
 const toRefusal = (index: number, details: ProblemDetails): Result => {
   const error = toProblemDocument(details)
   return { index, status: error.status, error }
 }
 
-/** Lines to entries. A line that cannot be read is refused with its number; the others go on. */
+/**
+ * Lines to entries. A line that cannot be read is refused with its number; the others go on.
+ * When the server stops, one last entry stands for all that was not read.
+ */
 async function* readEntries(chunks: AsyncIterable<NdjsonLine[]>): AsyncGenerator<Entry> {
-  for await (const lines of chunks) for (const line of lines) yield toEntry(line)
+  try {
+    for await (const lines of chunks) for (const line of lines) yield toEntry(line)
+  } catch (error) {
+    if (problemDetailsOf(error)?.problem !== 'shutting-down') throw error
+    const detail = 'This instance is stopping. Neither this item nor any after it was read: send them again, with their keys.'
+    yield { refused: { problem: 'shutting-down', detail } }
+  }
 }
 
 const toEntry = (line: NdjsonLine): Entry => {

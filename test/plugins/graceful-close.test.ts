@@ -1,6 +1,10 @@
-import { Agent, request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import gracefulClose from '../../src/plugins/graceful-close.js'
+import { eventually } from '../helpers/eventually.js'
 import { listen, smallApp } from '../helpers/small-app.js'
 
 t.test('SHD-1 a request in flight is answered, and its connection closed', async (t) => {
@@ -71,6 +75,26 @@ t.test('SHD-1 long polls end in preClose', async (t) => {
   await inFlight
   await app.close()
   t.equal(await (await answer).text(), 'as it is now')
+})
+
+t.test('SHD-1 a client keeps no connection whose answer began before the stop', async (t) => {
+  const { app } = await smallApp(t)
+  await app.register(gracefulClose)
+  const body = new Readable({ read: () => {} })
+  body.push('begun ')
+  app.get('/stream', async (_request, reply) => reply.send(body))
+  const { port } = await listen(app)
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  const [response] = (await once(httpRequest({ port, path: '/stream', agent }).end(), 'response')) as [IncomingMessage]
+  t.equal(response.headers.connection, 'keep-alive')
+  const closed = app.close()
+  await eventually('nobody listens', () => !app.server.listening)
+  body.push('ended')
+  body.push(null)
+  t.equal(await text(response), 'begun ended')
+  await closed
+  t.pass('it closes, though the client would keep its connection')
 })
 
 t.test('PRB-1 a request that arrives while closing is a 503 problem', async (t) => {

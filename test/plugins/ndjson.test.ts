@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import gracefulClose from '../../src/plugins/graceful-close.js'
 import { type NdjsonLine, readLines } from '../../src/plugins/line-stream.js'
 import ndjson, { isNdjson } from '../../src/plugins/ndjson.js'
 import { problem, problemDetailsOf } from '../../src/plugins/problem-json.js'
@@ -24,6 +25,7 @@ const linesOf = async (chunks: (string | Buffer)[], lineBytesMax = limits.lineBy
 /** An app whose route answers every line with its number, and whose lines can be held back. */
 const echoApp = async (t: Test, options: { idleMs?: number; lineBytesMax?: number; before?: (line: NdjsonLine) => Promise<void> } = {}) => {
   const { app, lines } = await smallApp(t)
+  await app.register(gracefulClose)
   await app.register(ndjson, { lineBytesMax: options.lineBytesMax ?? limits.lineBytesMax, idleMs: options.idleMs ?? limits.idleMs })
   const seen = { count: 0, ended: false }
   app.post('/echo', async (request, reply) => {
@@ -118,6 +120,50 @@ t.test('BAT-1 a line without end is 413, in bounded memory', async (t) => {
   )
   t.equal(problemDetailsOf(error)?.problem, 'payload-too-large')
   t.ok(sent < 20)
+})
+
+t.test('SHD-1 once stopped, lines that have come are given, a line without its end is not', async (t) => {
+  const stop = new AbortController()
+  const body = new Readable({ read: () => {} })
+  const lines = readLines(body, limits, stop.signal)
+  body.push('a\nb\nbegun')
+  t.same((await lines.next()).value, [
+    { number: 1, text: 'a' },
+    { number: 2, text: 'b' },
+  ])
+  const next = lines.next()
+  await new Promise((resolve) => setImmediate(resolve))
+  stop.abort()
+  const error = await next.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  t.equal(problemDetailsOf(error)?.problem, 'shutting-down')
+  t.equal(body.listenerCount('readable'), 0)
+
+  const whole = Object.assign(Readable.from([Buffer.from('a\nb')], { objectMode: false }), { complete: true })
+  const found: NdjsonLine[] = []
+  for await (const some of readLines(whole, limits, stop.signal)) found.push(...some)
+  t.same(
+    found.map(({ number }) => number),
+    [1, 2],
+    'a body that is there as a whole is read to its end',
+  )
+})
+
+t.test('NEG only routes in its scope read NDJSON', async (t) => {
+  const { app } = await smallApp(t)
+  await app.register(gracefulClose)
+  await app.register(async (scope) => {
+    await scope.register(ndjson, limits)
+    scope.post('/inside', async (request) => ({ isNdjson: isNdjson(request) }))
+  })
+  app.post('/outside', async () => 'read')
+  const post = (url: string) => app.inject({ method: 'POST', url, headers: type, payload: '{}' })
+  t.same((await post('/inside')).json(), { isNdjson: true })
+  const refused = await post('/outside')
+  t.equal(refused.statusCode, 415)
+  t.match(refused.json(), { type: '/problems/unsupported-media-type' })
 })
 
 t.test('BAT-3 NDJSON in, NDJSON out', async (t) => {
@@ -223,6 +269,7 @@ t.test('BAT-1 the source ends when the client leaves, and nothing crashes', asyn
 
 t.test('a source that throws is a problem before its first value, a broken answer later', async (t) => {
   const { app, lines } = await smallApp(t)
+  await app.register(gracefulClose)
   await app.register(ndjson, limits)
   app.get('/:count', async (request, reply) => {
     const count = Number((request.params as { count: string }).count)

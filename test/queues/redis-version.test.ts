@@ -9,9 +9,10 @@ import { createDataDir } from '../helpers/start-probe-process.js'
 t.test('a worker waits for fractions of a second', async (t) => {
   const { dataDir } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
-  const app = await buildTestApp(t, { env: { REDIS_URL: redis.url } })
+  // Before anybody else calls: ioredis 6 takes what it sees together with the answer to MONITOR for answers too.
   const monitor = await redis.client.monitor()
   t.after(() => monitor.disconnect())
+  const app = await buildTestApp(t, { env: { REDIS_URL: redis.url } })
   const waits: string[] = []
   monitor.on('monitor', (_time: string, [name, key, timeout]: string[]) => {
     if (name?.toLowerCase() === 'bzpopmin' && key?.endsWith(':external-api:marker')) waits.push(timeout as string)

@@ -1,10 +1,13 @@
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { createInterface } from 'node:readline'
 import t from 'tap'
-import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
+import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 
 const echo = (label: string, more: object = {}) => ({ type: 'echo', data: { label }, ...more })
 const asJson = ({ request }: TestApp, items: unknown, headers: Record<string, string> = {}) =>
   request({ method: 'POST', url: '/v1/jobs/batch', payload: { items }, headers })
-const asLines = async ({ app }: TestApp, lines: string[], headers: Record<string, string> = {}, key = 'admin-key-of-the-tests') => {
+const asLines = async ({ app }: TestApp, lines: string[], headers: Record<string, string> = {}, key = adminKey) => {
   const answer = await app.inject({
     method: 'POST',
     url: '/v1/jobs/batch',
@@ -144,6 +147,25 @@ t.test('400', async (t) => {
     t.equal((await asJson(test, items)).statusCode, 400, 'BAT-1')
   t.equal((await asJson(test, [echo('x')], { 'idempotency-key': '"' })).statusCode, 400)
 
+  await t.test('no body, no Content-Type', async (t) => {
+    const headers = { authorization: `Bearer ${adminKey}` }
+    for (const more of [{}, { 'content-length': '0' }]) {
+      const answer = await test.app.inject({ method: 'POST', url: '/v1/jobs/batch', headers: { ...headers, ...more } })
+      t.equal(answer.statusCode, 400)
+      t.match(answer.json(), { type: '/problems/malformed-body' })
+    }
+  })
+
+  await t.test('BAT-4 IDK-2 keys of items that are none', async (t) => {
+    const faults = ['', 'x'.repeat(256), 'sch\u00fcssel', 'a\nb', 5, null]
+    const { items } = (
+      await asJson(test, [...faults.map((idempotencyKey) => echo('x', { idempotencyKey })), { idempotencyKey: 'k' }])
+    ).json()
+    const problems = items.map(({ status, error }: { status: number; error: { type: string } }) => [status, error.type])
+    t.same(problems, [...faults.map(() => [400, '/problems/idempotency-key-invalid']), [400, '/problems/validation-failed']])
+    t.match(items[0].error.errors, [{ pointer: '#/idempotencyKey' }])
+  })
+
   await t.test('IDK-3 an item without any key where one is required', async (t) => {
     const { items } = (await asJson(test, [echo('x'), echo('y', { idempotencyKey: 'y' })])).json()
     t.same(
@@ -172,4 +194,35 @@ t.test('415', async (t) => {
     (await test.request({ method: 'POST', url: '/v1/jobs/batch', payload: 'x', headers: { 'content-type': 'text/csv' } })).statusCode,
     415,
   )
+  const elsewhere = await test.request({
+    method: 'POST',
+    url: '/v1/jobs',
+    payload: JSON.stringify(echo('x')),
+    headers: { 'content-type': 'application/x-ndjson' },
+  })
+  t.equal(elsewhere.statusCode, 415)
+  t.match(elsewhere.json(), { type: '/problems/unsupported-media-type' })
+})
+
+t.test('SHD-1 an import ends with the server: what was read is answered, and the client told where to go on', async (t) => {
+  const { app, services } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  const sending = httpRequest({
+    port,
+    method: 'POST',
+    path: '/v1/jobs/batch',
+    headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/x-ndjson' },
+  })
+  sending.write(`${JSON.stringify(echo('0'))}\n${JSON.stringify(echo('1'))}\n{"type":"echo","da`)
+  const [answer] = (await once(sending, 'response')) as [IncomingMessage]
+  const lines = createInterface({ input: answer })[Symbol.asyncIterator]()
+  const next = async () => JSON.parse((await lines.next()).value as string)
+  t.match([await next(), await next()], [{ status: 202 }, { status: 202 }])
+  const closed = app.close()
+  t.match(await next(), { index: 2, status: 503, error: { type: '/problems/shutting-down' } })
+  t.equal((await lines.next()).done, true)
+  t.equal(answer.complete, true, 'in good order')
+  await closed
+  t.equal(await services.redis.request.zcard(services.queueKeys['external-api'].prioritized), 2)
 })
