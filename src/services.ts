@@ -32,6 +32,7 @@ import { createQueueCounts } from './queues/queue-counts.js'
 import { createQueueHistory } from './queues/queue-history.js'
 import { createJobReader } from './queues/read-jobs.js'
 import { openQueues } from './queues/registry.js'
+import { openRetention } from './queues/retention.js'
 import { createScheduleAlign } from './queues/schedule-align.js'
 import { openScheduleClock } from './queues/schedule-clock.js'
 import { createScheduleRecords } from './queues/schedule-records.js'
@@ -196,6 +197,7 @@ export const openServices = async (options: Options) => {
   const events = openJobEvents({ connect: () => redis.connect('events'), request, queues, log })
   const index = createJobIndex({ redis: request, keys })
   const sweep = openIndexSweep({ index, redis: request, queueKeys: queues.keys, log })
+  const retention = openRetention({ limits: config.queues, lock: createLock({ redis: request, keys }), log, queues, redis: request })
   // Workers wait for Redis as long as it takes; the gateway answers meanwhile.
   const workerSide = tools && openWorkerSide(options, base, tools)
   workerSide?.catch((error: Error) => log.error({ err: error }, 'workers did not start'))
@@ -219,6 +221,7 @@ export const openServices = async (options: Options) => {
     await closeWorkers()
     await operations.close()
     sweep.close()
+    await retention.close()
     await events.close()
     await submission.close()
     await queues.close()

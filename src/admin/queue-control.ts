@@ -1,11 +1,9 @@
 // Pauses, resumes and cleans queues for operators.
 
 import type { Queues } from '../queues/registry.js'
+import { removeOld } from '../queues/retention.js'
 import { type QueueName, queueNames } from '../schemas/job.js'
 import type { Audit } from './audit.js'
-
-/** Jobs that one script removes: it blocks Redis for some 30 ms. */
-const removedAtOnce = 500
 
 /** What `clean` takes away. Ages are milliseconds since a job ended. */
 export interface CleanLimits {
@@ -17,18 +15,6 @@ export interface CleanLimits {
 
 /** `by` is the id of the API key that asks; it goes to the audit trail. All reject with the error of Redis. */
 export const createQueueControl = ({ queues, audit }: { queues: Queues; audit: Audit }) => {
-  /** Removes in small steps, so that nobody else has to wait for long. */
-  const removeOld = async (queue: QueueName, state: 'completed' | 'failed', ageMs: number, limit: number): Promise<number> => {
-    let removed = 0
-    while (removed < limit) {
-      const wanted = Math.min(removedAtOnce, limit - removed)
-      const ids = await queues.queues[queue].clean(ageMs, wanted, state)
-      removed += ids.length
-      if (ids.length < wanted) break
-    }
-    return removed
-  }
-
   return {
     /** Workers take no more jobs from these queues; running ones go on. Harmless when paused already. */
     async pause(names: readonly QueueName[], by: string): Promise<void> {
@@ -45,8 +31,9 @@ export const createQueueControl = ({ queues, audit }: { queues: Queues; audit: A
     async clean(limits: CleanLimits, by: string): Promise<Record<QueueName, { completed: number; failed: number }>> {
       const { completedMaxAge, failedMaxAge, limit } = limits
       const removed = {} as Record<QueueName, { completed: number; failed: number }>
-      for (const queue of queueNames) {
-        removed[queue] = {
+      for (const name of queueNames) {
+        const queue = queues.queues[name]
+        removed[name] = {
           completed: await removeOld(queue, 'completed', completedMaxAge, limit),
           failed: await removeOld(queue, 'failed', failedMaxAge, limit),
         }
