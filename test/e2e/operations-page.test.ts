@@ -169,9 +169,8 @@ const openScene = async (t: TestScope) => {
       mailServer = state
     },
     sendMail: () => submit('send-verification-email', { to: 'user@example.com', verificationCode: '4711' }),
-    /** A job that fails for good at its first attempt, and for ever. */
-    failForGood: async () =>
-      ended(await submit('process-webhook', { source: 'lark', eventId: 'e1', eventType: 'x', payload: {} }), 'failed'),
+    /** A job that fails for good at its first attempt, and for ever: the worker has no account for it. */
+    failForGood: async () => ended(await submit('send-sms', { phoneNumber: '+8613800138000', templateCode: 'SMS_1' }), 'failed'),
     ended,
   }
 }
