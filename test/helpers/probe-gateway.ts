@@ -11,7 +11,7 @@ import { createProbes } from './probe-job-types.js'
 import type { RunLine } from './run-log.js'
 
 const [command] = process.argv.slice(2)
-const probes = createProbes()
+const probes = createProbes({ keepsRuns: false })
 
 const now = () => Date.now() - Number(process.env.RUN_LOG_AHEAD_MS ?? 0)
 

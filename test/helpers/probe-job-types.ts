@@ -28,9 +28,9 @@ export interface ProbeRun {
  * `busy` defers once for an hour, `always` every time, and begins with its marker when its label says so,
  * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs,
  * `many` fans out: a child called `bad` is refused, one called `held` blocks.
- * `runs` is everything that was run; `started(label)` resolves when an attempt with that label has begun.
+ * `runs` is everything that was run, unless `keepsRuns` is false, as in a process whose memory is watched; `started(label)` resolves when an attempt with that label has begun.
  */
-export const createProbes = () => {
+export const createProbes = ({ keepsRuns = true } = {}) => {
   const runs: ProbeRun[] = []
   const signals = new Map<string, AbortSignal>()
   const events = new EventEmitter().setMaxListeners(0)
@@ -45,8 +45,10 @@ export const createProbes = () => {
   }
 
   const record = (data: { label: string }, ctx: JobContext) => {
-    runs.push({ jobId: ctx.jobId, label: data.label, attempt: ctx.attempt, data })
-    signals.set(ctx.jobId, ctx.signal)
+    if (keepsRuns) {
+      runs.push({ jobId: ctx.jobId, label: data.label, attempt: ctx.attempt, data })
+      signals.set(ctx.jobId, ctx.signal)
+    }
     events.emit(`run ${data.label}`)
   }
   const define = (
