@@ -28,7 +28,8 @@ export interface ProbeRun {
  * `busy` defers once for an hour, `always` every time, and begins with its marker when its label says so,
  * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs,
  * `many` fans out: a child called `bad` is refused, one called `held` blocks.
- * `runs` is everything that was run, unless `keepsRuns` is false, as in a process whose memory is watched; `started(label)` resolves when an attempt with that label has begun.
+ * `runs` is everything that was run, and `started(label)` resolves when an attempt with that label has begun. Without `keepsRuns`,
+ * for a process whose memory is watched, there are no runs, and `later` and `busy` know no first one.
  */
 export const createProbes = ({ keepsRuns = true } = {}) => {
   const runs: ProbeRun[] = []
