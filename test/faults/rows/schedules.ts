@@ -11,6 +11,10 @@ import { openRedisServer } from '../redis-server.js'
 import type { Row, World } from '../world.js'
 
 const schedules = 20
+const lockMs = 2000
+const stalledIntervalMs = 1000
+/** As promised for the job of a dead worker. */
+const recoveryMs = lockMs + 2 * stalledIntervalMs
 const second = 1000
 const durationDefaultMs = 120_000
 const lastOneToo = 0.1
@@ -24,7 +28,7 @@ export const schedulesRow: Row = {
   fault: `${schedules} schedules a second, instances SIGKILLed and started`,
   async run(world) {
     const redis = await openRedisServer(world.scope)
-    const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: '2000', WORKER_STALLED_INTERVAL_MS: '1000' }
+    const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: String(lockMs), WORKER_STALLED_INTERVAL_MS: String(stalledIntervalMs) }
     const front = await world.gateway(env)
     const client = createClient(world.scope, front.url)
     const instances = await openInstances(world, { ...env, WORKERS_ENABLED: 'true' })
@@ -71,12 +75,18 @@ const openInstances = async (world: World, env: Record<string, string>) => {
   const living: (ProbeProcess | null)[] = await Promise.all([open(), open()])
   const gone: { from: number; to: number }[] = []
   let kills = 0
+  let killedAt = Number.NEGATIVE_INFINITY
 
   const kill = async (at: number): Promise<void> => {
     const victim = living[at] as ProbeProcess
     living[at] = null
     kills++
-    if (living.every((each) => each === null)) gone.push({ from: Date.now(), to: Number.MAX_SAFE_INTEGER })
+    const now = Date.now()
+    // What the first of two held when it died, the second may not have taken over before it died, too.
+    if (living.every((each) => each === null)) {
+      gone.push({ from: now - killedAt <= recoveryMs ? killedAt : now, to: Number.MAX_SAFE_INTEGER })
+    }
+    killedAt = now
     world.loseLeases(victim.pid)
     await victim.kill()
     await pause(random.between(0, 4000))
