@@ -2,7 +2,8 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 
-const day = 24 * 60 * 60 * 1000
+/** In milliseconds. */
+export const day = 24 * 60 * 60 * 1000
 
 const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description })
 const count = (value: number, minimum: number, maximum: number, description: string) =>

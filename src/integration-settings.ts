@@ -1,9 +1,7 @@
 // The settings of outside services, each complete or absent.
 
-import type { Environment } from './environment.js'
+import { day, type Environment } from './environment.js'
 import { areTogether, requireUrl } from './setting-checks.js'
-
-const day = 24 * 3_600_000
 
 /**
  * How long what an attempt began is remembered after the last attempt that asked, in milliseconds: no attempt takes more than a day,

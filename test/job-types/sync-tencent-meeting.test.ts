@@ -89,6 +89,18 @@ t.test('a create that never arrived is made by the next attempt', async (t) => {
   t.equal(stub.meetings.size, 1)
 })
 
+t.test('a create that was begun in time is settled after its time, and none is made then', async (t) => {
+  const { stub, run } = await setUp(t, { timeoutMs: 1500 })
+  stub.script.push({ kind: 'work-then-drop' })
+  t.match(await run(create, { jobId: 'ext_made' }), { kind: 'defer' })
+  t.match(await run(create, { jobId: 'ext_made', isExpired: true }), { kind: 'done' })
+  stub.meetings.clear()
+  stub.script.push({ kind: 'hang' })
+  t.match(await run(create, { jobId: 'ext_lost' }), { kind: 'defer' })
+  t.match(await run(create, { jobId: 'ext_lost', isExpired: true }), { kind: 'fail', code: 'expired' })
+  t.equal(stub.meetings.size, 0)
+})
+
 t.test('several meetings that look like it: nobody can tell', async (t) => {
   const { stub, run } = await setUp(t)
   await run(create, { jobId: 'ext_other' })
