@@ -3,6 +3,7 @@
 // --soak-minutes N (row 30), --schedule-seconds N (row 31).
 
 import { parseArgs } from 'node:util'
+import { runInLanes } from './lanes.js'
 import { backlogRow } from './rows/backlog.js'
 import { cancelRow } from './rows/cancel.js'
 import { clockRow } from './rows/clock.js'
@@ -54,6 +55,7 @@ const named = values.only?.split(',')
 const rows = all.filter((row) =>
   named ? named.some((name) => row.id === name || row.id.replace(/\D+$/, '') === name) : !values.short || row.short,
 )
+const orderOf = (id: string): number => rows.findIndex((row) => row.id === id)
 if (rows.length === 0) {
   console.error(`No such row. Known: ${all.map(({ id }) => id).join(', ')}`)
   process.exit(2)
@@ -68,8 +70,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
+/** What all runs of one row came to. */
 interface Result {
-  readonly row: Row
+  readonly id: string
+  readonly fault: string
   readonly seeds: number
   readonly failed: number
   readonly acknowledged: number
@@ -87,7 +91,18 @@ const toSeeds = (row: Row): number[] => {
 }
 
 const runRow = async (row: Row): Promise<Result> => {
-  let result: Result = { row, seeds: 0, failed: 0, acknowledged: 0, lost: 0, ranTwice: 0, refused: 0, unknown: 0, gapMs: 0 }
+  let result: Result = {
+    id: row.id,
+    fault: row.fault,
+    seeds: 0,
+    failed: 0,
+    acknowledged: 0,
+    lost: 0,
+    ranTwice: 0,
+    refused: 0,
+    unknown: 0,
+    gapMs: 0,
+  }
   for (const seed of toSeeds(row)) {
     const start = Date.now()
     const world = await createWorld({
@@ -107,13 +122,14 @@ const runRow = async (row: Row): Promise<Result> => {
     current = undefined
     const { verdict } = world
     const isGood = world.failures.length === 0 && verdict !== undefined
-    console.log(
+    const lines = [
       `${isGood ? 'ok    ' : 'FAILED'} row ${row.id} --seed ${seed}, ${Math.round((Date.now() - start) / 100) / 10} s: ${row.fault}`,
-    )
-    for (const text of world.notes) console.log(`         ${text}`)
-    for (const text of world.failures) console.log(`       ! ${text}`)
+      ...world.notes.map((text) => `         ${text}`),
+      ...world.failures.map((text) => `       ! ${text}`),
+    ]
+    console.log(lines.join('\n'))
     result = {
-      row,
+      ...result,
       seeds: result.seeds + 1,
       failed: result.failed + (isGood ? 0 : 1),
       acknowledged: result.acknowledged + (verdict?.acknowledged ?? 0),
@@ -130,8 +146,8 @@ const runRow = async (row: Row): Promise<Result> => {
 const print = (results: readonly Result[]) => {
   const head = ['row', 'fault', 'seeds', 'acknowledged', 'lost', 'run twice', 'refused', 'unknown', 'longest gap', 'result']
   const lines = results.map((each) => [
-    each.row.id,
-    each.row.fault,
+    each.id,
+    each.fault,
     each.seeds,
     each.acknowledged,
     each.lost,
@@ -147,7 +163,20 @@ const print = (results: readonly Result[]) => {
   for (const line of table) console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`)
 }
 
-const results: Result[] = []
-for (const row of rows) results.push(await runRow(row))
-print(results)
-process.exit(results.some(({ failed }) => failed > 0) ? 1 : 0)
+/** One after the other, in this process. */
+const runHere = async (): Promise<Result[]> => {
+  const results: Result[] = []
+  for (const row of rows) results.push(await runRow(row))
+  return results
+}
+
+const results =
+  values.short || rows.length === 1 ? await runHere() : await runInLanes<Result>(rows, import.meta.filename, process.argv.slice(2))
+const code = results.length < rows.length || results.some(({ failed }) => failed > 0) ? 1 : 0
+if (process.send) {
+  // One row among many: the process that started this one puts the table together.
+  process.send(results[0], () => process.exit(code))
+} else {
+  print(results.toSorted((a, b) => orderOf(a.id) - orderOf(b.id)))
+  process.exit(code)
+}

@@ -226,6 +226,8 @@ export interface Row {
   readonly short?: boolean
   /** One seed will do, however many are asked for. */
   readonly once?: true
+  /** Runs beside no other row: it measures times that a neighbour would change. */
+  readonly alone?: true
   run(world: World): Promise<void>
 }
 

@@ -24,6 +24,7 @@ const reads = ['/admin/queues/health', '/admin/queues/metrics', '/metrics', '/v1
 export const backlogRow: Row = {
   id: '18',
   fault: 'a million jobs wait, and operators clear them',
+  alone: true,
   async run(world) {
     const size = world.backlog ?? backlogDefault
     const redis = await openRedisServer(world.scope)

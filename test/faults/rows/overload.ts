@@ -56,6 +56,7 @@ const timesOf = (calls: readonly Call[]) => calls.filter(({ outcome }) => outcom
 export const overloadRow: Row = {
   id: '29',
   fault: `overload at ${overload}× capacity, open-loop`,
+  alone: true,
   async run(world) {
     const redis = await openRedisServer(world.scope)
     const { url } = await world.gateway({ REDIS_URL: redis.url })
