@@ -7,6 +7,7 @@ import { type Catalog, createCatalog } from '../catalog.js'
 import { loadConfig } from '../config.js'
 import { openServices } from '../services.js'
 import { createLogger } from '../telemetry/logger.js'
+import { tuneHeap } from './tune-heap.js'
 
 /** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
@@ -15,6 +16,7 @@ const requestMarginMs = 5000
 
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
 export const serve = async (catalog: Catalog = createCatalog()): Promise<string> => {
+  tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
   const services = await openServices({ config, catalog, log })

@@ -5,12 +5,14 @@ import { type Catalog, createCatalog } from '../catalog.js'
 import { loadConfig } from '../config.js'
 import { openWorkers } from '../services.js'
 import { createLogger } from '../telemetry/logger.js'
+import { tuneHeap } from './tune-heap.js'
 
 /** Beyond the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
 
 /** Runs until a signal comes; resolves once the workers run. Exit code 0 after a clean stop. */
 export const work = async (catalog: Catalog = createCatalog()): Promise<void> => {
+  tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
   const workers = await openWorkers({ config, catalog, log })
