@@ -88,8 +88,8 @@ function* mixed(count: number) {
 t.test('BAT-1 BAT-3 a hundred thousand lines', async (t) => {
   const { dataDir } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
-  // What is dead and not yet collected would count as well: with a small young generation there is little of it.
-  const env = { REDIS_URL: redis.url, NODE_OPTIONS: '--max-semi-space-size=4' }
+  // What is dead and not yet collected would count as well: with small generations there is little of it.
+  const env = { REDIS_URL: redis.url, NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=128' }
   const gateway = await startProbeGateway(t, { dataDir, env })
   const waiting = () => redis.client.zcard('{jobgate}:external-api:prioritized')
 
