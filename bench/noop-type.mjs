@@ -1,7 +1,7 @@
 // A job type whose handler does nothing: what is left is the way there and back.
 
 import { Type } from '@sinclair/typebox'
-import { defineJobType, done } from '../dist/job-type.js'
+import { defineJobType, done } from '../dist/types/definition.js'
 
 export const noop = defineJobType({
   name: 'noop',

@@ -10,6 +10,7 @@ import { toJobTypesDocument } from './openapi/job-types-document.mjs'
 const generate = async () => {
   const [
     { buildApp },
+    { jobTypes },
     { createCatalog },
     { loadConfig },
     { jobErrors },
@@ -19,12 +20,13 @@ const generate = async () => {
     { createLogger },
   ] = await Promise.all([
     import('../dist/app.js'),
-    import('../dist/catalog.js'),
-    import('../dist/config.js'),
-    import('../dist/errors.js'),
-    import('../dist/integrations/open-integrations.js'),
-    import('../dist/schemas/common.js'),
-    import('../dist/services.js'),
+    import('../dist/builtin/builtin.js'),
+    import('../dist/types/registry.js'),
+    import('../dist/config/config.js'),
+    import('../dist/types/job-errors.js'),
+    import('../dist/builtin/integrations.js'),
+    import('../dist/types/schema-parts.js'),
+    import('../dist/gateway.js'),
     import('../dist/telemetry/logger.js'),
   ])
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
@@ -32,7 +34,7 @@ const generate = async () => {
     { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
     dataDir,
   )
-  const services = await openServices({ config, catalog: createCatalog(), log: createLogger({ level: 'silent' }) })
+  const services = await openServices({ config, catalog: createCatalog(jobTypes), log: createLogger({ level: 'silent' }) })
   try {
     const app = await buildApp(services)
     await app.ready()
@@ -47,7 +49,7 @@ const generate = async () => {
     return {
       'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
       'docs/job-types.md': toJobTypesDocument({
-        types: createCatalog().all,
+        types: jobTypes,
         jobErrors,
         defaults: { attempts, backoffMs },
         phrases,

@@ -1,5 +1,5 @@
 // `npm test`: installs what a bare checkout lacks, runs tap, and closes with the line of counts.
-// `npm test -- test/submission/fingerprint.test.ts` runs single files or folders, without the coverage thresholds.
+// `npm test -- test/idempotency/fingerprint.test.ts` runs single files or folders, without the coverage thresholds.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

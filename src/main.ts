@@ -2,20 +2,20 @@
 // The `jobgate` command: serve (default), worker, keys, and the commands that talk to a gateway.
 
 import { text } from 'node:stream/consumers'
-import { clientCommands, runClientCommand, toOverview } from './commands/cli.js'
-import { loadClientSettings, loadConfig } from './config.js'
+import { clientCommands, runClientCommand, toOverview } from './cli/cli.js'
+import { loadClientSettings, loadConfig } from './config/config.js'
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 
 const keys = async (args: string[]): Promise<void> => {
-  const [{ runKeys }, { createLogger }] = await Promise.all([import('./commands/keys.js'), import('./telemetry/logger.js')])
+  const [{ runKeys }, { createLogger }] = await Promise.all([import('./cli/keys.js'), import('./telemetry/logger.js')])
   process.exitCode = await runKeys(args, { config: loadConfig(), log: createLogger({ level: 'warn' }), print })
 }
 
 // Loaded only when they run: a command that asks one question should not wait for a whole gateway to load.
 const commands: Readonly<Record<string, (args: string[]) => Promise<unknown>>> = {
-  serve: async () => (await import('./commands/serve.js')).serve(),
-  worker: async () => (await import('./commands/worker.js')).work(),
+  serve: async () => (await import('./cli/serve.js')).serve(),
+  worker: async () => (await import('./cli/worker.js')).work(),
   keys,
 }
 const summaries = { serve: 'Runs the gateway; the default.', worker: 'Runs jobs only.', keys: 'Issues, lists and revokes API keys.' }

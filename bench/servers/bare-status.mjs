@@ -1,7 +1,7 @@
 // A bare Fastify route that answers what a status read answers, from memory and by the same schema.
 
 import Fastify from 'fastify'
-import { JobError, JobView } from '../../dist/schemas/job.js'
+import { JobError, JobView } from '../../dist/types/job-schema.js'
 
 const answer = JSON.parse(process.env.BENCH_ANSWER)
 const app = Fastify()

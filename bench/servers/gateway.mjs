@@ -2,7 +2,7 @@
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { serve } from '../../dist/commands/serve.js'
+import { serve } from '../../dist/cli/serve.js'
 
 process.on('SIGWINCH', () => {
   setFlagsFromString('--expose_gc')

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
-import { createCatalog } from '../../dist/catalog.js'
-import { signTencentCallback } from '../../dist/integrations/tencent-meeting-callback.js'
+import { jobTypes } from '../../dist/builtin/builtin.js'
+import { signTencentCallback } from '../../dist/vendors/tencent-meeting/callback.js'
 import { encryptTencent } from '../../test/helpers/vendor-stubs/callbacks.ts'
 
 const minuteMs = 60_000
@@ -15,7 +15,7 @@ const minuteMs = 60_000
  */
 export const createJobs = ({ standIns, gateway }) => {
   const { secrets, mail, store, bucket, lark, tencent, aliyun, recording } = standIns
-  const exampleOf = (type) => createCatalog().find(type).example
+  const exampleOf = (type) => jobTypes.find(({ name }) => name === type).example
   const later = (ms) => new Date(Date.now() + ms).toISOString()
   const sentTo = (address) => {
     const found = mail.received.filter(({ to }) => to.includes(address))

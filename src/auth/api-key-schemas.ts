@@ -1,9 +1,9 @@
 // What operators send and see of API keys, over HTTP and on the command line.
 
 import { type Static, Type } from '@sinclair/typebox'
-import type { FieldProblem } from '../errors.js'
-import { closed, Line, Nullable, StringEnum, Time } from '../schemas/common.js'
-import { queueNames } from '../schemas/job.js'
+import type { FieldProblem } from '../types/field-problems.js'
+import { queueNames } from '../types/job-schema.js'
+import { closed, Line, Nullable, StringEnum, Time } from '../types/schema-parts.js'
 import { Scope, scopes } from './grants.js'
 
 export const KeyId = Type.String({

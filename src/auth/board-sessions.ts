@@ -3,7 +3,7 @@
 import { createHmac, hash, randomBytes } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
-import type { Keys } from '../redis/keys.js'
+import type { Keys } from '../redis/redis-keys.js'
 import type { ApiKeys, Verification } from './api-keys.js'
 import { digestKey, isSameDigest, toDigestBytes } from './key-format.js'
 

@@ -1,7 +1,7 @@
 // Who calls and what they may do: scopes, and the job types and queues a key is limited to.
 
 import type { Static } from '@sinclair/typebox'
-import { StringEnum } from '../schemas/common.js'
+import { StringEnum } from '../types/schema-parts.js'
 
 export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work'] as const
 

@@ -3,7 +3,7 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import { toHttpEnd, traceCall } from '../telemetry/spans.js'
 import type { OutboundFault, OutboundOutcome } from './outcome.js'
 import { checkUrl, isExempt, isPrivateHost, isPublicAddress, judge, toHost, toPort } from './rules.js'

@@ -1,7 +1,7 @@
 // Which addresses that others chose may be fetched, as far as their text and their numbers tell.
 
 import ipaddr from 'ipaddr.js'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 
 /** Which rule an address breaks. */
 export type OutboundRefusal = 'malformed' | 'scheme' | 'userinfo' | 'port' | 'host' | 'address' | 'downgrade'

@@ -2,7 +2,7 @@
 
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
-import type { RedisSettings } from '../config.js'
+import type { RedisSettings } from '../config/config.js'
 import { checkServer } from './check-server.js'
 import { limitCluster } from './cluster-limits.js'
 import { openEmbeddedRedis } from './embedded.js'

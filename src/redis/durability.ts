@@ -2,7 +2,7 @@
 
 import { Cluster, Command } from 'ioredis'
 import type { Logger } from 'pino'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import type { RedisClient } from './connect.js'
 import { unconfirmed, unfit } from './failures.js'
 import type { Carrier } from './script.js'

@@ -2,7 +2,7 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import type { RedisClient } from './connect.js'
-import type { Keys } from './keys.js'
+import type { Keys } from './redis-keys.js'
 
 /**
  * Deletes a lock if it is still the caller's own.

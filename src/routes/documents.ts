@@ -2,9 +2,9 @@
 
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { jobErrors } from '../errors.js'
-import { problem } from '../plugins/problem-json.js'
-import { sendPage, wantsPage } from './page.js'
+import { sendPage, wantsPage } from '../http/page.js'
+import { problem } from '../http/problem-json.js'
+import { jobErrors } from '../types/job-errors.js'
 import { allProblems, describeProblem, isProblemName, renderProblem, renderProblems } from './problem-pages.js'
 
 /** Swagger UI needs no inline script; its styles are set through the DOM, which this policy does not concern. */

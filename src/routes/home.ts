@@ -1,9 +1,9 @@
 // GET /: what this is, whether it is ready, and where everything else stands.
 
 import type { FastifyInstance } from 'fastify'
-import type { Readiness, ReadinessState } from '../plugins/readiness.js'
+import { renderPage, sendPage, toHtml, wantsPage } from '../http/page.js'
+import type { Readiness, ReadinessState } from '../http/readiness.js'
 import { readVersion } from '../telemetry/version.js'
-import { renderPage, sendPage, toHtml, wantsPage } from './page.js'
 
 export interface HomeOptions {
   readonly readiness: Readiness

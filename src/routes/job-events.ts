@@ -2,16 +2,16 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { requireScope } from '../plugins/authenticate.js'
-import { requireQueue, requireVisible } from '../plugins/job-responses.js'
-import { problem } from '../plugins/problem-json.js'
-import { requireEventStream } from '../plugins/sse.js'
-import { createTenantCap } from '../plugins/tenant-cap.js'
-import { closed, headerCharsMax } from '../schemas/common.js'
-import { finishedStates } from '../schemas/job.js'
-import { JobParams } from '../schemas/job-responses.js'
-import { problemResponses } from '../schemas/problem.js'
-import type { Services } from '../services.js'
+import type { Services } from '../gateway.js'
+import { requireScope } from '../http/authenticate.js'
+import { requireQueue, requireVisible } from '../http/job-responses.js'
+import { createTenantCap } from '../http/limits/tenant-cap.js'
+import { problem } from '../http/problem-json.js'
+import { problemResponses } from '../http/problem-schema.js'
+import { JobParams } from '../http/response-schemas.js'
+import { requireEventStream } from '../http/sse.js'
+import { finishedStates } from '../types/job-schema.js'
+import { closed, headerCharsMax } from '../types/schema-parts.js'
 
 export interface JobEventsOptions {
   readonly services: Pick<Services, 'config' | 'feed' | 'look' | 'metrics'>

@@ -3,14 +3,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
 import { maySee } from '../auth/grants.js'
-import type { JobType } from '../job-type.js'
-import { requireScope } from '../plugins/authenticate.js'
-import { problem } from '../plugins/problem-json.js'
-import { closed, Nullable, paramCharsMax, StringEnum } from '../schemas/common.js'
-import { JobPriority, queueNames } from '../schemas/job.js'
-import { jsonResponse } from '../schemas/job-responses.js'
-import { problemResponses } from '../schemas/problem.js'
-import type { Services } from '../services.js'
+import type { Services } from '../gateway.js'
+import { requireScope } from '../http/authenticate.js'
+import { problem } from '../http/problem-json.js'
+import { problemResponses } from '../http/problem-schema.js'
+import { jsonResponse } from '../http/response-schemas.js'
+import type { JobType } from '../types/definition.js'
+import { JobPriority, queueNames } from '../types/job-schema.js'
+import { closed, Nullable, paramCharsMax, StringEnum } from '../types/schema-parts.js'
 
 export interface JobTypesOptions {
   readonly services: Pick<Services, 'catalog' | 'config' | 'workerInstances'>

@@ -2,8 +2,8 @@
 
 import type { FastifyInstance } from 'fastify'
 import { createTokenCheck } from '../auth/bearer-token.js'
-import { problem } from '../plugins/problem-json.js'
-import { shareFor } from '../plugins/share-for.js'
+import { problem } from '../http/problem-json.js'
+import { shareFor } from '../http/share-for.js'
 import type { Metrics } from '../telemetry/metrics.js'
 
 export interface MetricsOptions {

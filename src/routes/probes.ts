@@ -1,8 +1,8 @@
 // Tells an orchestrator whether this instance lives, and whether it can take requests.
 
 import type { FastifyInstance } from 'fastify'
-import { problem } from '../plugins/problem-json.js'
-import type { Readiness } from '../plugins/readiness.js'
+import { problem } from '../http/problem-json.js'
+import type { Readiness } from '../http/readiness.js'
 
 export interface ProbesOptions {
   readonly readiness: Readiness

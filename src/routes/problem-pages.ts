@@ -1,7 +1,8 @@
 // Renders the table of problems for people: one page for all, one for each.
 
-import { jobErrors, type ProblemKind, type ProblemName, problems } from '../errors.js'
-import { renderPage, toHtml } from './page.js'
+import { renderPage, toHtml } from '../http/page.js'
+import { type ProblemKind, type ProblemName, problems } from '../http/problem-types.js'
+import { jobErrors } from '../types/job-errors.js'
 
 /** What the documents say of one problem. */
 export interface ProblemDescription {

@@ -23,7 +23,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 import type { Logger } from 'pino'
-import type { TracingSettings } from '../config.js'
+import type { TracingSettings } from '../config/config.js'
 import type { SpanAttributes, SpanPlace, SpanStart, TraceSpan, Tracing } from './spans.js'
 import { readVersion } from './version.js'
 

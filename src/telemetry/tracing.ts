@@ -1,7 +1,7 @@
 // Opens tracing when the configuration asks for it. Without that nothing is loaded and nothing is kept.
 
 import type { Logger } from 'pino'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import type { Tracing } from './spans.js'
 
 /** Undefined when tracing is off. `instanceId` tells processes apart. */

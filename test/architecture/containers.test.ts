@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { Environment } from '../../src/environment.js'
+import { Environment } from '../../src/config/environment.js'
 import { root } from '../helpers/source-files.js'
 
 const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')

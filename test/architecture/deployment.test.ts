@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
-import { Environment } from '../../src/environment.js'
+import { Environment } from '../../src/config/environment.js'
 import { type Manifest, manifestFaults } from '../helpers/kubernetes-schema.js'
 import { root } from '../helpers/source-files.js'
 

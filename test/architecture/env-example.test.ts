@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
-import { Environment } from '../../src/environment.js'
+import { Environment } from '../../src/config/environment.js'
 import { root } from '../helpers/source-files.js'
 
 /** `NAME=value` sets a default; `# NAME=` lists a variable that has none. */

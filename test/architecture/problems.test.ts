@@ -1,7 +1,8 @@
-// Holds the two tables of errors.ts: every kind named as agreed and documented for its reader.
+// Holds the tables of problems and of job errors: every kind named as agreed and documented for its reader.
 
 import t from 'tap'
-import { type JobErrorKind, jobErrors, type ProblemKind, problems } from '../../src/errors.js'
+import { type ProblemKind, problems } from '../../src/http/problem-types.js'
+import { type JobErrorKind, jobErrors } from '../../src/types/job-errors.js'
 import { readSource } from '../helpers/source-files.js'
 
 const isSentence = (text: string) => /^[A-Z`].*[.]$/.test(text)
@@ -26,7 +27,7 @@ for (const [code, kind] of Object.entries<JobErrorKind>(jobErrors)) {
 
 t.test('every kind is used somewhere', async (t) => {
   const source = readSource()
-    .filter(({ path }) => path !== 'errors.ts')
+    .filter(({ path }) => path !== 'http/problem-types.ts' && path !== 'types/job-errors.ts')
     .map(({ text }) => text)
     .join('\n')
   const unused = [...Object.keys(problems), ...Object.keys(jobErrors)].filter((name) => !source.includes(`'${name}'`))

@@ -8,7 +8,7 @@ import { openApiKeys } from '../../src/auth/api-keys.js'
 import { firstPrincipal } from '../../src/auth/first-key.js'
 import { toKeyId } from '../../src/auth/key-format.js'
 import { openRedis, type RedisClient } from '../../src/redis/connect.js'
-import { createKeys } from '../../src/redis/keys.js'
+import { createKeys } from '../../src/redis/redis-keys.js'
 import { eventually } from '../helpers/eventually.js'
 import { startRedis } from '../helpers/start-redis.js'
 

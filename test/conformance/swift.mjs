@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { GetObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
-import { openObjectStorage } from '../../src/integrations/object-storage.ts'
+import { openObjectStorage } from '../../src/vendors/object-storage/object-storage.ts'
 import { hasSwift, withSwift } from './swift-server.mjs'
 
 const mebibyte = 1_048_576

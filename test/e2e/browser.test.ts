@@ -1,7 +1,7 @@
 // People in a real browser: they look at the home page, try the API from /docs, and sign in to the dashboard.
 
 import t from 'tap'
-import { jobTypes } from '../../src/catalog.js'
+import { jobTypes } from '../../src/builtin/builtin.js'
 import { openBrowser, skipWithoutBrowser as skip } from '../helpers/browser.js'
 import { adminKey, buildTestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { jobTypes } from '../../src/catalog.js'
+import { jobTypes } from '../../src/builtin/builtin.js'
 import { root } from '../helpers/source-files.js'
 
 t.test('the demo takes every job type end to end and leaves no secret behind', async (t) => {

@@ -1,6 +1,6 @@
 // Checks a value against a schema the way bodies of requests are checked.
 
-import { validatorCompilers } from '../../src/schemas/validator.js'
+import { validatorCompilers } from '../../src/types/validator.js'
 
 const compile = validatorCompilers({})
 

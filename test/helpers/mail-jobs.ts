@@ -3,7 +3,8 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import type { Test } from 'tap'
-import type { AttemptMarker, JobContext, JobOutcome, JobType } from '../../src/job-type.js'
+import type { BuiltinContext } from '../../src/builtin/define.js'
+import type { AttemptMarker, JobOutcome, JobType } from '../../src/types/definition.js'
 import { eventually } from './eventually.js'
 import { openMail } from './open-mail.js'
 import { type Script, startSmtpReceiver } from './smtp-receiver.js'
@@ -56,7 +57,7 @@ export const startMailWorld = async (t: Test, type: JobType, script: Script = {}
       isExpired = false,
     }: { marker?: AttemptMarker; signal?: AbortSignal; isExpired?: boolean } = {},
   ): Promise<JobOutcome> => {
-    const context: JobContext<'smtp'> = {
+    const context: BuiltinContext<'smtp'> = {
       jobId,
       createdAt,
       attempt: 1,
@@ -67,7 +68,7 @@ export const startMailWorld = async (t: Test, type: JobType, script: Script = {}
       progress: async () => {},
       marker,
       integrations: { smtp: mail.smtp },
-    } as JobContext<'smtp'>
+    } as BuiltinContext<'smtp'>
     return type.run(data, context)
   }
   return { receiver, config: mail.config, lines: mail.lines, run }

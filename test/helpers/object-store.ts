@@ -6,8 +6,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { startFauxqs } from 'fauxqs'
-import type { Config } from '../../src/config.js'
-import type { StorageSettings } from '../../src/integration-settings.js'
+import type { Config } from '../../src/config/config.js'
+import type { StorageSettings } from '../../src/config/integration-settings.js'
 
 /** What one request to the store asks for. */
 export type Operation = 'head' | 'put' | 'create' | 'part' | 'complete' | 'abort' | 'other'

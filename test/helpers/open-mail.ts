@@ -1,8 +1,8 @@
 // Opens the SMTP integration as a worker does, with settings given as environment variables.
 
 import { tmpdir } from 'node:os'
-import { loadConfig } from '../../src/config.js'
-import { openIntegrations } from '../../src/integrations/open-integrations.js'
+import { openIntegrations } from '../../src/builtin/integrations.js'
+import { loadConfig } from '../../src/config/config.js'
 
 export interface LogLine {
   level: 'warn' | 'error'

@@ -3,7 +3,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { App } from '../../src/app.js'
-import { isDateTime } from '../../src/schemas/validator.js'
+import { isDateTime } from '../../src/types/validator.js'
 
 interface Operation {
   responses: Record<string, { content?: Record<string, { schema: object }> }>

@@ -5,8 +5,8 @@
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { createCatalog } from '../../src/catalog.js'
-import type { JobType } from '../../src/job-type.js'
+import type { JobType } from '../../src/types/definition.js'
+import { createCatalog } from '../../src/types/registry.js'
 import { createProbes } from './probe-job-types.js'
 import type { RunLine } from './run-log.js'
 
@@ -53,8 +53,8 @@ const catalog = createCatalog([
   { ...echo, name: 'bulk', queue: 'email', description: 'Probe: bulk.' },
 ])
 const run = {
-  serve: async () => (await import('../../src/commands/serve.js')).serve(catalog),
+  serve: async () => (await import('../../src/cli/serve.js')).serve(catalog),
   // Imported only where it is run: a worker starts in half the time without the HTTP side.
-  worker: async () => (await import('../../src/commands/worker.js')).work(catalog).then(() => ''),
+  worker: async () => (await import('../../src/cli/worker.js')).work(catalog).then(() => ''),
 }[command as 'serve' | 'worker']
 process.stdout.write(`${JSON.stringify({ address: await run() })}\n`)

@@ -2,7 +2,7 @@
 
 import { EventEmitter, once } from 'node:events'
 import { Type } from '@sinclair/typebox'
-import { defer, defineJobType, done, fail, type JobContext, type JobType, retry } from '../../src/job-type.js'
+import { defer, defineJobType, done, fail, type JobContext, type JobType, retry } from '../../src/types/definition.js'
 
 const Data = Type.Object(
   {

@@ -1,7 +1,7 @@
 // What handlers in other processes ran, from the file they write: the checker's truth about executions.
 
 import { readFile } from 'node:fs/promises'
-import type { JobOutcome } from '../../src/job-type.js'
+import type { JobOutcome } from '../../src/types/definition.js'
 import { eventually } from './eventually.js'
 
 /** One line of the file. `at` is milliseconds since 1970. */

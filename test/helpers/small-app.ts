@@ -3,9 +3,9 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { pino } from 'pino'
 import type { Test } from 'tap'
-import jsonBody from '../../src/plugins/json-body.js'
-import problemJson from '../../src/plugins/problem-json.js'
-import { type ServerSettings, toServerOptions } from '../../src/plugins/server-options.js'
+import jsonBody from '../../src/http/bodies/json-body.js'
+import problemJson from '../../src/http/problem-json.js'
+import { type ServerSettings, toServerOptions } from '../../src/http/server-options.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 
 export type LogLine = Record<string, unknown> & { msg: string; level: string }

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
-import type { RedisSettings } from '../../src/config.js'
+import type { RedisSettings } from '../../src/config/config.js'
 import { openRedis, type RedisConnections } from '../../src/redis/connect.js'
 
 /** The part of a tap test that helpers use. */

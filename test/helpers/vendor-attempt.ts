@@ -1,10 +1,10 @@
 // Runs one attempt of a vendor's job type the way a worker does, on the real marker.
 
-import type { Integrations } from '../../src/integrations/open-integrations.js'
-import type { JobContext, JobOutcome, JobType } from '../../src/job-type.js'
+import { createAttemptMarker } from '../../src/attempts/marker.js'
+import type { Integrations } from '../../src/builtin/integrations.js'
 import type { RedisClient } from '../../src/redis/connect.js'
-import { createKeys, type Keys } from '../../src/redis/keys.js'
-import { createAttemptMarker } from '../../src/workers/attempt-marker.js'
+import { createKeys, type Keys } from '../../src/redis/redis-keys.js'
+import type { JobContext, JobOutcome, JobType } from '../../src/types/definition.js'
 import { startRedis, type TestScope } from './start-redis.js'
 
 const markerTtlMs = 60_000
@@ -37,7 +37,7 @@ export const runAttempt = (
   data: unknown,
   {
     store,
-    integrations,
+    integrations: { ...integrations },
     jobId = 'ext_00000000000000000001',
     attempt = 1,
     signal = new AbortController().signal,
@@ -55,7 +55,7 @@ export const runAttempt = (
     log: (line) => void lines.push(line),
     progress: async () => {},
     marker: createAttemptMarker(store.redis, store.keys.marker(jobId), markerTtlMs),
-    integrations,
+    integrations: { ...integrations },
   }
   return type.run(data, ctx)
 }

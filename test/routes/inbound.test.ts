@@ -2,10 +2,10 @@
 
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { signLarkCallback } from '../../src/integrations/lark-callback.js'
-import { signTencentCallback } from '../../src/integrations/tencent-meeting-callback.js'
-import { processWebhook } from '../../src/job-types/process-webhook.js'
-import { createVendorTokens } from '../../src/redis/vendor-tokens.js'
+import { processWebhook } from '../../src/builtin/external/process-webhook.js'
+import { signLarkCallback } from '../../src/vendors/lark/callback.js'
+import { signTencentCallback } from '../../src/vendors/tencent-meeting/callback.js'
+import { createVendorTokens } from '../../src/vendors/tokens.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { encryptLark, encryptTencent } from '../helpers/vendor-stubs/callbacks.js'
 

@@ -1,6 +1,7 @@
 import t from 'tap'
-import { createCatalog } from '../../src/catalog.js'
-import { validatorCompilers } from '../../src/schemas/validator.js'
+import { jobTypes } from '../../src/builtin/builtin.js'
+import { createCatalog } from '../../src/types/registry.js'
+import { validatorCompilers } from '../../src/types/validator.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 
 t.test('the catalog as clients see it', async (t) => {
@@ -31,7 +32,7 @@ t.test('without workers nothing is available', async (t) => {
 
 t.test('what no worker is configured for is not available', async (t) => {
   const availableOf = async (env: Record<string, string>) => {
-    const { request } = await buildTestApp(t, { env, types: createCatalog().all })
+    const { request } = await buildTestApp(t, { env, types: createCatalog(jobTypes).all })
     const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json() as { items: { type: string; available: boolean }[] }
     return items.filter(({ available }) => available).map(({ type }) => type)
   }
@@ -43,9 +44,9 @@ t.test('what no worker is configured for is not available', async (t) => {
 })
 
 t.test('every example is accepted, and every schema is closed and bounded', async (t) => {
-  const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createCatalog().all })
+  const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createCatalog(jobTypes).all })
   const compile = validatorCompilers({})
-  for (const type of createCatalog().all) {
+  for (const type of createCatalog(jobTypes).all) {
     t.equal(compile({ schema: type.data })(type.example), true, `${type.name}: example fits`)
     const answer = await submit({ type: type.name, data: type.example })
     t.equal(answer.statusCode, 202, `${type.name}: ${answer.body.slice(0, 300)}`)

@@ -1,12 +1,13 @@
 // GET /metrics: what is counted, under which labels, and what happens when Redis is away.
 
 import t from 'tap'
-import { createCatalog } from '../../src/catalog.js'
-import { loadConfig } from '../../src/config.js'
-import { openWorkers } from '../../src/services.js'
+import { createAttemptMetrics } from '../../src/attempts/metrics.js'
+import { jobTypes } from '../../src/builtin/builtin.js'
+import { loadConfig } from '../../src/config/config.js'
+import { openWorkers } from '../../src/gateway.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import { createAttemptMetrics } from '../../src/workers/attempt-metrics.js'
+import { createCatalog } from '../../src/types/registry.js'
 import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 import { startOwnRedis } from '../helpers/own-redis.js'
@@ -135,7 +136,7 @@ t.test('attempts by type, outcome and code', async (t) => {
 
 t.test('what is stored cannot widen the labels of attempts', async (t) => {
   const metrics = createMetrics()
-  const { ended } = createAttemptMetrics(metrics, { catalog: createCatalog(), queue: 'email' })
+  const { ended } = createAttemptMetrics(metrics, { catalog: createCatalog(jobTypes), queue: 'email' })
   for (let n = 0; n < 20; n++) ended(`canary-${n}`, 'failed', `canary.${n}`, 5)
   ended('__proto__', 'failed', 'constructor', 5)
   ended('send-sms', 'failed', 'sms.number_refused', 5)

@@ -1,8 +1,8 @@
 // Row 31: schedules of a second while instances are killed and started; each run once, but for what docs/schedules.md excepts.
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { scheduledJobId } from '../../../src/queues/job-id.js'
-import { scheduleKey } from '../../../src/queues/schedule-records.js'
+import { scheduledJobId } from '../../../src/bullmq/job-id.js'
+import { scheduleKey } from '../../../src/schedules/record.js'
 import { createClient } from '../../helpers/http-client.js'
 import { scheduleOf, untilOver } from '../../helpers/schedules.js'
 import type { ProbeProcess } from '../../helpers/start-probe-process.js'

@@ -1,0 +1,84 @@
+// Submits the jobs that follow one, with parts of its result, before it completes: a crash between the two is healed by the next attempt.
+
+import type { Config } from '../config/config.js'
+import type { Submit } from '../jobs/accept.js'
+import type { JobEnvelope, StoredFollowUp } from '../jobs/envelope.js'
+import type { SensitiveData } from '../jobs/sensitive-data.js'
+import { readPointer, replaceAtPointer } from '../runtime/json-pointer.js'
+import { createDataChecks } from '../types/data-checks.js'
+import type { Catalog } from '../types/registry.js'
+import type { Submission } from '../types/submission.js'
+
+export type FollowUpsOutcome =
+  | { readonly kind: 'submitted' }
+  /** `detail` names no value. */
+  | { readonly kind: 'refused'; readonly detail: string }
+  /** Some may have been submitted already; trying again doubles none. */
+  | { readonly kind: 'full' }
+
+interface Ready {
+  readonly id: string
+  readonly submission: Submission
+}
+
+interface Deps {
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly submit: Submit
+}
+
+/**
+ * In: the envelope and the id of a job whose work is done, and its result.
+ * All are checked before the first is submitted. Each has an id that follows from the job's, so repeating this submits nothing twice,
+ * even when the result has changed meanwhile. Throws the error of Redis.
+ */
+export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) => {
+  const dataProblems = createDataChecks()
+
+  /** What is wrong as text, or the submission. */
+  const prepare = (
+    { id, type: name, data, options, resultInto = {} }: StoredFollowUp,
+    first: JobEnvelope,
+    result: unknown,
+  ): Ready | string => {
+    const type = catalog.find(name)
+    if (!type) return 'its job type is not known here'
+    const filled = structuredClone(sensitive.get(name)?.open(data) ?? data)
+    for (const [into, from] of Object.entries(resultInto)) {
+      const value = readPointer(result, from)
+      if (value === undefined) return 'the result lacks a member that resultInto names'
+      if (!replaceAtPointer(filled, into, structuredClone(value))) return 'resultInto leads to nothing in data'
+    }
+    const [problem] = dataProblems(type, filled, { now: Date.now(), config })
+    if (problem) return problem.detail
+    const { correlationId, userId, metadata } = first
+    const inherited = { correlationId, ...(userId === undefined ? {} : { userId }), ...(metadata === undefined ? {} : { metadata }) }
+    return { id, submission: { type: name, data: filled, ...(options === undefined ? {} : { options }), ...inherited } }
+  }
+
+  return async (first: JobEnvelope, result: unknown): Promise<FollowUpsOutcome> => {
+    const ready: Ready[] = []
+    for (const [step, followUp] of (first.followUps ?? []).entries()) {
+      const prepared = prepare(followUp, first, result)
+      if (typeof prepared === 'string') return refused(step, followUp, prepared)
+      ready.push(prepared)
+    }
+    const { tenant, traceparent, tracestate } = first
+    const trace = traceparent === undefined ? {} : { trace: { traceparent, ...(tracestate === undefined ? {} : { tracestate }) } }
+    for (const [step, { id, submission }] of ready.entries()) {
+      const outcome = await submit(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, ...trace })
+      if (outcome.kind === 'full') return { kind: 'full' }
+      if (outcome.kind === 'invalid') return refused(step, submission, outcome.errors[0]?.detail ?? 'does not fit')
+      // Reused: an earlier attempt submitted it with another result. That one stands.
+    }
+    return { kind: 'submitted' }
+  }
+}
+
+export type SubmitFollowUps = ReturnType<typeof createFollowUps>
+
+const refused = (step: number, { type }: { type: string }, detail: string): FollowUpsOutcome => ({
+  kind: 'refused',
+  detail: `follow-up ${step} (${type}): ${detail}`,
+})

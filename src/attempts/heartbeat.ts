@@ -1,0 +1,46 @@
+// Tells every instance that this worker lives and which job types it can serve.
+
+import type { Logger } from 'pino'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/redis-keys.js'
+import { heartbeatTtlMs, type WorkerInstance } from './worker-instances.js'
+
+const intervalMs = heartbeatTtlMs / 3
+/** A worker that was killed took no leave: the others forget it. Long, since the clocks of machines differ. */
+const forgetMs = 3_600_000
+
+/** Writes at once and then at intervals until closed; closing takes the entry away. */
+export const openHeartbeat = ({
+  redis,
+  keys,
+  log,
+  instance,
+}: {
+  redis: RedisClient
+  keys: Keys
+  log: Logger
+  instance: WorkerInstance
+}) => {
+  const value = JSON.stringify(instance)
+  const beat = async () => {
+    const now = Date.now()
+    await redis
+      .multi()
+      .set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs)
+      .zadd(keys.workers, now, instance.id)
+      .zremrangebyscore(keys.workers, '-inf', now - forgetMs)
+      .exec()
+  }
+  const beatSafely = () => {
+    beat().catch((error: Error) => log.warn({ error: error.message }, 'heartbeat was not written; the next one follows'))
+  }
+  beatSafely()
+  const timer = setInterval(beatSafely, intervalMs)
+  return {
+    async close() {
+      clearInterval(timer)
+      if (redis.status !== 'ready') return
+      await redis.multi().del(keys.worker(instance.id)).zrem(keys.workers, instance.id).exec()
+    },
+  }
+}

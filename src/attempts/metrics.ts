@@ -1,0 +1,35 @@
+// Counts attempts and their durations, under labels that no stored job can widen.
+
+import type { Metrics } from '../telemetry/metrics.js'
+import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import type { QueueName } from '../types/job-schema.js'
+import type { Catalog } from '../types/registry.js'
+
+/** Stands for types that are not in the catalog and codes that are not in the table. */
+const other = 'other'
+/** The code of attempts that completed. */
+const none = 'none'
+
+/** For the attempts of one queue. Durations in milliseconds; `code` is null for attempts that completed. */
+export const createAttemptMetrics = (
+  { attempts, attemptDurations, jobWaits }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits'>,
+  { catalog, queue }: { catalog: Catalog; queue: QueueName },
+) => {
+  const waits = jobWaits.of(queue)
+  // There from the start: a rate needs the zero before the first one.
+  for (const { name } of catalog.all.filter((type) => type.queue === queue)) {
+    attempts.of(name, 'completed', none)
+    attempts.of(name, 'failed', 'not_configured' satisfies JobErrorCode)
+  }
+  return {
+    /** A job starts for the first time, `waitedMs` after it was due. */
+    started: (waitedMs: number): void => waits.observe(Math.max(0, waitedMs) / 1000),
+    ended(type: string, outcome: string, code: string | null, durationMs: number): void {
+      const knownType = catalog.find(type) ? type : other
+      attempts.of(knownType, outcome, code === null ? none : Object.hasOwn(jobErrors, code) ? code : other).inc()
+      attemptDurations.of(knownType, outcome).observe(durationMs / 1000)
+    },
+  }
+}
+
+export type AttemptMetrics = ReturnType<typeof createAttemptMetrics>

@@ -1,0 +1,30 @@
+// Job errors as BullMQ stores them, in `failedReason`: our own as JSON, BullMQ's own translated.
+
+import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import type { JobError } from '../types/job-schema.js'
+
+/** Longest message that is kept; handlers build theirs from codes, so this only bounds accidents. */
+const messageCharsMax = 500
+
+/** The text of `failedReason` for an error of ours. */
+export const encodeJobError = (code: JobErrorCode, message: string): string =>
+  JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: jobErrors[code].retryable } satisfies JobError)
+
+/** What a client's cancellation leaves in a job, whether it waited or ran. */
+export const cancelled = { code: 'cancelled', message: 'The job was cancelled by a client.' } as const
+export const cancelledReason = encodeJobError(cancelled.code, cancelled.message)
+
+/** Reads `failedReason`. What BullMQ or an unforeseen exception left there shows as a code, never as its raw text. */
+export const decodeJobError = (failedReason: string): JobError => {
+  if (failedReason.startsWith('{')) {
+    try {
+      return JSON.parse(failedReason) as JobError
+    } catch {
+      return toJobError('handler_error')
+    }
+  }
+  // BullMQ 6.7: "job stalled more than allowable limit", "job started more than allowable limit".
+  return toJobError(/^job (stalled|started) more than allowable limit/.test(failedReason) ? 'worker_lost' : 'handler_error')
+}
+
+const toJobError = (code: JobErrorCode): JobError => ({ code, message: jobErrors[code].meaning, retryable: jobErrors[code].retryable })

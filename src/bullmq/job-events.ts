@@ -1,0 +1,198 @@
+// Reads the event streams of all queues on one connection and hands each job's events to whoever follows that job.
+
+import type { Logger } from 'pino'
+import type { RedisClient } from '../redis/connect.js'
+import { type JobEventName, type QueueName, queueNames } from '../types/job-schema.js'
+import { decodeJobError } from './job-error.js'
+import type { Queues } from './queues.js'
+
+/** One change of one job. `id` is the stream id: `<ms>-<n>`, growing and replayable. */
+export interface StreamedEvent {
+  readonly id: string
+  readonly name: JobEventName | 'removed'
+  /** `delayed` and `waiting-children` arrive as `waiting`; this is exact. */
+  readonly state: 'waiting' | 'delayed' | 'waiting-children' | 'active' | 'completed' | 'failed' | 'cancelled' | 'removed'
+  readonly progress?: unknown
+}
+
+export type EventListener = (event: StreamedEvent) => void
+
+/** A blocking read returns at least this often, so that a stopped reader ends. */
+const blockMs = 5000
+const eventsPerRead = 500
+/** The reader goes on this long after the last follower left: the next one then costs no round trip. */
+const lingerMs = 60_000
+/** Pause after a failed read; the connection itself reconnects by its own rules. */
+const retryMs = 200
+
+type Entry = [id: string, fields: string[]]
+type ReadReply = [key: string, entries: Entry[]][] | null
+
+/**
+ * `follow` calls `listener` with every event of one job that happens after it resolves, so a state read
+ * afterwards misses nothing. `replay` gives what a job's stream still holds after a known event.
+ */
+export const openJobEvents = ({
+  connect,
+  request,
+  queues,
+  log,
+}: {
+  connect: () => RedisClient
+  request: RedisClient
+  queues: Queues
+  log: Logger
+}) => {
+  const listeners = new Map<string, Set<EventListener>>()
+  const positions = new Map<QueueName, string>()
+  const byKey = new Map(queueNames.map((name) => [queues.keys[name].events, name]))
+  let client: RedisClient | undefined
+  let reading: Promise<void> | undefined
+  let idleSince = 0
+  let closed = false
+
+  const start = async () => {
+    client ??= connect()
+    await Promise.all(
+      queueNames.map(async (name) => {
+        const [last] = (await request.xrevrange(queues.keys[name].events, '+', '-', 'COUNT', 1)) as Entry[]
+        positions.set(name, last?.[0] ?? '0-0')
+      }),
+    )
+    void readLoop(client)
+  }
+
+  const readLoop = async (reader: RedisClient) => {
+    while (!closed) {
+      if (listeners.size === 0 && Date.now() - idleSince > lingerMs) {
+        // Whoever follows next starts anew from the end of the streams.
+        reading = undefined
+        return
+      }
+      try {
+        const streams = queueNames.map((name) => queues.keys[name].events)
+        const from = queueNames.map((name) => positions.get(name) as string)
+        const reply = (await reader.xread('COUNT', eventsPerRead, 'BLOCK', blockMs, 'STREAMS', ...streams, ...from)) as ReadReply
+        for (const [key, entries] of reply ?? []) dispatch(byKey.get(key) as QueueName, entries)
+      } catch (error) {
+        if (closed) return
+        log.warn({ error: (error as Error).message }, 'reading job events failed; waits fall back to polling')
+        await new Promise((resolve) => setTimeout(resolve, retryMs))
+      }
+    }
+  }
+
+  const dispatch = (queue: QueueName, entries: Entry[]) => {
+    for (const [id, fields] of entries) {
+      positions.set(queue, id)
+      const jobId = fieldOf(fields, 'jobId')
+      const followers = jobId === undefined ? undefined : listeners.get(jobId)
+      if (!followers) continue
+      const event = toEvent(id, fields)
+      if (event) for (const listener of followers) listener(event)
+    }
+  }
+
+  const unfollow = (jobId: string, listener: EventListener) => {
+    const followers = listeners.get(jobId)
+    followers?.delete(listener)
+    if (followers?.size === 0) listeners.delete(jobId)
+    if (listeners.size === 0) idleSince = Date.now()
+  }
+
+  return {
+    /** Resolves with the function that ends it. Rejects with the error of Redis. */
+    async follow(jobId: string, listener: EventListener): Promise<() => void> {
+      const followers = listeners.get(jobId)
+      if (followers) followers.add(listener)
+      else listeners.set(jobId, new Set([listener]))
+      reading ??= start()
+      try {
+        await reading
+      } catch (error) {
+        reading = undefined
+        unfollow(jobId, listener)
+        throw error
+      }
+      return () => unfollow(jobId, listener)
+    },
+
+    /** The newest event id of a queue, from which a snapshot taken afterwards can be resumed. */
+    position: (queue: QueueName): string => positions.get(queue) ?? '0-0',
+
+    /**
+     * Events of one job after the stream id `after`, oldest first.
+     * null when the stream does not reach back or ahead that far, or `after` is not an id of it.
+     */
+    async replay(queue: QueueName, jobId: string, after: string): Promise<StreamedEvent[] | null> {
+      if (!/^\d{1,16}-\d{1,10}$/.test(after)) return null
+      const key = queues.keys[queue].events
+      const [[first], [last]] = (await Promise.all([
+        request.xrange(key, '-', '+', 'COUNT', 1),
+        request.xrevrange(key, '+', '-', 'COUNT', 1),
+      ])) as [Entry[], Entry[]]
+      if (!first || !last || compareIds(first[0], after) > 0 || compareIds(last[0], after) < 0) return null
+      const events: StreamedEvent[] = []
+      let from = `(${after}`
+      for (;;) {
+        const entries = (await request.xrange(key, from, '+', 'COUNT', 1000)) as Entry[]
+        for (const [id, fields] of entries) {
+          if (fieldOf(fields, 'jobId') !== jobId) continue
+          const event = toEvent(id, fields)
+          if (event) events.push(event)
+        }
+        const latest = entries.at(-1)
+        if (!latest || entries.length < 1000) return events
+        from = `(${latest[0]}`
+      }
+    },
+
+    /** How many jobs are followed: a gauge. */
+    followed: () => listeners.size,
+
+    async close() {
+      closed = true
+      client?.disconnect()
+    },
+  }
+}
+
+export type JobEvents = ReturnType<typeof openJobEvents>
+
+/** Orders two stream ids as Redis does. */
+export const compareIds = (a: string, b: string): number => {
+  const [aMs = '', aSeq = ''] = a.split('-')
+  const [bMs = '', bSeq = ''] = b.split('-')
+  return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq)
+}
+
+const fieldOf = (fields: readonly string[], name: string): string | undefined => {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return fields[at + 1]
+  return undefined
+}
+
+/** BullMQ's events in our words; undefined for those that clients have no use for. */
+const toEvent = (id: string, fields: readonly string[]): StreamedEvent | undefined => {
+  switch (fieldOf(fields, 'event')) {
+    case 'waiting':
+      return { id, name: fieldOf(fields, 'prev') === 'active' ? 'retrying' : 'waiting', state: 'waiting' }
+    case 'delayed':
+      return { id, name: 'waiting', state: 'delayed' }
+    case 'waiting-children':
+      return { id, name: 'waiting', state: 'waiting-children' }
+    case 'active':
+      return { id, name: 'active', state: 'active' }
+    case 'progress':
+      return { id, name: 'progress', state: 'active', progress: JSON.parse(fieldOf(fields, 'data') ?? 'null') }
+    case 'completed':
+      return { id, name: 'completed', state: 'completed' }
+    case 'failed':
+      return decodeJobError(fieldOf(fields, 'failedReason') ?? '').code === 'cancelled'
+        ? { id, name: 'cancelled', state: 'cancelled' }
+        : { id, name: 'failed', state: 'failed' }
+    case 'removed':
+      return { id, name: 'removed', state: 'removed' }
+    default:
+      return undefined
+  }
+}

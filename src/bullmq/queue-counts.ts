@@ -1,0 +1,134 @@
+// Counts a queue's jobs at a cost that does not grow with them.
+
+import type { RedisClient } from '../redis/connect.js'
+import type { QueueKeys } from './queue-keys.js'
+import { priorityNumbers } from './stored-options.js'
+
+/** One moment of one queue. Counts are jobs, ages milliseconds. */
+export interface QueueCounts {
+  /** 0 while the queue is paused: what waits then is counted in `paused`. */
+  readonly waiting: number
+  readonly active: number
+  /** Those still kept. */
+  readonly completed: number
+  /** Those still kept; cancelled jobs are stored among them. */
+  readonly failed: number
+  readonly delayed: number
+  readonly paused: number
+  readonly waitingChildren: number
+  readonly isPaused: boolean
+  /** Delayed jobs that are due; a worker that lives moves them within moments. */
+  readonly overdue: number
+  /** How long the job that waits longest has been ready to run; null when none waits. */
+  readonly oldestWaitingMs: number | null
+  /** Of the jobs still kept, those that ended in the last minute. */
+  readonly completedLastMinute: number
+  readonly failedLastMinute: number
+  /** All that workers have finished since the queue was made, kept or not. Jobs cancelled before they ran are in neither. */
+  readonly completedTotal: number
+  readonly failedTotal: number
+}
+
+const minuteMs = 60_000
+/** BullMQ 6 scores delayed jobs by the time they are due, shifted by 12 bits. */
+const delayedScore = (at: number): number => at * 4096
+/** And prioritized ones by priority, shifted by 32 bits, plus a counter: within a class the first has waited longest. */
+const classShift = 2 ** 32
+
+/**
+ * KEYS: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed, 8 waiting-children, 9 meta,
+ * 10 and 11 BullMQ's metrics of completed and of failed jobs.
+ * ARGV: 1 prefix of the queue's keys, 2 score of delayed jobs that are due now, 3 a minute ago in ms, then for each priority
+ * class its lowest and highest score.
+ * Returns the counts, whether the queue is paused, since when (ms) the job that waits longest has waited, or -1, and the totals.
+ */
+const countsScript = `
+local function first(reply) return reply[1] end
+local heads = { redis.call('LINDEX', KEYS[1], -1), redis.call('LINDEX', KEYS[2], -1) }
+for at = 4, #ARGV, 2 do
+  heads[#heads + 1] = first(redis.call('ZRANGE', KEYS[3], ARGV[at], ARGV[at + 1], 'BYSCORE', 'LIMIT', 0, 1)) or false
+end
+local oldest = -1
+for _, id in ipairs(heads) do
+  if id then
+    local job = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn', 'jg:retriedOn')
+    if job[1] then
+      local decoded, options = pcall(cjson.decode, job[2] or '{}')
+      local delay = decoded and tonumber(options.delay) or 0
+      local since = math.max(tonumber(job[1]) + delay, tonumber(job[3] or 0), tonumber(job[4] or 0))
+      if oldest < 0 or since < oldest then oldest = since end
+    end
+  end
+end
+return {
+  redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3]),
+  redis.call('LLEN', KEYS[4]), redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7]), redis.call('ZCARD', KEYS[5]),
+  redis.call('ZCARD', KEYS[8]), redis.call('HEXISTS', KEYS[9], 'paused'), redis.call('ZCOUNT', KEYS[5], '-inf', ARGV[2]),
+  redis.call('ZCOUNT', KEYS[6], ARGV[3], '+inf'), redis.call('ZCOUNT', KEYS[7], ARGV[3], '+inf'), oldest,
+  tonumber(redis.call('HGET', KEYS[10], 'count') or 0), tonumber(redis.call('HGET', KEYS[11], 'count') or 0)
+}
+`
+
+type CountsCommand = (...keysAndArguments: (string | number)[]) => Promise<number[]>
+
+const classBounds = Object.values(priorityNumbers).flatMap((priority) => [priority * classShift, (priority + 1) * classShift - 1])
+
+/** Counts one queue in one atomic step. Rejects with the error of Redis. */
+export const createQueueCounts = (redis: RedisClient) => {
+  redis.defineCommand('jobgateCounts', { lua: countsScript, numberOfKeys: 11 })
+  const command = (redis as unknown as { jobgateCounts: CountsCommand }).jobgateCounts.bind(redis)
+
+  return async (queue: QueueKeys): Promise<QueueCounts> => {
+    const now = Date.now()
+    const [
+      ready = 0,
+      active = 0,
+      completed = 0,
+      failed = 0,
+      delayed = 0,
+      waitingChildren = 0,
+      paused = 0,
+      overdue = 0,
+      done = 0,
+      lost = 0,
+      oldest = -1,
+      completedTotal = 0,
+      failedTotal = 0,
+    ] = await command(
+      queue.wait,
+      queue.paused,
+      queue.prioritized,
+      queue.active,
+      queue.delayed,
+      queue.completed,
+      queue.failed,
+      queue.waitingChildren,
+      queue.meta,
+      queue.metrics('completed'),
+      queue.metrics('failed'),
+      queue.base,
+      delayedScore(now),
+      now - minuteMs,
+      ...classBounds,
+    )
+    return {
+      waiting: paused ? 0 : ready,
+      active,
+      completed,
+      failed,
+      delayed,
+      paused: paused ? ready : 0,
+      waitingChildren,
+      isPaused: paused === 1,
+      overdue,
+      // A job that was promoted by hand waits although it is not due yet.
+      oldestWaitingMs: oldest < 0 ? null : Math.max(0, now - oldest),
+      completedLastMinute: done,
+      failedLastMinute: lost,
+      completedTotal,
+      failedTotal,
+    }
+  }
+}
+
+export type CountQueue = ReturnType<typeof createQueueCounts>

@@ -1,0 +1,61 @@
+// The gateway: configuration, services, application, and a stop that loses nothing.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import { buildApp } from '../app.js'
+import { jobTypes } from '../builtin/builtin.js'
+import { loadConfig } from '../config/config.js'
+import { openServices } from '../gateway.js'
+import { tuneHeap } from '../runtime/tune-heap.js'
+import { createLogger } from '../telemetry/logger.js'
+import { type Catalog, createCatalog } from '../types/registry.js'
+
+/** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
+const stopMarginMs = 15_000
+/** Beyond the grace of running jobs, clients may take this long to send what they have begun and to fetch their answers. */
+const requestMarginMs = 5000
+
+/** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
+export const serve = async (catalog: Catalog = createCatalog(jobTypes)): Promise<string> => {
+  tuneHeap()
+  const config = loadConfig()
+  const log = createLogger({ level: config.logLevel })
+  const services = await openServices({ config, catalog, log })
+  const app = await buildApp(services)
+  services.metrics.watchProcess()
+
+  const closeApp = async () => {
+    const cutOff = setTimeout(() => {
+      log.warn('requests did not end in time: their connections are cut')
+      app.server.closeAllConnections()
+    }, config.http.shutdownGraceMs + requestMarginMs)
+    await app.close()
+    clearTimeout(cutOff)
+  }
+
+  closeWithGrace(
+    { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
+    async ({ signal, err }) => {
+      if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+      else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
+      app.startStopping()
+      if (!err) await pause(config.http.shutdownDrainMs)
+      // Side by side: what a slow client holds up is no reason to take jobs, or to keep them from others.
+      await Promise.all([closeApp(), services.closeWorkers()])
+      await services.close()
+      log.info('stopped')
+    },
+  )
+  services.redis.died.then((error) => {
+    log.fatal({ err: error }, 'the embedded Redis ended')
+    process.exitCode = 1
+    process.kill(process.pid, 'SIGTERM')
+  })
+
+  const address = await app.listen({ host: config.host, port: config.port })
+  const { firstKey } = services
+  if (firstKey.minted)
+    process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
+  log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
+  return address
+}

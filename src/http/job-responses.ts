@@ -1,0 +1,88 @@
+// What answers about jobs have in common: guards, headers, problems.
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import { queueOfJobId } from '../bullmq/job-id.js'
+import type { SubmitContext, SubmitOutcome } from '../jobs/accept.js'
+import type { SeenJob } from '../jobs/snapshot.js'
+import { formatTraceparent } from '../telemetry/trace-context.js'
+import type { JobType } from '../types/definition.js'
+import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
+import type { Catalog } from '../types/registry.js'
+import type { Submission } from '../types/submission.js'
+import { problem } from './problem-json.js'
+import type {} from './trace-requests.js'
+
+/** The flags of a trace that begins here and is recorded. */
+const recorded = '01'
+/** Seconds after which looking at an unfinished job again makes sense. */
+const pollSeconds = 1
+
+/** The same answer for what does not exist, what has been removed, and what the caller may not see. */
+export const jobNotFound = () => problem('not-found', 'There is no job with this id, or its retention is over.')
+
+/** The queue of an id in the address; throws 404 when it cannot be an id. */
+export const requireQueue = (id: string): QueueName => {
+  const queue = queueOfJobId(id)
+  if (!queue) throw jobNotFound()
+  return queue
+}
+
+/** Throws 404 unless the job exists, belongs to the caller's tenant and is covered by its grants. */
+export const requireVisible = (request: FastifyRequest, found: SeenJob | null): SeenJob => {
+  if (!found || found.tenant !== request.principal.tenant || !maySee(request.principal, found.view)) throw jobNotFound()
+  return found
+}
+
+/** Tells an unfinished job's follower when to look again. */
+export const setRetryAfter = (reply: FastifyReply, job: JobView): void => {
+  if (!finishedStates.has(job.state)) reply.header('retry-after', String(pollSeconds))
+}
+
+/** The problem of a submission that was not accepted. */
+export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepted' }>) => {
+  switch (outcome.kind) {
+    case 'reused':
+      return problem(
+        'idempotency-key-reused',
+        'This Idempotency-Key came with another payload before. Use a new key, or repeat the payload exactly.',
+      )
+    case 'full':
+      return problem(
+        'queue-full',
+        'The queue holds as many jobs as QUEUE_MAX_DEPTH allows. Nothing was stored; the same key can be sent again.',
+        {
+          retryAfterSeconds: 5,
+        },
+      )
+    case 'invalid': {
+      const { errors } = outcome
+      const detail =
+        errors.length === 1 ? 'The body has one fault; `errors` names it.' : `The body has ${errors.length} faults; \`errors\` names them.`
+      return problem('validation-failed', detail, { errors })
+    }
+  }
+}
+
+/** Throws 403 when the key may not submit this job type. */
+const requireGrant = ({ principal }: FastifyRequest, type: string, catalog: Catalog): void => {
+  if (maySee(principal, { type, queue: (catalog.find(type) as JobType).queue })) return
+  throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
+}
+
+/** Throws 403 when the key may not submit this job type or one of its follow-ups. */
+export const requireGrants = (request: FastifyRequest, { type, followUps }: Submission, catalog: Catalog): void => {
+  requireGrant(request, type, catalog)
+  for (const each of followUps ?? []) requireGrant(request, each.type, catalog)
+}
+
+/**
+ * The trace that a job carries on: that of its caller, or the one that is recorded here.
+ * A request without either leaves nothing to store, its correlationId is enough.
+ */
+export const toJobTrace = (request: FastifyRequest): Pick<SubmitContext, 'trace'> => {
+  if (request.headers['traceparent'] === undefined && request.span === undefined) return {}
+  const context = request.traceContext
+  if (context.parentSpanId === null && context.flags !== recorded) return {}
+  return { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }
+}

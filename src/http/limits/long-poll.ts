@@ -1,0 +1,58 @@
+// Grants waits: bounded in time and number, ended when the client leaves or the server stops.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Metrics } from '../../telemetry/metrics.js'
+import { createTenantCap } from './tenant-cap.js'
+
+export interface LongPollOptions {
+  /** The longest wait that is granted. */
+  readonly maxWaitMs: number
+  /** Waits at once for one tenant; beyond them none is granted. */
+  readonly maxWaiters: number
+  readonly metrics: Pick<Metrics, 'longPolls' | 'onRender'>
+}
+
+/** A granted wait. Call `end` when it is over. */
+export interface Wait {
+  readonly waitMs: number
+  readonly signal: AbortSignal
+  end(): void
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Grants a wait of at most `wantedMs`; null when none is wanted or too many are under way. */
+    grantWait(reply: FastifyReply, wantedMs: number | null): Wait | null
+  }
+}
+
+const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }: LongPollOptions) => {
+  const waiters = createTenantCap(maxWaiters)
+  metrics.onRender(() => {
+    metrics.longPolls.of().value = waiters.total()
+  })
+
+  app.decorateRequest('grantWait', function (this: FastifyRequest, reply: FastifyReply, wantedMs: number | null): Wait | null {
+    if (wantedMs === null || app.isStopping()) return null
+    const leave = waiters.enter(this.principal.tenant)
+    if (!leave) return null
+    const since = performance.now()
+    const controller = new AbortController()
+    const stop = () => controller.abort()
+    app.stopSignal.addEventListener('abort', stop, { once: true })
+    reply.raw.once('close', stop)
+    return {
+      waitMs: Math.min(wantedMs, maxWaitMs),
+      signal: controller.signal,
+      end: () => {
+        leave()
+        this.heldMs = performance.now() - since
+        app.stopSignal.removeEventListener('abort', stop)
+        reply.raw.off('close', stop)
+      },
+    }
+  })
+}
+
+export default fp(longPoll, { name: 'long-poll', dependencies: ['graceful-close'] })

@@ -1,0 +1,98 @@
+// Sheds submissions, before their bodies are read, while this instance has more work than it can answer in time.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Metrics } from '../../telemetry/metrics.js'
+import { sendProblem } from '../problem-json.js'
+
+export interface OverloadOptions {
+  /** Submissions that may wait for Redis at once; 0 sets no limit. */
+  readonly maxInFlight: number
+  /** One turn of the event loop may take in submissions for this long, in milliseconds; 0 sets no limit. */
+  readonly maxDelayMs: number
+  readonly metrics: Pick<Metrics, 'shedRequests'>
+}
+
+/** Single submissions that have been read. Their handler counts them, so that none costs a listener. */
+interface SubmissionCounts {
+  /** Those that wait for Redis. */
+  inFlight: number
+  /** Those since the event loop was last seen to turn. */
+  begun: number
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether submissions are shed now, or were within the last second. */
+    isOverloaded(): boolean
+    readonly submissionCounts: SubmissionCounts
+  }
+  interface FastifyRequest {
+    /** True for a request that was shed: thousands of them a second are counted, and not logged one by one. */
+    isShed: boolean
+  }
+  interface FastifyContextConfig {
+    /** Requests to this route are shed under overload. */
+    sheddable?: boolean
+  }
+}
+
+/** Retries come back spread over this many seconds. */
+const retryAfterSecondsMax = 3
+/** A refused body up to this size is read and thrown away; for more, the connection is closed. */
+const bodyBytesDrained = 65_536
+/** How often the event loop is looked at. */
+const lookIntervalMs = 100
+/** A process that was held up without having taken in so many is not overloaded: it may have waited for a processor. */
+const begunMin = 64
+/** At most one line in this time; and an instance counts as overloaded for as long after it has shed. */
+const reportIntervalMs = 1000
+
+const detail = 'This instance has more work than it can answer in time. Nothing was stored; the same request is safe to send again.'
+
+const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics }: OverloadOptions) => {
+  const counts: SubmissionCounts = { inFlight: 0, begun: 0 }
+  const shedForDelay = metrics.shedRequests.of('event_loop_delay')
+  const shedForCount = metrics.shedRequests.of('in_flight')
+  let lookedAt = performance.now()
+  let shedAt = Number.NEGATIVE_INFINITY
+  const isFull = () => maxInFlight > 0 && counts.inFlight >= maxInFlight
+  /** Node reads very many sockets in one turn: whoever looked only between turns would take in all of them. */
+  const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - lookedAt > lookIntervalMs + maxDelayMs
+
+  let reportAt = lookedAt
+  let reported = 0
+  const look = () => {
+    lookedAt = performance.now()
+    counts.begun = 0
+    const total = shedForDelay.value + shedForCount.value
+    if (total === reported || lookedAt < reportAt) return
+    app.log.warn({ shed: total - reported, inFlight: counts.inFlight }, 'overloaded: submissions were shed')
+    reported = total
+    reportAt = lookedAt + reportIntervalMs
+  }
+  const timer = setInterval(look, lookIntervalMs)
+  timer.unref()
+
+  app.decorate('isOverloaded', () => isFull() || performance.now() - shedAt < reportIntervalMs)
+  app.decorate('submissionCounts', counts)
+  app.decorateRequest('isShed', false)
+  app.addHook('onRequest', (request, reply, done) => {
+    const counter = isFull() ? shedForCount : isLate() ? shedForDelay : undefined
+    if (!counter || !request.routeOptions.config.sheddable) return done()
+    counter.inc()
+    shedAt = performance.now()
+    shed(request, reply)
+  })
+  app.addHook('onClose', async () => clearInterval(timer))
+}
+
+const shed = (request: FastifyRequest, reply: FastifyReply): void => {
+  request.isShed = true
+  // A body whose end nobody knows, such as an import, would otherwise be read to its end for nothing.
+  if (!(Number(request.headers['content-length']) <= bodyBytesDrained)) reply.header('connection', 'close')
+  const retryAfterSeconds = 1 + Math.floor(Math.random() * retryAfterSecondsMax)
+  sendProblem(request, reply, { problem: 'overloaded', detail, retryAfterSeconds })
+}
+
+export default fp(overload, { name: 'overload', dependencies: ['problem-json'] })

@@ -1,0 +1,182 @@
+// The table of problems: everything an HTTP answer can fail with, and what the caller does next.
+
+import type { FieldProblem } from '../types/field-problems.js'
+
+/** One kind of HTTP failure. `title` is constant for a kind; `remedy` tells the caller what to do next. */
+export interface ProblemKind {
+  readonly status: number
+  readonly title: string
+  readonly remedy: string
+  /** Registered elsewhere: the full URI stands in for `/problems/{name}`. */
+  readonly type?: string
+}
+
+/** Every problem Jobgate answers with. The key is the name in `/problems/{name}`. */
+export const problems = {
+  'validation-failed': {
+    status: 400,
+    title: 'The request does not fit its schema',
+    remedy: 'Mend the members named in `errors`; the schema stands in /openapi.json.',
+  },
+  'malformed-body': {
+    status: 400,
+    title: 'The body cannot be read',
+    remedy: 'Send one complete UTF-8 JSON value, at most 64 levels deep, without `__proto__` or `constructor` members.',
+  },
+  'bad-request': {
+    status: 400,
+    title: 'The request is malformed',
+    remedy: 'Mend the request line, headers or query as `detail` says.',
+  },
+  'idempotency-key-invalid': {
+    status: 400,
+    title: 'The Idempotency-Key is not valid',
+    remedy: 'Send one Idempotency-Key header with 1 to 255 printable ASCII characters, best as a quoted string.',
+  },
+  'idempotency-key-missing': {
+    status: 400,
+    title: 'An Idempotency-Key is required',
+    remedy: 'Send an Idempotency-Key header that is unique to this piece of work, such as a UUID, and reuse it when you retry.',
+  },
+  'cursor-invalid': {
+    status: 400,
+    title: 'The cursor is not valid here',
+    remedy: 'Use `next` of the previous page unchanged and with the same filters, or start again without a cursor.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'An API key is required',
+    remedy: 'Send `Authorization: Bearer <key>` with a key that is known, unexpired and not revoked.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'The API key does not allow this',
+    remedy: 'Use a key with the scope or grant that `detail` names.',
+  },
+  'signature-refused': {
+    status: 403,
+    title: 'The signature of the event does not hold',
+    remedy: 'Check the secrets on both sides and the clock; events are taken in only from the vendor and only while they are fresh.',
+  },
+  'not-found': {
+    status: 404,
+    title: 'Not found',
+    remedy: 'Check the address and the id; finished jobs are kept only for their retention.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'The method is not allowed here',
+    remedy: 'Use one of the methods in the Allow header.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'None of the accepted media types can be served',
+    remedy: 'Accept the media type that the documentation of this route names.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request took too long to arrive',
+    remedy: 'Send headers and body without long pauses; the same Idempotency-Key is safe to send again.',
+  },
+  'job-finished': {
+    status: 409,
+    title: 'The job has already finished',
+    remedy: 'Read the job; a finished job can no longer be cancelled.',
+  },
+  'job-state-conflict': {
+    status: 409,
+    title: 'The state of the job does not allow this',
+    remedy: 'Read the job and act on the state it is in now.',
+  },
+  'operation-running': {
+    status: 409,
+    title: 'An operation of this kind is under way in this queue',
+    remedy: 'Follow the operation in the Location header, or cancel it; then send this again.',
+  },
+  'operation-finished': {
+    status: 409,
+    title: 'The operation has already finished',
+    remedy: 'Read the operation; what it did cannot be stopped any more.',
+  },
+  'schedules-full': {
+    status: 409,
+    title: 'There are as many schedules as are allowed',
+    remedy: 'Delete schedules that are over or no longer wanted, or have SCHEDULES_MAX raised.',
+  },
+  'schedule-refused': {
+    status: 409,
+    title: 'The schedule no longer fits its job type',
+    remedy: 'PUT the schedule again with the members named in `errors` mended.',
+  },
+  'queue-busy': {
+    status: 409,
+    title: 'Jobs of this queue are running',
+    remedy: 'Pause the queue and wait until none is active, or send this with force=true to stop them.',
+  },
+  'payload-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    remedy: 'Send less at once; many jobs go through /v1/jobs/batch as NDJSON.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The media type is not supported here',
+    remedy: 'Send the media type that the documentation of this route names, in UTF-8 and without content encoding.',
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: 'The Idempotency-Key was used for another payload',
+    remedy: 'Use a new key for new work; a retry has to repeat its payload exactly.',
+  },
+  'headers-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    remedy: 'Send fewer or shorter headers, or a shorter address; 16 KiB are read at most.',
+  },
+  'quota-exceeded': {
+    status: 429,
+    title: 'Too many requests',
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    remedy: 'Wait for the Retry-After seconds; RateLimit tells what is left.',
+  },
+  'internal-error': {
+    status: 500,
+    title: 'Jobgate failed',
+    remedy: 'Send the same request again with the same Idempotency-Key; report the requestId if it goes on.',
+  },
+  'queue-full': {
+    status: 503,
+    title: 'The queue is full',
+    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+  },
+  'redis-unavailable': {
+    status: 503,
+    title: 'The job store does not answer',
+    remedy: 'The outcome may be unknown. Send the same request with the same Idempotency-Key again after the Retry-After seconds.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'Jobgate is overloaded',
+    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+  },
+  'shutting-down': {
+    status: 503,
+    title: 'This instance is stopping',
+    remedy: 'Send the same request again after the Retry-After seconds; another instance will answer.',
+  },
+} as const satisfies Record<string, ProblemKind>
+
+export type ProblemName = keyof typeof problems
+
+/** A failure that a client is to see: thrown by routes and guards, written by `http/problem-json`. */
+export interface ProblemDetails {
+  readonly problem: ProblemName
+  /** What happened and what to do, in public words: no internals, no secrets. */
+  readonly detail: string
+  /** One entry for every member at fault. */
+  readonly errors?: readonly FieldProblem[]
+  readonly retryAfterSeconds?: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Further members of the problem document. */
+  readonly extensions?: Readonly<Record<string, unknown>>
+}

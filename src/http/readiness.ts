@@ -1,0 +1,54 @@
+// Finds out whether this instance can take requests, for probes and the home page alike.
+
+import type { ProblemName } from './problem-types.js'
+import { shareFor } from './share-for.js'
+
+type CheckStatus = 'ok' | 'failed'
+
+export interface ReadinessState {
+  readonly checks: { readonly redis: { readonly status: CheckStatus } }
+  /** Why it cannot; null when it can. */
+  readonly failure: { readonly problem: ProblemName; readonly detail: string } | null
+}
+
+export interface ReadinessOptions {
+  readonly redis: { ping(): Promise<unknown> }
+  /** Why nothing can be stored as safely as is promised; null when it can be. */
+  durabilityFault?(): string | null
+  isStopping(): boolean
+  isOverloaded(): boolean
+}
+
+const pingTimeoutMs = 500
+/** However many ask, Redis is asked once in this time. */
+const cacheMs = 1000
+
+/** Answers within half a second, and never rejects. */
+export const createReadiness = (options: ReadinessOptions): (() => Promise<ReadinessState>) => {
+  const checkRedis = shareFor(cacheMs, () => ping(options.redis))
+  return async () => {
+    const checks = { redis: { status: await checkRedis() } }
+    return { checks, failure: findFailure(options, checks.redis.status) }
+  }
+}
+
+export type Readiness = ReturnType<typeof createReadiness>
+
+const findFailure = (options: ReadinessOptions, redis: CheckStatus): ReadinessState['failure'] => {
+  if (options.isStopping()) return { problem: 'shutting-down', detail: 'This instance is stopping.' }
+  if (redis === 'failed') return { problem: 'redis-unavailable', detail: `Redis did not answer PING within ${pingTimeoutMs} ms.` }
+  const fault = options.durabilityFault?.()
+  if (fault) return { problem: 'redis-unavailable', detail: fault }
+  if (options.isOverloaded()) return { problem: 'overloaded', detail: 'This instance has more work than it can answer in time.' }
+  return null
+}
+
+const ping = (redis: ReadinessOptions['redis']): Promise<CheckStatus> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(() => resolve('failed'), pingTimeoutMs)
+    const settle = (status: CheckStatus) => () => {
+      clearTimeout(timer)
+      resolve(status)
+    }
+    redis.ping().then(settle('ok'), settle('failed'))
+  })

@@ -1,0 +1,139 @@
+// Options of the HTTP server itself: what happens to a request before any plugin sees it.
+
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import {
+  type FastifyBaseLogger,
+  type FastifyHttpOptions,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import type { Bindings, Logger } from 'pino'
+import { createLazyLogger } from '../telemetry/lazy-logger.js'
+import { paramCharsMax } from '../types/schema-parts.js'
+import { validatorCompilers } from '../types/validator.js'
+import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
+import { type ProblemDetails, problems } from './problem-types.js'
+import { createSerializerCompilers } from './serializer.js'
+
+/** Fastify names the types of the builders after the packages that make its own. */
+type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
+
+const headersTimeoutMs = 10_000
+/** Node looks for slow headers only this often; its default of 30 s would let them live three times as long. */
+const checkIntervalMs = 1000
+const keepAliveTimeoutMs = 72_000
+const maxRequestsPerSocket = 100_000
+const connectionsMax = 10_000
+
+export interface ServerSettings {
+  readonly loggerInstance?: FastifyBaseLogger
+  /** Addresses or CIDR ranges of proxies; empty believes none. */
+  readonly trustProxy?: readonly string[]
+  /** Largest JSON body in bytes. */
+  readonly bodyLimitBytes?: number
+  /** Complete headers have to arrive within this time. */
+  readonly headersTimeoutMs?: number
+}
+
+/**
+ * Options for `Fastify()`: request ids, problem documents for what fails before a route is found,
+ * validation without coercion of bodies, and limits for slow clients.
+ */
+export const toServerOptions = (settings: ServerSettings = {}) =>
+  ({
+    ...(settings.loggerInstance ? { loggerInstance: settings.loggerInstance } : {}),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'reqId' }),
+    // Every request gets a logger; few write a line before their answer.
+    childLoggerFactory: (logger, bindings) => createLazyLogger(logger as Logger, () => bindings as Bindings),
+    requestIdHeader: false,
+    genReqId: toRequestId,
+    trustProxy: settings.trustProxy && settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
+    bodyLimit: settings.bodyLimitBytes ?? 1_048_576,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    // Requests that arrive while closing are answered by plugins/graceful-close, as a problem document.
+    return503OnClosing: false,
+    schemaController: {
+      compilersFactory: { buildValidator: validatorCompilers, buildSerializer: createSerializerCompilers() } as unknown as CompilersFactory,
+    },
+    keepAliveTimeout: keepAliveTimeoutMs,
+    // 0: the deadline of a body belongs to its route, since an NDJSON import may flow for hours.
+    requestTimeout: 0,
+    maxRequestsPerSocket,
+    http: {
+      headersTimeout: settings.headersTimeoutMs ?? headersTimeoutMs,
+      connectionsCheckingInterval: checkIntervalMs,
+      // Node would answer a missing Host without a body; plugins/problem-json refuses it instead.
+      requireHostHeader: false,
+    },
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      sendProblem(request, reply, toProblemDetails(error, request.method))
+    },
+    clientErrorHandler: answerClientError,
+    routerOptions: { maxParamLength: paramCharsMax },
+  }) as const satisfies FastifyHttpOptions<Server>
+
+/** Connections beyond this many are refused by the operating system's queue rather than by memory. */
+export const limitConnections = (server: { maxConnections: number }): void => {
+  server.maxConnections = connectionsMax
+}
+
+const sane = /^[A-Za-z0-9._~:@/+=-]{1,128}$/
+
+/** Of this process, random; a count behind it tells its requests apart. */
+const requestIdPrefix = randomBytes(12).toString('base64url')
+let requestCount = 0
+const mintRequestId = (): string => {
+  requestCount++
+  return `${requestIdPrefix}-${requestCount.toString(36)}`
+}
+
+/** Keeps a sane inbound `X-Request-Id`, else mints one. */
+const toRequestId = (request: Pick<IncomingMessage, 'headers'>): string => {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && sane.test(given) ? given : mintRequestId()
+}
+
+const socketProblems: Readonly<Record<string, ProblemDetails>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { problem: 'request-timeout', detail: 'The headers did not arrive in time.' },
+  HPE_HEADER_OVERFLOW: { problem: 'headers-too-large', detail: 'The request line and headers exceed 16 KiB.' },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { problem: 'payload-too-large', detail: 'The chunk extensions of the body are too large.' },
+}
+const unreadable: ProblemDetails = { problem: 'bad-request', detail: 'This is not a well-formed HTTP request.' }
+
+/** Answers what Node could not parse, and ends the connection. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  const started = (socket as { _httpMessage?: { headersSent?: boolean } | null })._httpMessage?.headersSent === true
+  // A reset has nobody to answer to; into a started answer nothing else may be written.
+  if (error.code === 'ECONNRESET' || started || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const details = socketProblems[error.code ?? ''] ?? unreadable
+  const { status } = problems[details.problem]
+  const requestId = mintRequestId()
+  const body = JSON.stringify(toProblemDocument(details, { requestId, instance: `#${requestId}` }))
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${reasons[status] ?? 'Bad Request'}`,
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `Date: ${new Date().toUTCString()}`,
+      `X-Request-Id: ${requestId}`,
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  408: 'Request Timeout',
+  413: 'Payload Too Large',
+  431: 'Request Header Fields Too Large',
+}

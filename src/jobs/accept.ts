@@ -1,0 +1,238 @@
+// Takes one submission from payload to queue, exactly once for each idempotency key.
+
+import type { Accept, Acceptance, NewJob } from '../bullmq/acceptance.js'
+import { childJobId, followUpJobId, mintJobId } from '../bullmq/job-id.js'
+import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { type ResolvedOptions, toStoredOptions } from '../bullmq/stored-options.js'
+import type { Config } from '../config/config.js'
+import type { ReadClaim } from '../idempotency/claim.js'
+import { fingerprint } from '../idempotency/fingerprint.js'
+import { digestIdempotencyKey, type KeySpace } from '../idempotency/key.js'
+import { decodeRecord, encodeRecord, type IdempotencyRecord } from '../idempotency/record.js'
+import type { RedisClient } from '../redis/connect.js'
+import { classifyRedisError } from '../redis/failures.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import type { Count } from '../telemetry/series.js'
+import type { JobType } from '../types/definition.js'
+import type { FieldProblem } from '../types/field-problems.js'
+import type { FollowUp } from '../types/follow-up.js'
+import type { JobView, QueueName } from '../types/job-schema.js'
+import type { Catalog } from '../types/registry.js'
+import type { Submission } from '../types/submission.js'
+import { checkSubmission } from './check-submission.js'
+import type { JobEnvelope } from './envelope.js'
+import { toIndexMember } from './job-index.js'
+import type { SensitiveData } from './sensitive-data.js'
+import type { JobViews } from './view.js'
+
+/** Who submits, and under which key. */
+export interface SubmitContext {
+  readonly tenant: string
+  /** `fingerprint` says what the key is for; left out: for this submission. */
+  readonly key?: { readonly key: string; readonly space: KeySpace; readonly fingerprint?: string }
+  readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
+  /** For jobs whose id was settled before; left out, one is minted. */
+  readonly jobId?: string
+  /** The schedule that the job is a run of. */
+  readonly scheduleId?: string
+}
+
+export type SubmitOutcome =
+  /** `view` is what the first answer said, whether this is the first or a repeat. */
+  | { readonly kind: 'accepted'; readonly view: JobView; readonly replayed: boolean }
+  /** The key was used for another payload. */
+  | { readonly kind: 'reused' }
+  | { readonly kind: 'full' }
+  /** What the schema cannot see is wrong. */
+  | { readonly kind: 'invalid'; readonly errors: readonly FieldProblem[] }
+
+/** How long a process trusts that a tenant that it listed is listed. */
+const tenantsKnownMs = 60_000
+
+interface Deps {
+  readonly accept: Accept
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly keys: Keys
+  readonly metrics: Pick<Metrics, 'submissions'>
+  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly readClaim: ReadClaim
+  readonly redis: RedisClient
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly views: JobViews
+}
+
+/**
+ * Submits one job. Claim, depth check, add and record are one step in Redis, so no crash can fall between them.
+ * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
+ */
+export const createSubmit = (deps: Deps) => {
+  const { accept, catalog, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
+
+  const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
+    followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
+
+  const knownTenants = new Set<string>()
+  let knownUntil = 0
+  /** Tenants are listed for the duty that forgets finished jobs; again now and then, since Redis may have lost the list. */
+  const rememberTenant = (tenant: string, now: number) => {
+    if (now >= knownUntil) {
+      knownTenants.clear()
+      knownUntil = now + tenantsKnownMs
+    }
+    if (knownTenants.has(tenant)) return
+    knownTenants.add(tenant)
+    redis.sadd(keys.tenants, tenant).catch(() => knownTenants.delete(tenant))
+  }
+
+  /** The earlier outcome of a key, for payloads that were fine when they came first and no longer are, such as a meeting that has begun. */
+  const replayOf = async (claimKey: string, print: string): Promise<IdempotencyRecord | undefined> => {
+    const record = await readClaim(claimKey, print)
+    return record === undefined ? undefined : decodeRecord(record)
+  }
+
+  /** The stored form of a job. Members that are not there are undefined, not absent: objects of one shape are made faster. */
+  const toEnvelope = (submission: Submission, context: SubmitContext, jobId: string, options: ResolvedOptions): JobEnvelope => ({
+    data: submission.data,
+    tenant: context.tenant,
+    correlationId: submission.correlationId ?? toCorrelationId(jobId),
+    timeoutMs: options.timeoutMs,
+    userId: submission.userId,
+    metadata: submission.metadata,
+    idempotencyKey: context.key === undefined || ownSpaces.has(context.key.space) ? undefined : context.key.key,
+    runAt: options.runAt,
+    expiresAt: options.expiresAt,
+    followUps: submission.followUps?.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })),
+    scheduleId: context.scheduleId,
+    traceparent: context.trace?.traceparent,
+    tracestate: context.trace?.tracestate,
+  })
+
+  /** The first answer, from what the record kept and the request repeats. */
+  const replay = (submission: Submission, context: SubmitContext, record: IdempotencyRecord, replayed: boolean): SubmitOutcome => {
+    const options = { ...record.options, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs: 0 } as const
+    const envelope = toEnvelope(submission, context, record.jobId, options)
+    const view = views.ofAccepted(record.jobId, submission.type, envelope, options, record.createdAt, record.fanOut)
+    return { kind: 'accepted', view, replayed }
+  }
+
+  const submitOne = async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
+    const { tenant, key } = context
+    const type = catalog.find(submission.type) as JobType
+    const now = Date.now()
+    const claim = key && {
+      key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
+      fingerprint: key.fingerprint ?? fingerprint('submit', submission),
+    }
+    const { resolved, errors } = checkSubmission(submission, { catalog, config, now })
+    if (errors.length > 0 || resolved.kind === 'refused') {
+      const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
+      return earlier ? replay(submission, context, earlier, true) : { kind: 'invalid', errors }
+    }
+
+    const { options } = resolved
+    const jobId = context.jobId ?? mintJobId(type.queue)
+    const children = type.fanOut?.(submission.data) ?? null
+    const fanOut = children !== null
+    const envelope = toEnvelope(submission, context, jobId, options)
+    const outcome = await accept({
+      queue: queueKeys[type.queue],
+      jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
+      indexKey: keys.jobIndex(tenant),
+      indexMember: toIndexMember(now, jobId),
+      claim: claim && {
+        key: claim.key,
+        fingerprint: claim.fingerprint,
+        record: encodeRecord({ jobId, createdAt: now, options, fanOut }),
+      },
+    })
+    switch (outcome.kind) {
+      case 'created':
+        rememberTenant(tenant, now)
+        return { kind: 'accepted', view: views.ofAccepted(jobId, type.name, envelope, options, now, fanOut), replayed: false }
+      case 'replayed': {
+        const record = decodeRecord(outcome.record)
+        // Our own id: the connection broke after the first try was carried out, and the client library sent it again.
+        return replay(submission, context, record, record.jobId !== jobId)
+      }
+      default:
+        return outcome
+    }
+  }
+
+  const counts = new Map(catalog.all.map(({ name }) => [name, countersOf(metrics, name)]))
+  return async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
+    const count = counts.get(submission.type) as SubmissionCounts
+    try {
+      const outcome = await submitOne(submission, context)
+      count[toCounted(outcome)].inc()
+      return outcome
+    } catch (error) {
+      count[classifyRedisError(error) === 'refused' ? 'refused' : 'unknown'].inc()
+      throw error
+    }
+  }
+}
+
+const countedOutcomes = ['created', 'replayed', 'conflict', 'refused', 'unknown'] as const
+type SubmissionCounts = Readonly<Record<(typeof countedOutcomes)[number], Count>>
+
+/** All of them from the start: a rate needs the zero before the first one. */
+const countersOf = ({ submissions }: Pick<Metrics, 'submissions'>, type: string) =>
+  Object.fromEntries(countedOutcomes.map((outcome) => [outcome, submissions.of(type, outcome)])) as SubmissionCounts
+
+const toCounted = (outcome: SubmitOutcome): keyof SubmissionCounts => {
+  switch (outcome.kind) {
+    case 'accepted':
+      return outcome.replayed ? 'replayed' : 'created'
+    case 'reused':
+      return 'conflict'
+    case 'full':
+    case 'invalid':
+      return 'refused'
+  }
+}
+
+export type Submit = ReturnType<typeof createSubmit>
+
+/** Spaces whose keys no client has sent. */
+const ownSpaces: ReadonlySet<KeySpace> = new Set<KeySpace>(['batch', 'follow-up', 'schedule'])
+
+/** Minted from the job id, so that a replay mints the same. */
+export const toCorrelationId = (jobId: string): string => `c${jobId.slice(jobId.indexOf('_'))}`
+
+const toJobs = (
+  jobId: string,
+  type: JobType,
+  envelope: JobEnvelope,
+  options: ResolvedOptions,
+  now: number,
+  children: readonly unknown[] | null,
+  sensitive: ReadonlyMap<string, SensitiveData>,
+): Acceptance['jobs'] => {
+  const seal = (name: string, data: unknown) => sensitive.get(name)?.seal(data) ?? data
+  const plainKind = options.runAt === undefined ? 'prioritized' : 'delayed'
+  const stored = toStoredOptions(options, now)
+  const toJob = (id: string, kind: NewJob['kind'], content: JobEnvelope, asStored: string): NewJob => ({
+    id,
+    kind,
+    name: type.name,
+    timestamp: now,
+    data: JSON.stringify(toSealed(content, type.name, seal)),
+    options: asStored,
+  })
+  if (!children) return [toJob(jobId, plainKind, envelope, stored)]
+  const shared = { ...envelope, idempotencyKey: undefined, followUps: undefined }
+  // The parent only gathers: it is due as soon as its children are finished.
+  const atOnce = toStoredOptions({ ...options, runAt: undefined }, now)
+  const parent = toJob(jobId, 'parent', { ...envelope, fanOut: true }, atOnce)
+  return [parent, ...children.map((data, index) => toJob(childJobId(jobId, index), plainKind, { ...shared, data }, stored))]
+}
+
+/** With its secrets encrypted, when a key is configured; the envelope itself when there are none. */
+const toSealed = (envelope: JobEnvelope, type: string, seal: (type: string, data: unknown) => unknown): JobEnvelope => {
+  const data = seal(type, envelope.data)
+  if (data === envelope.data && envelope.followUps === undefined) return envelope
+  return { ...envelope, data, followUps: envelope.followUps?.map((each) => ({ ...each, data: seal(each.type, each.data) })) }
+}

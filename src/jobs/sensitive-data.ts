@@ -1,0 +1,101 @@
+// The sensitive members of a job's data: masked for readers, encrypted at rest on demand, opened for handlers.
+
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import type { TSchema } from '@sinclair/typebox'
+import type { Catalog } from '../types/registry.js'
+
+/** What clients see instead of a sensitive member. */
+const mask = '***'
+
+/** Paths to members marked `x-sensitive`; `*` stands for every entry of an array or record. */
+type SensitivePath = readonly string[]
+
+/** The schema parts that can lead to a member. */
+interface SchemaNode {
+  'x-sensitive'?: boolean
+  properties?: Record<string, SchemaNode>
+  patternProperties?: Record<string, SchemaNode>
+  items?: SchemaNode
+  anyOf?: SchemaNode[]
+  oneOf?: SchemaNode[]
+  allOf?: SchemaNode[]
+}
+
+/** Finds the sensitive members that a schema allows. */
+const findSensitivePaths = (schema: SchemaNode, path: readonly string[] = []): SensitivePath[] => {
+  if (schema['x-sensitive']) return [path]
+  const below = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].flatMap((each) =>
+    findSensitivePaths(each, path),
+  )
+  const members = Object.entries(schema.properties ?? {}).flatMap(([name, each]) => findSensitivePaths(each, [...path, name]))
+  const entries = [...Object.values(schema.patternProperties ?? {}), ...(schema.items ? [schema.items] : [])].flatMap((each) =>
+    findSensitivePaths(each, [...path, '*']),
+  )
+  return [...below, ...members, ...entries]
+}
+
+/** A copy of `value` in which `change` was applied to the member at `path`, if it is there. */
+const changeAt = (value: unknown, path: SensitivePath, change: (member: unknown) => unknown): unknown => {
+  const [name, ...rest] = path
+  if (name === undefined) return change(value)
+  if (Array.isArray(value)) return name === '*' ? value.map((each) => changeAt(each, rest, change)) : value
+  if (value === null || typeof value !== 'object') return value
+  const copy: Record<string, unknown> = { ...value }
+  for (const member of name === '*' ? Object.keys(copy) : [name]) {
+    if (Object.hasOwn(copy, member)) copy[member] = changeAt(copy[member], rest, change)
+  }
+  return copy
+}
+
+/** An encrypted member: `{ $encrypted: "<key id>.<iv>.<tag>.<text>" }`, all base64url. */
+interface Encrypted {
+  $encrypted: string
+}
+
+const isEncrypted = (value: unknown): value is Encrypted =>
+  typeof value === 'object' && value !== null && typeof (value as Encrypted).$encrypted === 'string'
+
+/**
+ * Protects the sensitive members of one job type's data.
+ * `keys` are AES-256 keys: the first encrypts, all decrypt; none leaves data as they are.
+ */
+export const createSensitiveData = (schema: TSchema, keys: readonly Buffer[]) => {
+  const paths = findSensitivePaths(schema as SchemaNode)
+  const byId = new Map(keys.map((key) => [keyId(key), key]))
+  const [first] = keys
+  const apply = (data: unknown, change: (member: unknown) => unknown) => paths.reduce((value, path) => changeAt(value, path, change), data)
+  return {
+    /** For answers, events and operator views. */
+    mask: (data: unknown): unknown => (paths.length === 0 ? data : apply(data, () => mask)),
+    /** For storing. */
+    seal: (data: unknown): unknown => (first && paths.length > 0 ? apply(data, (member) => encrypt(member, first)) : data),
+    /** For handlers. Throws when the key that encrypted is not among `keys`. */
+    open: (data: unknown): unknown =>
+      paths.length === 0 ? data : apply(data, (member) => (isEncrypted(member) ? decrypt(member, byId) : member)),
+  }
+}
+
+export type SensitiveData = ReturnType<typeof createSensitiveData>
+
+/** The sensitive data of every job type, by its name. */
+export const createSensitiveDataByType = (catalog: Catalog, keys: readonly Buffer[]): ReadonlyMap<string, SensitiveData> =>
+  new Map(catalog.all.map(({ name, data }) => [name, createSensitiveData(data, keys)]))
+
+const keyId = (key: Buffer): string => createHash('sha256').update(key).digest('base64url').slice(0, 8)
+
+const encrypt = (value: unknown, key: Buffer): Encrypted => {
+  const iv = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', key, iv)
+  const text = Buffer.concat([cipher.update(JSON.stringify(value), 'utf8'), cipher.final()])
+  const parts = [iv, cipher.getAuthTag(), text].map((part) => part.toString('base64url'))
+  return { $encrypted: [keyId(key), ...parts].join('.') }
+}
+
+const decrypt = ({ $encrypted }: Encrypted, keys: ReadonlyMap<string, Buffer>): unknown => {
+  const [id = '', iv = '', tag = '', text = ''] = $encrypted.split('.')
+  const key = keys.get(id)
+  if (!key) throw new Error(`DATA_ENCRYPTION_KEY lacks the key ${id} that encrypted this job`)
+  const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
+  decipher.setAuthTag(Buffer.from(tag, 'base64url'))
+  return JSON.parse(Buffer.concat([decipher.update(Buffer.from(text, 'base64url')), decipher.final()]).toString('utf8'))
+}

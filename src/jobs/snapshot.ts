@@ -1,0 +1,103 @@
+// Looks at one job as clients see it. Nearly all looks of those who poll find what the last one found: that is made once.
+
+import { hash } from 'node:crypto'
+import { queueOfJobId } from '../bullmq/job-id.js'
+import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { type ReadJob, toStoredJob } from '../bullmq/read-jobs.js'
+import type { JobView, QueueName } from '../types/job-schema.js'
+import type { JobViews } from './view.js'
+
+/** A job as it is in Redis at this moment. Several requests may hold the same one: nobody changes it. */
+export interface SeenJob {
+  readonly view: Readonly<JobView>
+  readonly tenant: string
+  /** The view as JSON, and its weak ETag. */
+  readonly document: () => JobDocument
+}
+
+interface JobDocument {
+  readonly body: string
+  readonly etag: string
+}
+
+/** As it was read, and what became of it. */
+interface Seen {
+  readonly text: string
+  readonly job: SeenJob
+}
+
+/** What is remembered takes some five bytes for each of these characters: at most 10 MB, or twice that in Chinese. */
+const charactersMax = 2_000_000
+/** A larger job is not remembered: it would drive out too many others. */
+const jobCharactersMax = 32_768
+
+/**
+ * Reads one job, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis.
+ * Redis is asked every time. Only what follows from its answer, the view, its JSON and its ETag, is remembered beside that answer.
+ */
+export const createJobLook = ({
+  readJob,
+  views,
+  queueKeys,
+}: {
+  readJob: ReadJob
+  views: JobViews
+  queueKeys: Readonly<Record<QueueName, QueueKeys>>
+}) => {
+  const remembered = createSeenJobs()
+  return async (id: string): Promise<SeenJob | null> => {
+    const queue = queueOfJobId(id)
+    const text = queue && (await readJob(queueKeys[queue], id))
+    if (!text) return null
+    const before = remembered.get(id)
+    if (before?.text === text) return before.job
+    const job = toSeenJob(views.ofStored(toStoredJob(id, text)))
+    remembered.set(id, { text, job })
+    return job
+  }
+}
+
+export type JobLook = ReturnType<typeof createJobLook>
+
+const toSeenJob = ({ view, tenant }: { view: JobView; tenant: string }): SeenJob => {
+  let known: JobDocument | undefined
+  const document = () => {
+    known ??= toDocument(view)
+    return known
+  }
+  return { view, tenant, document }
+}
+
+const toDocument = (view: JobView): JobDocument => {
+  const body = JSON.stringify(view)
+  return { body, etag: `W/"${hash('sha1', body, 'base64url')}"` }
+}
+
+/** Two generations: when the younger one is full it becomes the older, and what nobody has asked for since is forgotten. */
+const createSeenJobs = () => {
+  let younger = new Map<string, Seen>()
+  let older = new Map<string, Seen>()
+  let characters = 0
+
+  const set = (id: string, seen: Seen): void => {
+    if (seen.text.length > jobCharactersMax) return
+    if (characters + seen.text.length > charactersMax / 2) {
+      older = younger
+      younger = new Map()
+      characters = 0
+    }
+    characters += seen.text.length
+    younger.set(id, seen)
+  }
+
+  return {
+    set,
+    get(id: string): Seen | undefined {
+      const recent = younger.get(id)
+      if (recent) return recent
+      const earlier = older.get(id)
+      if (earlier) set(id, earlier)
+      return earlier
+    },
+  }
+}

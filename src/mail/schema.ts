@@ -1,0 +1,68 @@
+// Shapes that the e-mail job types share: addresses, recipients, meeting times, and what a sent message leaves behind.
+
+import { type Static, type StringOptions, type TSchema, type TString, Type } from '@sinclair/typebox'
+import { day } from '../runtime/durations.js'
+import { closed, DurationMs, Email, Line, StringEnum, Time } from '../types/schema-parts.js'
+
+// An inlined schema must not carry the `$id` of the shared one: it would be declared once per job type.
+const { $id: _shared, ...address } = Email
+
+/** One addr-spec; comma, semicolon, line breaks and display names are refused. */
+export const EmailAddress = address as TString
+
+export const recipientsMax = 1000
+
+/** One address, or a list that becomes one job per address. */
+export const Recipients = Type.Union([EmailAddress, Type.Array(EmailAddress, { minItems: 1, maxItems: recipientsMax })], {
+  description: `One address, or a list of 1 to ${recipientsMax} distinct ones: then one job is run for each.`,
+})
+export type Recipients = Static<typeof Recipients>
+
+export const locales = ['en', 'zh'] as const
+export type Locale = (typeof locales)[number]
+
+export const EmailLocale = StringEnum(locales, { description: 'Language of the message; left out: the configured default.' })
+
+export const RecipientName = Line(100, { description: 'Name to greet the recipient with.' })
+
+export const MeetingTitle = Line(200, { description: 'Title of the meeting.' })
+
+export const MeetingTime = Time({ description: 'Start of the meeting; has to lie ahead.' })
+
+export const MeetingDurationMs = DurationMs(60_000, 7 * day, 'Length of the meeting; left out: one hour.')
+
+/** A link that anyone who reads it could use: masked everywhere. */
+export const httpsOnly = { description: 'https only; the host has to be one that EMAIL_LINK_HOSTS allows.' } satisfies StringOptions
+
+const sent = {
+  messageId: Type.String({ description: 'Message-ID header, the same on every attempt.' }),
+  accepted: Type.Literal(true, { description: 'The mail server took the message.' }),
+  responseCode: Type.Integer({ description: 'Its SMTP reply code.' }),
+  template: Type.String({ description: 'Template the message was made from.' }),
+  sentAt: Time({ description: 'When the mail server took it.' }),
+  alreadySent: Type.Boolean({ description: 'An earlier attempt had sent it; nothing was sent again.' }),
+}
+
+/** What a sent message leaves behind: no address, no subject, no content. */
+export const EmailSent = Type.Object(sent, closed)
+export type EmailSent = Static<typeof EmailSent>
+
+export const InvitationSent = Type.Object({ ...sent, calendarUid: Type.String({ description: 'UID of the calendar entry.' }) }, closed)
+export type InvitationSent = Static<typeof InvitationSent>
+
+/** Result of a job that stood for a list of recipients. */
+export const EmailFanOut = Type.Object(
+  {
+    total: Type.Integer({ minimum: 1, description: 'Recipients.' }),
+    sent: Type.Integer({ minimum: 0, description: 'Recipients whose mail server took the message.' }),
+    failed: Type.Array(Type.Object({ to: EmailAddress, code: Type.String({ description: 'Why, as in `error.code`.' }) }, closed), {
+      maxItems: recipientsMax,
+      description: 'Recipients without a message.',
+    }),
+  },
+  closed,
+)
+export type EmailFanOut = Static<typeof EmailFanOut>
+
+/** The result of one message, or of a list of recipients. */
+export const orFanOut = <T extends TSchema>(one: T) => Type.Union([one, EmailFanOut])

@@ -1,0 +1,189 @@
+// GET /admin/board: bull-board over the gateway's queues, for operators in a browser. It only shows unless BOARD_READ_ONLY=false.
+
+import { createBullBoard } from '@bull-board/api'
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
+import { FastifyAdapter } from '@bull-board/fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { toBearerToken } from '../../auth/bearer-token.js'
+import type { Services } from '../../gateway.js'
+import authenticate, { requireScope } from '../../http/authenticate.js'
+import { requireSameOrigin } from '../../http/headers/same-origin.js'
+import { wantsPage } from '../../http/page.js'
+import { problem, problemDetailsOf } from '../../http/problem-json.js'
+import { problemResponses } from '../../http/problem-schema.js'
+import { type BoardQueue, showFlow } from '../../operations/board-queues.js'
+import { operatorTags } from '../../operations/queue-schema.js'
+import { carryOutBoardAct } from './board-acts.js'
+import boardLogin, { boardPath, mayUseBoard, sendLogin, toReturn, toSessionToken } from './board-login.js'
+
+export interface AdminBoardOptions {
+  readonly services: Pick<
+    Services,
+    'apiKeys' | 'audit' | 'boardQueues' | 'boardSessions' | 'config' | 'control' | 'operations' | 'queueControl' | 'workerInstances'
+  >
+}
+
+/** Styles that the interface of bull-board 9.10.1 makes: that of the Redis sign, and one that hides a scroll bar. */
+const ownStyles = "'sha256-r2N1TB/gHbBtBZFKg7ejmq1acVSREzucTAEw6ga4hoU=' 'sha256-kLmvWqfziFavKtqHqRsb90f006UAK2Dmd0It5Iz2KFA='"
+
+const securityPolicy = `default-src 'none'; script-src 'self'; style-src 'self' ${ownStyles}; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'`
+
+/** The interface asks for what it shows on one page; more would only fill memory. */
+const jobsPerPageMax = 50
+
+const documented = {
+  operationId: 'openBoard',
+  summary: 'Open the dashboard',
+  description:
+    'A page for people: queues, jobs, logs. A browser without a session gets a page that asks for an API key. It only shows unless BOARD_READ_ONLY is `false`. The key may not be limited to some job types or queues.',
+  tags: operatorTags,
+  response: {
+    200: { description: 'The dashboard.', content: { 'text/html': { schema: { type: 'string' } } } },
+    ...problemResponses,
+  },
+}
+
+const adminBoard = async (app: FastifyInstance, { services }: AdminBoardOptions) => {
+  const { apiKeys, boardSessions: sessions } = services
+  await app.register(async (scope) => {
+    await scope.register(boardLogin, { apiKeys, sessions })
+  })
+
+  await app.register(async (scope) => {
+    await scope.register(authenticate, {
+      apiKeys,
+      recall: (request) => {
+        const token = toSessionToken(request)
+        return token === null ? null : sessions.recall(token)
+      },
+    })
+    scope.addHook('onRequest', requireScope('admin'))
+    scope.setErrorHandler(answerFailure)
+    scope.addHook('onSend', secure)
+    guard(scope, services)
+    await scope.register(board(services), { prefix: boardPath })
+  })
+}
+
+const isAct = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD'
+
+/** Who may do what, and acts carried out by the gateway instead of bull-board. */
+const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) => {
+  const { readOnly } = services.config.board
+
+  scope.addHook('onRequest', async (request) => {
+    if (!mayUseBoard(request.principal)) {
+      throw problem('forbidden', 'The dashboard shows every queue: it needs an API key that is not limited to some job types or queues.')
+    }
+    if (!isAct(request)) return
+    if (readOnly) {
+      throw problem('method-not-allowed', 'The dashboard only shows; BOARD_READ_ONLY=false lets it act.', {
+        headers: { allow: 'GET, HEAD' },
+      })
+    }
+    // What a browser sends along by itself is no proof that a person wanted it.
+    if (toBearerToken(request.headers.authorization) === null) requireSameOrigin(request)
+  })
+
+  scope.addHook('preHandler', async (request, reply) => {
+    if (!isAct(request)) return capPage(request)
+    const route = `${request.method} ${request.routeOptions.url?.slice(boardPath.length)}`
+    const { body } = request
+    const params = request.params as Record<string, string>
+    await carryOutBoardAct(services, route, { by: request.principal.keyId, params, body })
+    return reply.send({})
+  })
+
+  // bull-board tells what went wrong in a form of its own.
+  scope.addHook('preSerialization', async (_request, reply, payload) => {
+    if (reply.statusCode < 400) return payload
+    if (reply.statusCode === 404) throw problem('not-found', 'The dashboard has nothing under this name.')
+    throw unreadable()
+  })
+}
+
+const unreadable = () => problem('bad-request', 'The dashboard cannot read this request.')
+
+const capPage = ({ query }: FastifyRequest): void => {
+  const asked = query as { jobsPerPage?: unknown }
+  if (Number(asked.jobsPerPage) > jobsPerPageMax) asked.jobsPerPage = String(jobsPerPageMax)
+}
+
+const board = ({ boardQueues, config, workerInstances }: AdminBoardOptions['services']) => {
+  const { readOnly } = config.board
+  const serverAdapter = new FastifyAdapter().setBasePath(boardPath)
+  createBullBoard({
+    queues: boardQueues.map((queue) => toAdapter(queue, readOnly, workerInstances)),
+    serverAdapter,
+    options: {
+      uiConfig: {
+        boardTitle: 'Jobgate',
+        hideDocsLink: true,
+        miscLinks: [
+          { text: 'API documentation', url: '/docs' },
+          { text: 'Sign out', url: `${boardPath}/logout` },
+        ],
+      },
+    },
+  })
+  const plugin = serverAdapter.registerPlugin()
+  return async (scope: FastifyInstance, options: object) => {
+    const facade = toFacade(scope)
+    await new Promise<void>((resolve, reject) => plugin(facade, options, (error) => (error ? reject(error) : resolve())))
+  }
+}
+
+/** The scope as bull-board's plugin is to see it: its first page is documented, and failures stay those of the gateway. */
+const toFacade = (scope: FastifyInstance): FastifyInstance =>
+  Object.create(scope, {
+    // Its own handler would answer with the message of whatever was thrown.
+    setErrorHandler: { value: () => scope },
+    route: {
+      value: (route: RouteOptions) => {
+        if (route.url !== '/') return scope.route(route)
+        scope.route({ ...route, schema: documented, prefixTrailingSlash: 'no-slash' })
+        return scope.route({ ...route, prefixTrailingSlash: 'slash' })
+      },
+    },
+  })
+
+/** BullMQ counts workers by their connections, which Jobgate's share: it knows them by their heartbeats. */
+const toAdapter = (
+  { queue, getJob, getJobs, getJobLogs }: BoardQueue,
+  readOnlyMode: boolean,
+  workerInstances: Services['workerInstances'],
+): BullMQAdapter => {
+  const adapter = new BullMQAdapter(queue, { readOnlyMode })
+  const getWorkers = async () => (await workerInstances()).map(({ id, host, pid }) => ({ id, name: host, addr: `process ${pid}`, age: 0 }))
+  const getFlowProducer = async () => showFlow(await BullMQAdapter.prototype.getFlowProducer.call(adapter))
+  return Object.assign(adapter, { getJob, getJobs, getJobLogs, getWorkers, getFlowProducer })
+}
+
+/** Failures are problem documents; the interface shows `message`. A browser that is not signed in gets the page that asks for a key. */
+const answerFailure = (error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  // bull-board decodes names in the query by itself.
+  const details = problemDetailsOf(error instanceof URIError ? unreadable() : error)
+  if (!details) throw error
+  const { problem: name, detail, ...extra } = details
+  const isSignedOut = name === 'unauthorized'
+  if (isSignedOut && wantsPage(request, reply)) return sendLogin(reply, { status: 401, returnTo: toReturn(request.url) })
+  const message = isSignedOut ? 'Reload this page to sign in again.' : detail
+  throw problem(name, detail, { ...extra, extensions: { ...extra.extensions, error: { key: 'ERRORS.FORBIDDEN' }, message } })
+}
+
+/** What the policy forbids anyway, so that browsers do not complain: fonts from elsewhere, and styles within the page. */
+const forbidden = /<link href="https?:[^>]*>| style="[^"]*"|<style>[^<]*<\/style>/g
+
+const secure = async (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> => {
+  const isAsset = request.url.startsWith(`${boardPath}/static/`) && reply.statusCode < 400
+  reply
+    .header('cache-control', isAsset ? 'private, max-age=86400' : 'no-store')
+    .header('x-content-type-options', 'nosniff')
+    .header('referrer-policy', 'same-origin')
+  if (reply.hasHeader('content-security-policy')) return payload
+  reply.header('content-security-policy', securityPolicy)
+  const isPage = String(reply.getHeader('content-type')).startsWith('text/html') && typeof payload === 'string'
+  return isPage ? payload.replace(forbidden, '') : payload
+}
+
+export default adminBoard

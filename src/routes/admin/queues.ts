@@ -1,0 +1,182 @@
+// Operators pause, resume and clean queues, and read what operators did.
+
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { requireScope } from '../../http/authenticate.js'
+import { problemResponses } from '../../http/problem-schema.js'
+import { requireQueueName } from '../../http/queue-param.js'
+import { jsonResponse } from '../../http/response-schemas.js'
+import { type Audit, auditActs } from '../../operations/audit.js'
+import type { QueueControl } from '../../operations/queue-control.js'
+import { Count, operatorTags, PerQueue, QueueParams } from '../../operations/queue-schema.js'
+import { day } from '../../runtime/durations.js'
+import { type QueueName, queueNames } from '../../types/job-schema.js'
+import { closed, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
+
+export interface AdminQueuesOptions {
+  readonly control: QueueControl
+  readonly audit: Audit
+}
+
+const Paused = Type.Object(
+  { paused: Type.Boolean({ description: 'Whether the queue is paused now.' }) },
+  { ...closed, description: 'Whether the queue is paused.', examples: [{ paused: true }] },
+)
+const AllPaused = PerQueue(Paused, 'Whether each queue is paused.')
+
+const cleanDefaults = { completedMaxAge: day, failedMaxAge: 7 * day, limit: 1000 }
+
+const CleanBody = Type.Object(
+  {
+    completedMaxAge: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 366 * day,
+        default: cleanDefaults.completedMaxAge,
+        description: 'Completed jobs that ended longer ago than this many milliseconds go.',
+      }),
+    ),
+    failedMaxAge: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 366 * day,
+        default: cleanDefaults.failedMaxAge,
+        description: 'Failed and cancelled jobs that ended longer ago than this many milliseconds go.',
+      }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        default: cleanDefaults.limit,
+        description: 'Jobs removed at most, of each queue and state.',
+      }),
+    ),
+  },
+  { ...closed, description: 'What to remove.', examples: [{ completedMaxAge: 3_600_000, failedMaxAge: 86_400_000, limit: 1000 }] },
+)
+
+const Cleaned = PerQueue(
+  Type.Object(
+    { completed: Count('Completed jobs removed.'), failed: Count('Failed and cancelled jobs removed.') },
+    { ...closed, description: 'How many jobs were removed.' },
+  ),
+  'How many jobs were removed, by queue.',
+)
+
+const AuditPage = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object(
+        {
+          id: Type.String({ description: 'Grows with time.' }),
+          at: Time({ description: 'When it was done.' }),
+          by: Type.String({ description: 'Id of the API key; `admin` is the first key, `command-line` the command `keys`.' }),
+          act: StringEnum(auditActs, { description: 'What was done.' }),
+          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues, and for acts that concern none.' }),
+          details: Type.Record(Type.String(), Type.Unknown(), {
+            description: 'What was asked for, and how many jobs it changed; ids, never secrets.',
+          }),
+        },
+        { ...closed, description: 'One act of an operator.' },
+      ),
+    ),
+    next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
+  },
+  { ...closed, description: 'One page of acts.' },
+)
+
+const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, { control, audit }) => {
+  const onRequest = requireScope('admin')
+
+  for (const [verb, act, paused, what] of [
+    ['pause', control.pause, true, 'Workers take no more jobs; running ones go on, and submissions are still accepted.'],
+    ['resume', control.resume, false, 'Workers take jobs again.'],
+  ] as const) {
+    const title = paused ? 'Pause' : 'Resume'
+    app.route({
+      method: 'POST',
+      url: `/admin/queues/${verb}`,
+      onRequest,
+      schema: {
+        operationId: `${verb}Queues`,
+        summary: `${title} all queues`,
+        description: `${what} Harmless when repeated.`,
+        tags: operatorTags,
+        response: { 200: jsonResponse(AllPaused, 'Done.'), ...problemResponses },
+      },
+      handler: async (request) => {
+        await act(queueNames, request.principal.keyId)
+        return Object.fromEntries(queueNames.map((name) => [name, { paused }])) as Record<QueueName, { paused: boolean }>
+      },
+    })
+
+    app.route({
+      method: 'POST',
+      url: `/admin/queues/:queue/${verb}`,
+      onRequest,
+      schema: {
+        operationId: `${verb}Queue`,
+        summary: `${title} one queue`,
+        description: `${what} Harmless when repeated.`,
+        tags: operatorTags,
+        params: QueueParams,
+        response: { 200: jsonResponse(Paused, 'Done.'), ...problemResponses },
+      },
+      handler: async (request) => {
+        await act([requireQueueName(request.params.queue)], request.principal.keyId)
+        return { paused }
+      },
+    })
+  }
+
+  app.route({
+    method: 'POST',
+    url: '/admin/queues/clean',
+    onRequest,
+    preValidation: allowNoBody,
+    schema: {
+      operationId: 'cleanQueues',
+      summary: 'Remove old finished jobs',
+      description:
+        'Removes completed jobs and failed ones beyond an age, oldest first, in every queue. Send it again while a count equals `limit`. Idempotency keys of removed jobs stay remembered.',
+      tags: operatorTags,
+      body: CleanBody,
+      response: { 200: jsonResponse(Cleaned, 'How many jobs were removed.'), ...problemResponses },
+    },
+    handler: async (request) => control.clean({ ...cleanDefaults, ...request.body }, request.principal.keyId),
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/admin/audit',
+    onRequest,
+    schema: {
+      operationId: 'listAudit',
+      summary: 'Read what operators did',
+      description: 'Who changed what, and how many jobs it concerned; newest first. About the last 10,000 acts are kept.',
+      tags: operatorTags,
+      querystring: Type.Object(
+        {
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Acts on one page.' }),
+          cursor: Type.Optional(
+            Type.String({ pattern: '^\\d{1,16}-\\d{1,10}$', maxLength: 27, description: '`next` of the page before.' }),
+          ),
+        },
+        closed,
+      ),
+      response: { 200: jsonResponse(AuditPage, 'One page of acts.'), ...problemResponses },
+    },
+    handler: async ({ query }) => {
+      const { items, next } = await audit.list({ before: query.cursor, limit: query.limit })
+      return { items: items.map((each) => ({ ...each, at: new Date(each.at).toISOString() })), next }
+    },
+  })
+}
+
+/** Where no member has to be there, the body need not be there either. */
+const allowNoBody = async (request: { body: unknown }) => {
+  request.body ??= {}
+}
+
+export default adminQueues

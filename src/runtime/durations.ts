@@ -1,0 +1,3 @@
+// Lengths of time, in milliseconds.
+
+export const day = 24 * 60 * 60 * 1000

@@ -1,0 +1,41 @@
+// What the schema of a schedule cannot see.
+
+import { checkSubmission } from '../jobs/check-submission.js'
+import type { SubmissionCheck } from '../types/definition.js'
+import type { FieldProblem } from '../types/field-problems.js'
+import type { Catalog } from '../types/registry.js'
+import type { Submission } from '../types/submission.js'
+import { timeZoneProblems } from '../types/time-zone.js'
+import { isCron } from './cron.js'
+import { type ScheduleTiming, startAheadMsMax } from './schema.js'
+import { firstRun, toTiming } from './timing.js'
+
+/** A body of PUT /v1/schedules/{id} that fits its schema. */
+export interface ScheduleDefinition extends Submission, ScheduleTiming {}
+
+type Check = SubmissionCheck & { readonly catalog: Catalog }
+
+/** Nothing: the schedule can be put. */
+export const scheduleProblems = (definition: ScheduleDefinition, check: Check): FieldProblem[] => {
+  const clash = clashProblems(definition)
+  return [...(clash.length > 0 ? clash : timingProblems(definition, check.now)), ...checkSubmission(definition, check).errors]
+}
+
+const clashProblems = ({ cron, timezone, everyMs }: ScheduleTiming): FieldProblem[] => {
+  if (cron === undefined && everyMs === undefined) return [{ pointer: '#/cron', detail: 'is missing, and so is everyMs' }]
+  if (cron !== undefined && everyMs !== undefined) return [{ pointer: '#/everyMs', detail: 'goes not together with cron' }]
+  return cron === undefined && timezone !== undefined ? [{ pointer: '#/timezone', detail: 'goes with cron only' }] : []
+}
+
+const timingProblems = ({ cron, timezone = 'UTC', everyMs, startAt, endAt }: ScheduleTiming, now: number): FieldProblem[] => {
+  const errors = [...timeZoneProblems('#/timezone', timezone)]
+  if (cron !== undefined && !isCron(cron)) {
+    errors.push({ pointer: '#/cron', detail: 'is no cron expression of five fields, set apart by one space, that is ever due' })
+  }
+  const start = startAt === undefined ? undefined : Date.parse(startAt)
+  if (start !== undefined && start > now + startAheadMsMax)
+    errors.push({ pointer: '#/startAt', detail: 'has to lie at most 5 years ahead' })
+  if (errors.length > 0 || endAt === undefined) return errors
+  const first = firstRun(toTiming({ cron, timezone, everyMs, startAt: start }, start ?? now), now)
+  return first !== undefined && first <= Date.parse(endAt) ? [] : [{ pointer: '#/endAt', detail: 'leaves no time for a run' }]
+}

@@ -1,0 +1,77 @@
+// What a schedule submits: checked when it is put, sealed while it is kept, opened and checked again for every run.
+
+import type { Config } from '../config/config.js'
+import type { SensitiveData } from '../jobs/sensitive-data.js'
+import { createDataChecks } from '../types/data-checks.js'
+import type { FieldProblem } from '../types/field-problems.js'
+import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import type { Catalog } from '../types/registry.js'
+import type { Submission } from '../types/submission.js'
+import type { ScheduleRecord } from './record.js'
+
+export type SchedulePayload =
+  | { readonly kind: 'fits'; readonly submission: Submission }
+  /** `message` names members, never values. */
+  | { readonly kind: 'refused'; readonly code: JobErrorCode; readonly message: string; readonly errors: readonly FieldProblem[] }
+
+interface Deps {
+  readonly catalog: Catalog
+  readonly config: Config
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+/** The outcome for a payload with these faults. */
+export const toRefused = (errors: readonly FieldProblem[]): SchedulePayload & { kind: 'refused' } => {
+  const [first] = errors
+  const fault = first ? ` At fault is ${first.pointer}: it ${first.detail}.` : ''
+  return { kind: 'refused', code: 'schedule_refused', message: `${jobErrors.schedule_refused.meaning}${fault}`, errors }
+}
+
+export const createSchedulePayloads = ({ catalog, config, sensitive }: Deps) => {
+  const dataProblems = createDataChecks()
+  const change = <T extends { readonly type: string; readonly data: unknown }>(job: T, act: 'seal' | 'open' | 'mask'): T => ({
+    ...job,
+    // Secrets of a type that this version does not know cannot be told apart.
+    data: act === 'mask' && !sensitive.has(job.type) ? null : (sensitive.get(job.type)?.[act](job.data) ?? job.data),
+  })
+  const changeAll = (record: ScheduleRecord, act: 'seal' | 'open' | 'mask'): ScheduleRecord => ({
+    ...change(record, act),
+    ...(record.followUps === undefined ? {} : { followUps: record.followUps.map((each) => change(each, act)) }),
+  })
+
+  return {
+    /** For storing. */
+    seal: (record: ScheduleRecord): ScheduleRecord => changeAll(record, 'seal'),
+    /** For answers. */
+    mask: (record: ScheduleRecord): ScheduleRecord => changeAll(record, 'mask'),
+
+    /** What a run is to submit. The job type, this version, or the time of day may have moved on since the schedule was put. */
+    open(record: ScheduleRecord): SchedulePayload {
+      const type = catalog.find(record.type)
+      if (!type) return { kind: 'refused', code: 'unknown_job_type', message: jobErrors.unknown_job_type.meaning, errors: [] }
+      let opened: ScheduleRecord
+      try {
+        opened = changeAll(record, 'open')
+      } catch {
+        return toRefused([{ pointer: '#/data', detail: 'cannot be decrypted with the DATA_ENCRYPTION_KEY of this worker' }])
+      }
+      const { data, options, userId, correlationId, metadata, followUps } = opened
+      const errors = dataProblems(type, data, { now: Date.now(), config })
+      if (errors.length > 0) return toRefused(errors)
+      const unknown = (followUps ?? []).findIndex((each) => !catalog.find(each.type))
+      if (unknown !== -1) return toRefused([{ pointer: `#/followUps/${unknown}/type`, detail: 'names no known type' }])
+      const submission: Submission = {
+        type: record.type,
+        data,
+        ...(options === undefined ? {} : { options }),
+        ...(userId === undefined ? {} : { userId }),
+        ...(correlationId === undefined ? {} : { correlationId }),
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(followUps === undefined ? {} : { followUps }),
+      }
+      return { kind: 'fits', submission }
+    },
+  }
+}
+
+export type SchedulePayloads = ReturnType<typeof createSchedulePayloads>

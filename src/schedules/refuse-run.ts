@@ -1,0 +1,58 @@
+// Stores a run of a schedule that is known to be wrong: a job like any other, which fails with the reason.
+
+import type { Accept, Acceptance, AcceptanceOutcome } from '../bullmq/acceptance.js'
+import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { toStoredOptions } from '../bullmq/stored-options.js'
+import { toCorrelationId } from '../jobs/accept.js'
+import type { JobEnvelope } from '../jobs/envelope.js'
+import { toIndexMember } from '../jobs/job-index.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { QueueName } from '../types/job-schema.js'
+import type { ScheduleRecord } from './record.js'
+
+/** Nothing is run that could take longer. */
+const timeoutMs = 1000
+
+interface Deps {
+  readonly accept: Accept
+  readonly keys: Keys
+  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly redis: RedisClient
+}
+
+export interface RefusedRun {
+  readonly record: ScheduleRecord
+  readonly jobId: string
+  readonly claim: NonNullable<Acceptance['claim']>
+  readonly refusal: NonNullable<JobEnvelope['refusal']>
+}
+
+/** The worker that takes the job only writes the refusal down. Rejects with the error of Redis. */
+export const createRefuseRun =
+  ({ accept, keys, queueKeys, redis }: Deps) =>
+  async ({ record, jobId, claim, refusal }: RefusedRun): Promise<AcceptanceOutcome> => {
+    const { tenant, id, type, queue, data, userId, correlationId, metadata } = record
+    const now = Date.now()
+    const envelope: JobEnvelope = {
+      data,
+      tenant,
+      correlationId: correlationId ?? toCorrelationId(jobId),
+      timeoutMs,
+      scheduleId: id,
+      refusal,
+      ...(userId === undefined ? {} : { userId }),
+      ...(metadata === undefined ? {} : { metadata }),
+    }
+    const options = toStoredOptions({ priority: 'normal', attempts: 1, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs }, now)
+    await redis.sadd(keys.tenants, tenant)
+    return accept({
+      queue: queueKeys[queue],
+      jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],
+      indexKey: keys.jobIndex(tenant),
+      indexMember: toIndexMember(now, jobId),
+      claim,
+    })
+  }
+
+export type RefuseRun = ReturnType<typeof createRefuseRun>

@@ -1,0 +1,48 @@
+// Counts calls to one vendor across all workers, so that its limits are met before the vendor has to say so.
+
+import type { RedisClient } from '../redis/connect.js'
+
+export interface Quota {
+  readonly calls: number
+  readonly windowMs: number
+}
+
+/**
+ * Counts one call in every window, or in none if one of them is full. Windows are aligned to the server's clock.
+ * KEYS: one counter name per quota, completed here by the number of its window (same hash tag, so the same slot).
+ * ARGV: calls and windowMs, alternating, in the order of KEYS.
+ * Returns 0 when counted, else the milliseconds until the fullest window ends.
+ */
+const takeScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local wait = 0
+local names = {}
+for i, key in ipairs(KEYS) do
+  local windowMs = tonumber(ARGV[2 * i])
+  names[i] = key .. ':' .. math.floor(now / windowMs)
+  if tonumber(redis.call('GET', names[i]) or '0') >= tonumber(ARGV[2 * i - 1]) then
+    wait = math.max(wait, windowMs - now % windowMs)
+  end
+end
+if wait > 0 then
+  return wait
+end
+for i, name in ipairs(names) do
+  redis.call('INCR', name)
+  redis.call('PEXPIRE', name, ARGV[2 * i])
+end
+return 0
+`
+
+/** `key` names the counters of one vendor account. */
+export const createCallQuota = ({ redis, key, quotas }: { redis: RedisClient; key: string; quotas: readonly Quota[] }) => {
+  const names = quotas.map(({ windowMs }) => `${key}:${windowMs}`)
+  const limits = quotas.flatMap(({ calls, windowMs }) => [calls, windowMs])
+  return {
+    /** 0: go ahead, the call is counted. Otherwise: milliseconds to wait. Throws when Redis cannot be reached. */
+    take: async (): Promise<number> => Number(await redis.eval(takeScript, names.length, ...names, ...limits)),
+  }
+}
+
+export type CallQuota = ReturnType<typeof createCallQuota>

@@ -1,0 +1,35 @@
+import pino from 'pino'
+import t from 'tap'
+import { openQueues } from '../../src/bullmq/queues.js'
+import { createJobReader, toStoredJob } from '../../src/bullmq/read-jobs.js'
+import { startRedis } from '../helpers/start-redis.js'
+
+t.test('what a job holds keeps its text and its place, whatever the reason says', async (t) => {
+  const { redis } = await startRedis(t)
+  const client = redis.connect('worker')
+  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
+  t.after(() => queues.close())
+  const queue = queues.keys.email
+  const read = createJobReader(client)
+  const stored = { name: 'probe\x1fx', data: '{"label":"ä\\u001f"}', opts: '{"attempts":2}', timestamp: '1', finishedOn: '3', atm: '2' }
+  await client.hset(queue.job('mail_1'), { ...stored, failedReason: 'one\x1ftwo\x1f' })
+  await client.hset(queue.job('mail_2'), { ...stored, name: 'probe', returnvalue: '"✓"', parentKey: 'a:b:c', 'jg:retriedOn': '7' })
+  await client.zadd(queue.completed, 3, 'mail_2')
+  const ids = ['mail_1', 'mail_2', 'mail_3']
+  const texts = await Promise.all(ids.map((id) => read(queue, id)))
+  const [one, two, none] = texts.map((text, at) => text && toStoredJob(ids[at] as string, text))
+  const shared = {
+    data: stored.data,
+    options: stored.opts,
+    timestamp: '1',
+    finishedOn: '3',
+    attemptsMade: '2',
+    processedOn: null,
+    dueAt: null,
+  }
+  const failed = { state: 'failed', name: 'probe x', failedReason: 'one\x1ftwo\x1f', returnvalue: null, parentKey: null, retriedOn: null }
+  t.match(one, { id: 'mail_1', ...shared, ...failed })
+  const completed = { state: 'completed', name: 'probe', failedReason: null, returnvalue: '"✓"', parentKey: 'a:b:c', retriedOn: '7' }
+  t.match(two, { id: 'mail_2', ...shared, ...completed })
+  t.equal(none, null)
+})

@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { pino } from 'pino'
+import t, { type Test } from 'tap'
+import { mintJobId } from '../../src/bullmq/job-id.js'
+import { createQueueKeys } from '../../src/bullmq/queue-keys.js'
+import { createJobIndex, openIndexSweep, toIndexMember } from '../../src/jobs/job-index.js'
+import { createKeys } from '../../src/redis/redis-keys.js'
+import { queueNames } from '../../src/types/job-schema.js'
+import { buildTestApp } from '../helpers/build-test-app.js'
+import { startRedis } from '../helpers/start-redis.js'
+
+const prefix = '{jobgate}'
+
+/** A sweep over an index that the test fills: each job is newer than all before it. */
+const openSweep = async (t: Test) => {
+  const { redis } = await startRedis(t)
+  const client = redis.request
+  if (client.status !== 'ready') await once(client, 'ready')
+  const keys = createKeys(prefix)
+  const queueKeys = Object.fromEntries(queueNames.map((name) => [name, createQueueKeys(prefix, name)])) as Parameters<
+    typeof openIndexSweep
+  >[0]['queueKeys']
+  const sweep = openIndexSweep({
+    index: createJobIndex({ redis: client, keys }),
+    redis: client,
+    queueKeys,
+    log: pino({ level: 'silent' }),
+  })
+  t.after(() => sweep.close())
+  let time = 1_700_000_000_000
+  return {
+    sweep: sweep.sweep,
+    size: (tenant: string) => client.zcard(keys.jobIndex(tenant)),
+    async add(tenant: string, count: number, { isThere }: { isThere: boolean }): Promise<string[]> {
+      const ids = Array.from({ length: count }, () => mintJobId('email'))
+      await client.sadd(keys.tenants, tenant)
+      for (let at = 0; at < count; at += 1000) {
+        const pipeline = client.pipeline()
+        for (const id of ids.slice(at, at + 1000)) {
+          pipeline.zadd(keys.jobIndex(tenant), 0, toIndexMember(time++, id))
+          if (isThere) pipeline.hset(queueKeys.email.job(id), 'name', 'echo')
+        }
+        await pipeline.exec()
+      }
+      return ids
+    },
+    remove: (ids: readonly string[]) => client.del(...ids.map((id) => queueKeys.email.job(id))),
+    forget: (tenant: string) => client.srem(keys.tenants, tenant),
+  }
+}
+
+t.test('old jobs that are still there do not keep later ones in the index', async (t) => {
+  const { sweep, size, add } = await openSweep(t)
+  await add('a', 500, { isThere: true })
+  await add('a', 1000, { isThere: false })
+  await add('b', 3, { isThere: false })
+  await sweep()
+  await sweep()
+  t.equal(await size('a'), 500)
+  t.equal(await size('b'), 0)
+})
+
+t.test('a round looks at so many, the next one goes on, and the last begins anew', async (t) => {
+  const { sweep, size, add, remove, forget } = await openSweep(t)
+  const first = await add('a', 10, { isThere: true })
+  const second = await add('a', 10, { isThere: true })
+  await add('a', 25_480, { isThere: true })
+  await add('a', 10, { isThere: false })
+  await sweep()
+  t.equal(await size('a'), 25_510, 'has not come so far')
+  await sweep()
+  t.equal(await size('a'), 25_500)
+  await remove(first)
+  await sweep()
+  t.equal(await size('a'), 25_490)
+
+  await remove(second)
+  await forget('a')
+  await sweep()
+  await add('a', 0, { isThere: true })
+  await sweep()
+  t.equal(await size('a'), 25_480, 'of a tenant that was not listed meanwhile, the position is not kept')
+})
+
+t.test('a tenant is listed again after Redis has lost the list', async (t) => {
+  const { services, submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
+  const client = services.redis.request
+  const submitOne = async () => t.equal((await submit({ type: 'echo', data: { label: 'x' } })).statusCode, 202)
+  await submitOne()
+  t.same(await client.smembers(services.keys.tenants), ['default'])
+  await client.del(services.keys.tenants)
+  await submitOne()
+  t.same(await client.smembers(services.keys.tenants), [], 'not with every submission')
+  const { now } = Date
+  t.after(() => {
+    Date.now = now
+  })
+  Date.now = () => now() + 60_000
+  await submitOne()
+  t.same(await client.smembers(services.keys.tenants), ['default'])
+})

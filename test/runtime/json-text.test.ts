@@ -1,0 +1,59 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { depthMax, parseJson, toUtf8 } from '../../src/runtime/json-text.js'
+
+const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
+
+t.test('depth is bounded at 64 levels', async (t) => {
+  t.equal(parseJson(nested(depthMax)).kind, 'value')
+  t.match(parseJson(nested(depthMax + 1)), { kind: 'malformed', detail: /64 levels/ })
+  t.match(parseJson('{"a":'.repeat(100_000)), { kind: 'malformed', detail: /64 levels/ })
+  t.match(parseJson(`[${'[1],'.repeat(1000)}[1]]`), { kind: 'value' }, 'many lists side by side are not deep')
+})
+
+t.test('brackets within strings do not count', async (t) => {
+  const text = JSON.stringify({ a: `${'['.repeat(200)}"${'{'.repeat(200)}\\`, b: '\\\\"' })
+  t.match(parseJson(text), { kind: 'value' })
+  t.match(
+    parseJson(`["\\\\",${nested(depthMax)}]`),
+    { kind: 'malformed', detail: /64 levels/ },
+    'an escaped backslash ends before the quote',
+  )
+  t.match(parseJson(`["${'['.repeat(200)}`), { kind: 'malformed', detail: /complete/ }, 'an open string')
+})
+
+t.test('members that reach prototypes are refused', async (t) => {
+  for (const text of [
+    '{"__proto__":{}}',
+    '{"a":[{"__proto__":1}]}',
+    '{"\\u005f_proto__":1}',
+    '{"constructor":{"prototype":{}}}',
+    '{"a":{"\\u0063onstructor":{"prototype":1}}}',
+  ]) {
+    t.match(parseJson(text), { kind: 'malformed', detail: /__proto__/ }, text)
+  }
+  t.same(parseJson('{"text":"__proto__"}'), { kind: 'value', value: { text: '__proto__' } })
+})
+
+t.test('details never repeat the text', async (t) => {
+  for (const text of ['{"code": hunter2}', 'hunter2', '', '[1,]', '{"a":1} hunter2']) {
+    const parsed = parseJson(text)
+    t.equal(parsed.kind, 'malformed', text)
+    t.notMatch(JSON.stringify(parsed), /hunter2/)
+  }
+})
+
+t.test('bytes have to be UTF-8', async (t) => {
+  t.equal(toUtf8(Buffer.from('"ü"')), '"ü"')
+  t.equal(toUtf8(Buffer.from([0x22, 0xff, 0x22])), null)
+})
+
+t.test('agrees with JSON.parse on every value of sensible depth', async (t) => {
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 5 }), (text) => {
+      if (/__proto__|constructor/.test(text)) return
+      t.strictSame(parseJson(text), { kind: 'value', value: JSON.parse(text) })
+    }),
+    { numRuns: 200 },
+  )
+})
