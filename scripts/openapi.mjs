@@ -10,8 +10,8 @@ import { toJobTypesDocument } from './openapi/job-types-document.mjs'
 const generate = async () => {
   const [
     { buildApp },
-    { jobTypes },
-    { createCatalog },
+    { builtinTypes },
+    { createJobTypes },
     { loadConfig },
     { jobErrors },
     { integrationVariables },
@@ -34,7 +34,7 @@ const generate = async () => {
     { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
     dataDir,
   )
-  const services = await openServices({ config, catalog: createCatalog(jobTypes), log: createLogger({ level: 'silent' }) })
+  const services = await openServices({ config, jobTypes: createJobTypes(builtinTypes), log: createLogger({ level: 'silent' }) })
   try {
     const app = await buildApp(services)
     await app.ready()
@@ -49,7 +49,7 @@ const generate = async () => {
     return {
       'openapi/openapi.json': `${JSON.stringify(document, null, 2)}\n`,
       'docs/job-types.md': toJobTypesDocument({
-        types: jobTypes,
+        types: builtinTypes,
         jobErrors,
         defaults: { attempts, backoffMs },
         phrases,

@@ -78,7 +78,7 @@ export const buildApp = async (services: Services) => {
   }).withTypeProvider<TypeBoxTypeProvider>()
   limitConnections(app.server)
 
-  const { shared, submission, batchItem, schedule } = createSubmissionSchemas(services.catalog.all)
+  const { shared, submission, batchItem, schedule } = createSubmissionSchemas(services.jobTypes.all)
   for (const schema of [...sharedSchemas, ...shared]) app.addSchema(schema)
 
   await app.register(httpMetrics, { metrics: services.metrics })

@@ -52,21 +52,21 @@ import { createRunSchedule } from './schedules/tick.js'
 import { openScheduleWorker } from './schedules/worker.js'
 import { createMetrics } from './telemetry/metrics.js'
 import { openTracing } from './telemetry/tracing.js'
-import type { Catalog } from './types/registry.js'
+import type { JobTypes } from './types/registry.js'
 
 interface Options {
   readonly config: Config
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly log: Logger
 }
 
 /** Opens Redis and what gateway and workers both need. */
-const openBase = async ({ config, catalog, log }: Options, share: boolean) => {
+const openBase = async ({ config, jobTypes, log }: Options, share: boolean) => {
   const tracing = await openTracing({ settings: config.tracing, instanceId: config.instanceId, log })
   const redis = await openRedis({ settings: config.redis, log, share })
   const keys = createKeys(config.redis.prefix)
   const queues = openQueues({ redis: redis.request, prefix: config.redis.prefix, log })
-  const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
+  const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
   return { redis, keys, queues, sensitive, metrics: createMetrics(), tracing }
 }
 
@@ -76,7 +76,7 @@ type Base = Awaited<ReturnType<typeof openBase>>
  * Submits over the given connection, and what schedules are made of.
  * WAIT holds up whatever follows on a connection: stronger durability wants one of its own.
  */
-const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
+const openSubmission = ({ config, jobTypes, log }: Options, base: Base, role: 'request' | 'worker', redis: RedisClient) => {
   const { keys, metrics, queues, sensitive } = base
   const { durability: level, maxDepth, idempotencyTtlMs: claimTtlMs } = config.queues
   const writing = level === 'memory' ? redis : base.redis.connect(role)
@@ -84,7 +84,7 @@ const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 're
   const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of() })
   const views = createJobViews(sensitive)
   const readClaim = createClaimReader({ redis, writing, durability })
-  const submit = createSubmit({ accept, catalog, config, keys, metrics, queueKeys: queues.keys, readClaim, redis, sensitive, views })
+  const submit = createSubmit({ accept, jobTypes, config, keys, metrics, queueKeys: queues.keys, readClaim, redis, sensitive, views })
   const clock = openScheduleClock({ redis, prefix: config.redis.prefix })
   const records = createScheduleRecords({ redis, writing, keys, durability })
   return {
@@ -93,7 +93,7 @@ const openSubmission = ({ config, catalog, log }: Options, base: Base, role: 're
     clock,
     records,
     align: createScheduleAlign({ clock, records }),
-    payloads: createSchedulePayloads({ catalog, config, sensitive }),
+    payloads: createSchedulePayloads({ jobTypes, config, sensitive }),
     durability,
     async close() {
       durability?.close()
@@ -121,12 +121,12 @@ type WorkerTools = Awaited<ReturnType<typeof openWorkerTools>>
 
 /** What `openServices` and `openWorkers` start when jobs are to be worked in this process. */
 const openWorkerSide = async (options: Options, base: Base, { redis, integrations }: WorkerTools) => {
-  const { config, catalog, log } = options
+  const { config, jobTypes, log } = options
   const submission = openSubmission(options, base, 'worker', redis)
   await requireFit(submission)
   const { accept, align, records, submit } = submission
   const pool = await openWorkerPool({
-    catalog,
+    jobTypes,
     config,
     integrations: { ...integrations },
     integrationVariables,
@@ -136,7 +136,7 @@ const openWorkerSide = async (options: Options, base: Base, { redis, integration
     queueKeys: base.queues.keys,
     redis: base.redis,
     sensitive: base.sensitive,
-    submitFollowUps: createFollowUps({ catalog, config, sensitive: base.sensitive, submit }),
+    submitFollowUps: createFollowUps({ jobTypes, config, sensitive: base.sensitive, submit }),
     tracing: base.tracing,
   })
   const { keys, queues } = base
@@ -183,7 +183,7 @@ const closeAndThrow =
  * an unreachable Redis is no error, everything heals once it is there.
  */
 export const openServices = async (options: Options) => {
-  const { config, catalog, log } = options
+  const { config, jobTypes, log } = options
   // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
   const emailTemplates = requireMailTemplates(config.email)
   const base = await openBase(options, false)
@@ -231,7 +231,7 @@ export const openServices = async (options: Options) => {
   })
   return {
     config,
-    catalog,
+    jobTypes,
     log,
     redis,
     keys,
@@ -243,7 +243,7 @@ export const openServices = async (options: Options) => {
     submit: submission.submit,
     /** Why no submission can be as safe as DURABILITY says; null when it can be. */
     durabilityFault: () => submission.durability?.fault() ?? null,
-    schedules: createSchedules({ ...submission, catalog, config }),
+    schedules: createSchedules({ ...submission, jobTypes, config }),
     queueKeys: queues.keys,
     events,
     look,

@@ -7,16 +7,16 @@ import { pino } from 'pino'
 import t from 'tap'
 import { loadConfig } from '../src/config/config.js'
 import { openServices, openWorkers } from '../src/gateway.js'
-import { createCatalog } from '../src/types/registry.js'
+import { createJobTypes } from '../src/types/registry.js'
 
 const log = pino({ level: 'silent' })
-const catalog = createCatalog([])
+const jobTypes = createJobTypes([])
 
 t.test('an integration that cannot be opened stops the start', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   t.after(() => rm(dataDir, { recursive: true, force: true }))
   const open = async (env: Record<string, string>) =>
-    openServices({ config: loadConfig({ DATA_DIR: dataDir, ADMIN_API_KEY: 'admin-key-of-the-tests', ...env }, dataDir), catalog, log })
+    openServices({ config: loadConfig({ DATA_DIR: dataDir, ADMIN_API_KEY: 'admin-key-of-the-tests', ...env }, dataDir), jobTypes, log })
   const wrong = { SMTP_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'nobody' }
 
   await t.rejects(open({ ...wrong, WORKERS_ENABLED: 'true' }), { message: /^Configuration: MAIL_FROM/ })
@@ -26,7 +26,7 @@ t.test('an integration that cannot be opened stops the start', async (t) => {
   t.pass('a gateway without workers sends no e-mails; the Redis of the attempts before is gone')
 
   const url = `unix://${gateway.redis.socketPath}`
-  const workers = openWorkers({ config: loadConfig({ ...wrong, REDIS_URL: url }, dataDir), catalog, log })
+  const workers = openWorkers({ config: loadConfig({ ...wrong, REDIS_URL: url }, dataDir), jobTypes, log })
   await t.rejects(workers, { message: /^Configuration: MAIL_FROM/ })
 })
 

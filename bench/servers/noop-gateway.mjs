@@ -1,13 +1,13 @@
 // The gateway, or a worker of it alone (WORKER_ONLY=true), with one more job type: one whose handler does nothing.
 
-import { createCatalog } from '../../dist/types/registry.js'
+import { createJobTypes } from '../../dist/types/registry.js'
 import { noop } from '../noop-type.mjs'
 
-const catalog = createCatalog([noop])
+const jobTypes = createJobTypes([noop])
 const run = {
-  serve: async () => (await import('../../dist/cli/serve.js')).serve(catalog),
+  serve: async () => (await import('../../dist/cli/serve.js')).serve(jobTypes),
   worker: async () => {
-    await (await import('../../dist/cli/worker.js')).work(catalog)
+    await (await import('../../dist/cli/worker.js')).work(jobTypes)
     return 'none'
   },
 }

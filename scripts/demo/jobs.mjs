@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
-import { jobTypes } from '../../dist/builtin/builtin.js'
+import { builtinTypes } from '../../dist/builtin/builtin.js'
 import { signTencentCallback } from '../../dist/vendors/tencent-meeting/callback.js'
 import { encryptTencent } from '../../test/helpers/vendor-stubs/callbacks.ts'
 
@@ -15,7 +15,7 @@ const minuteMs = 60_000
  */
 export const createJobs = ({ standIns, gateway }) => {
   const { secrets, mail, store, bucket, lark, tencent, aliyun, recording } = standIns
-  const exampleOf = (type) => jobTypes.find(({ name }) => name === type).example
+  const exampleOf = (type) => builtinTypes.find(({ name }) => name === type).example
   const later = (ms) => new Date(Date.now() + ms).toISOString()
   const sentTo = (address) => {
     const found = mail.received.filter(({ to }) => to.includes(address))

@@ -1,4 +1,4 @@
-// Writes docs/job-types.md from the catalog: what each job type takes, gives back and fails with.
+// Writes docs/job-types.md from the built-in job types: what each job type takes, gives back and fails with.
 
 /** Prefix of the error codes of each integration. */
 const prefixes = {
@@ -158,7 +158,7 @@ export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases, variab
     ...types.flatMap(({ requires, requiresOneOf = [] }) => [...requires, ...requiresOneOf]).filter((name) => !(name in prefixes)),
     ...Object.keys(optionalOf).filter((name) => !types.some((type) => type.name === name)),
   ]
-  if (unknown.length > 0) throw new Error(`scripts/openapi/job-types-document.mjs does not fit the catalog: ${unknown.join(', ')}`)
+  if (unknown.length > 0) throw new Error(`scripts/openapi/job-types-document.mjs does not fit the jobTypes: ${unknown.join(', ')}`)
   return `${[
     '<!-- Written by `npm run openapi` from src/builtin/builtin.ts and src/types/job-errors.ts: change those. -->',
     '# Job types',

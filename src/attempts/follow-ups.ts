@@ -6,7 +6,7 @@ import type { JobEnvelope, StoredFollowUp } from '../jobs/envelope.js'
 import type { SensitiveData } from '../jobs/sensitive-data.js'
 import { readPointer, replaceAtPointer } from '../runtime/json-pointer.js'
 import { createDataChecks } from '../types/data-checks.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 
 export type FollowUpsOutcome =
@@ -22,7 +22,7 @@ interface Ready {
 }
 
 interface Deps {
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly config: Config
   readonly sensitive: ReadonlyMap<string, SensitiveData>
   readonly submit: Submit
@@ -33,7 +33,7 @@ interface Deps {
  * All are checked before the first is submitted. Each has an id that follows from the job's, so repeating this submits nothing twice,
  * even when the result has changed meanwhile. Throws the error of Redis.
  */
-export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) => {
+export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) => {
   const dataProblems = createDataChecks()
 
   /** What is wrong as text, or the submission. */
@@ -42,7 +42,7 @@ export const createFollowUps = ({ catalog, config, sensitive, submit }: Deps) =>
     first: JobEnvelope,
     result: unknown,
   ): Ready | string => {
-    const type = catalog.find(name)
+    const type = jobTypes.find(name)
     if (!type) return 'its job type is not known here'
     const filled = structuredClone(sensitive.get(name)?.open(data) ?? data)
     for (const [into, from] of Object.entries(resultInto)) {

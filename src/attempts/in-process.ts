@@ -16,7 +16,7 @@ import type { Metrics } from '../telemetry/metrics.js'
 import type { Tracing } from '../telemetry/spans.js'
 import { canServe, type Integrations } from '../types/definition.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import { openCancellation } from './cancellation.js'
 import type { SubmitFollowUps } from './follow-ups.js'
 import { openHeartbeat } from './heartbeat.js'
@@ -33,7 +33,7 @@ const closeMarginMs = 5000
 const errorLogIntervalMs = 5000
 
 interface Deps {
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly config: Config
   readonly integrations: Integrations
   readonly integrationVariables: Readonly<Record<string, string>>
@@ -52,7 +52,7 @@ interface Deps {
  * then fires their signals and hands them back to the queue.
  */
 export const openWorkerPool = async (deps: Deps) => {
-  const { catalog, config, integrations, keys, log, queueKeys, redis } = deps
+  const { jobTypes, config, integrations, keys, log, queueKeys, redis } = deps
   assumeOldestRedis()
   const connection = redis.connect('worker')
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
@@ -62,7 +62,7 @@ export const openWorkerPool = async (deps: Deps) => {
     deps.metrics.attemptsRunning.of().value = cancellation.running()
   })
   const workers = queueNames.map((name) => {
-    const metrics = createAttemptMetrics(deps.metrics, { catalog, queue: name })
+    const metrics = createAttemptMetrics(deps.metrics, { jobTypes, queue: name })
     const runJob = createRunJob({ ...deps, metrics, cancellation, redis: connection }, queueKeys[name])
     const worker = new Worker<JobEnvelope>(name, runJob, {
       connection,
@@ -92,7 +92,7 @@ export const openWorkerPool = async (deps: Deps) => {
       id: config.instanceId,
       host: hostname(),
       pid: process.pid,
-      types: catalog.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
+      types: jobTypes.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
     },
   })
   const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {

@@ -3,9 +3,9 @@
 import type { Metrics } from '../telemetry/metrics.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
 import type { QueueName } from '../types/job-schema.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 
-/** Stands for types that are not in the catalog and codes that are not in the table. */
+/** Stands for types that are not registered and codes that are not in the table. */
 const other = 'other'
 /** The code of attempts that completed. */
 const none = 'none'
@@ -13,11 +13,11 @@ const none = 'none'
 /** For the attempts of one queue. Durations in milliseconds; `code` is null for attempts that completed. */
 export const createAttemptMetrics = (
   { attempts, attemptDurations, jobWaits }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits'>,
-  { catalog, queue }: { catalog: Catalog; queue: QueueName },
+  { jobTypes, queue }: { jobTypes: JobTypes; queue: QueueName },
 ) => {
   const waits = jobWaits.of(queue)
   // There from the start: a rate needs the zero before the first one.
-  for (const { name } of catalog.all.filter((type) => type.queue === queue)) {
+  for (const { name } of jobTypes.all.filter((type) => type.queue === queue)) {
     attempts.of(name, 'completed', none)
     attempts.of(name, 'failed', 'not_configured' satisfies JobErrorCode)
   }
@@ -25,7 +25,7 @@ export const createAttemptMetrics = (
     /** A job starts for the first time, `waitedMs` after it was due. */
     started: (waitedMs: number): void => waits.observe(Math.max(0, waitedMs) / 1000),
     ended(type: string, outcome: string, code: string | null, durationMs: number): void {
-      const knownType = catalog.find(type) ? type : other
+      const knownType = jobTypes.find(type) ? type : other
       attempts.of(knownType, outcome, code === null ? none : Object.hasOwn(jobErrors, code) ? code : other).inc()
       attemptDurations.of(knownType, outcome).observe(durationMs / 1000)
     },

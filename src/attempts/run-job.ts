@@ -14,7 +14,7 @@ import { runInSpan, type TraceSpan, type Tracing } from '../telemetry/spans.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { defer, fail, type Integrations, type JobContext, type JobOutcome, type JobType, retry } from '../types/definition.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Stopper, StopReason } from './abort-handle.js'
 import type { Cancellation } from './cancellation.js'
 import { gatherChildren } from './children.js'
@@ -33,7 +33,7 @@ const followUpDelayMs = 30_000
 
 interface Deps {
   readonly cancellation: Cancellation
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly config: Config
   readonly integrations: Integrations
   /** The variable an operator has to set for each integration: named by the error `not_configured`. */
@@ -166,7 +166,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
 
   async function attemptJob(job: Job<JobEnvelope>, run: Run): Promise<JobOutcome> {
     if (job.data.refusal) return fail(job.data.refusal.code, job.data.refusal.message)
-    const type = deps.catalog.find(job.name)
+    const type = deps.jobTypes.find(job.name)
     if (!type) return fail('unknown_job_type', jobErrors.unknown_job_type.meaning)
     if (job.data.fanOut) return gatherChildren(job, type)
     const missing = missingIntegration(type, deps)

@@ -16,7 +16,7 @@ import { processMeetingRecord } from './meeting/process-meeting-record.js'
 import { syncMeetingData } from './meeting/sync-meeting-data.js'
 
 /** Every job type Jobgate knows. A new one is listed here. */
-export const jobTypes: readonly JobType[] = [
+export const builtinTypes: readonly JobType[] = [
   processMeetingRecord,
   analyzeMeetingContent,
   syncMeetingData,

@@ -3,12 +3,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../app.js'
-import { jobTypes } from '../builtin/builtin.js'
+import { builtinTypes } from '../builtin/builtin.js'
 import { loadConfig } from '../config/config.js'
 import { openServices } from '../gateway.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
-import { type Catalog, createCatalog } from '../types/registry.js'
+import { createJobTypes, type JobTypes } from '../types/registry.js'
 
 /** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
@@ -16,11 +16,11 @@ const stopMarginMs = 15_000
 const requestMarginMs = 5000
 
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
-export const serve = async (catalog: Catalog = createCatalog(jobTypes)): Promise<string> => {
+export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<string> => {
   tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const services = await openServices({ config, catalog, log })
+  const services = await openServices({ config, jobTypes, log })
   const app = await buildApp(services)
   services.metrics.watchProcess()
 

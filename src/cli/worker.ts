@@ -1,22 +1,22 @@
 // A process that only works jobs: no HTTP.
 
 import closeWithGrace from 'close-with-grace'
-import { jobTypes } from '../builtin/builtin.js'
+import { builtinTypes } from '../builtin/builtin.js'
 import { loadConfig } from '../config/config.js'
 import { openWorkers } from '../gateway.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
-import { type Catalog, createCatalog } from '../types/registry.js'
+import { createJobTypes, type JobTypes } from '../types/registry.js'
 
 /** Beyond the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
 
 /** Runs until a signal comes; resolves once the workers run. Exit code 0 after a clean stop. */
-export const work = async (catalog: Catalog = createCatalog(jobTypes)): Promise<void> => {
+export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<void> => {
   tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const workers = await openWorkers({ config, catalog, log })
+  const workers = await openWorkers({ config, jobTypes, log })
   workers.metrics.watchProcess()
   if (workers.metricsUrl) log.info({ url: workers.metricsUrl }, 'metrics are served')
   closeWithGrace({ delay: config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {

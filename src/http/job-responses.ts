@@ -8,7 +8,7 @@ import type { SeenJob } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import type { JobType } from '../types/definition.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { problem } from './problem-json.js'
 import type {} from './trace-requests.js'
@@ -65,15 +65,15 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
 }
 
 /** Throws 403 when the key may not submit this job type. */
-const requireGrant = ({ principal }: FastifyRequest, type: string, catalog: Catalog): void => {
-  if (maySee(principal, { type, queue: (catalog.find(type) as JobType).queue })) return
+const requireGrant = ({ principal }: FastifyRequest, type: string, jobTypes: JobTypes): void => {
+  if (maySee(principal, { type, queue: (jobTypes.find(type) as JobType).queue })) return
   throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
 }
 
 /** Throws 403 when the key may not submit this job type or one of its follow-ups. */
-export const requireGrants = (request: FastifyRequest, { type, followUps }: Submission, catalog: Catalog): void => {
-  requireGrant(request, type, catalog)
-  for (const each of followUps ?? []) requireGrant(request, each.type, catalog)
+export const requireGrants = (request: FastifyRequest, { type, followUps }: Submission, jobTypes: JobTypes): void => {
+  requireGrant(request, type, jobTypes)
+  for (const each of followUps ?? []) requireGrant(request, each.type, jobTypes)
 }
 
 /**

@@ -18,7 +18,7 @@ import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import type { FollowUp } from '../types/follow-up.js'
 import type { JobView, QueueName } from '../types/job-schema.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { checkSubmission } from './check-submission.js'
 import type { JobEnvelope } from './envelope.js'
@@ -52,7 +52,7 @@ const tenantsKnownMs = 60_000
 
 interface Deps {
   readonly accept: Accept
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly config: Config
   readonly keys: Keys
   readonly metrics: Pick<Metrics, 'submissions'>
@@ -68,10 +68,10 @@ interface Deps {
  * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
  */
 export const createSubmit = (deps: Deps) => {
-  const { accept, catalog, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
+  const { accept, jobTypes, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
 
   const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
-    followUpJobId(firstId, step, (catalog.find(type) as JobType).queue)
+    followUpJobId(firstId, step, (jobTypes.find(type) as JobType).queue)
 
   const knownTenants = new Set<string>()
   let knownUntil = 0
@@ -119,13 +119,13 @@ export const createSubmit = (deps: Deps) => {
 
   const submitOne = async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
     const { tenant, key } = context
-    const type = catalog.find(submission.type) as JobType
+    const type = jobTypes.find(submission.type) as JobType
     const now = Date.now()
     const claim = key && {
       key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
       fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
-    const { resolved, errors } = checkSubmission(submission, { catalog, config, now })
+    const { resolved, errors } = checkSubmission(submission, { jobTypes, config, now })
     if (errors.length > 0 || resolved.kind === 'refused') {
       const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
       return earlier ? replay(submission, context, earlier, true) : { kind: 'invalid', errors }
@@ -161,7 +161,7 @@ export const createSubmit = (deps: Deps) => {
     }
   }
 
-  const counts = new Map(catalog.all.map(({ name }) => [name, countersOf(metrics, name)]))
+  const counts = new Map(jobTypes.all.map(({ name }) => [name, countersOf(metrics, name)]))
   return async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
     const count = counts.get(submission.type) as SubmissionCounts
     try {

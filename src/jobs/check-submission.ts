@@ -6,7 +6,7 @@ import type { FieldProblem } from '../types/field-problems.js'
 import { toPointerToken } from '../types/field-problems.js'
 import type { FollowUp } from '../types/follow-up.js'
 import type { JobOptions } from '../types/job-schema.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import { type ResolvedOutcome, resolveOptions } from './options.js'
 
 /** What is looked at: a submission, or a job that is to follow one. */
@@ -17,7 +17,7 @@ interface Payload {
   readonly followUps?: readonly FollowUp[]
 }
 
-type Check = SubmissionCheck & { readonly catalog: Catalog }
+type Check = SubmissionCheck & { readonly jobTypes: JobTypes }
 
 const none: readonly FieldProblem[] = []
 
@@ -26,7 +26,7 @@ export const checkSubmission = (
   { type: name, data, options, followUps }: Payload,
   check: Check,
 ): { readonly resolved: ResolvedOutcome; readonly errors: readonly FieldProblem[] } => {
-  const type = check.catalog.find(name) as JobType
+  const type = check.jobTypes.find(name) as JobType
   const resolved = resolveOptions(type, data, options, check.config.queues, check.now)
   const ofData = type.check?.(data, check) ?? none
   if (ofData.length === 0 && resolved.kind === 'resolved' && followUps === undefined) return { resolved, errors: none }

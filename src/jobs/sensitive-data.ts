@@ -2,7 +2,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 
 /** What clients see instead of a sensitive member. */
 const mask = '***'
@@ -78,8 +78,8 @@ export const createSensitiveData = (schema: TSchema, keys: readonly Buffer[]) =>
 export type SensitiveData = ReturnType<typeof createSensitiveData>
 
 /** The sensitive data of every job type, by its name. */
-export const createSensitiveDataByType = (catalog: Catalog, keys: readonly Buffer[]): ReadonlyMap<string, SensitiveData> =>
-  new Map(catalog.all.map(({ name, data }) => [name, createSensitiveData(data, keys)]))
+export const createSensitiveDataByType = (jobTypes: JobTypes, keys: readonly Buffer[]): ReadonlyMap<string, SensitiveData> =>
+  new Map(jobTypes.all.map(({ name, data }) => [name, createSensitiveData(data, keys)]))
 
 const keyId = (key: Buffer): string => createHash('sha256').update(key).digest('base64url').slice(0, 8)
 

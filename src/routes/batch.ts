@@ -22,7 +22,7 @@ import { closed, headerCharsMax } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface BatchOptions {
-  readonly services: Pick<Services, 'catalog' | 'config' | 'submit'>
+  readonly services: Pick<Services, 'jobTypes' | 'config' | 'submit'>
   /** The `oneOf` over all job types with their optional keys; registered by the app. */
   readonly batchItem: TSchema
 }
@@ -60,7 +60,7 @@ type Result =
 type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
-  const { catalog, config, submit } = services
+  const { jobTypes, config, submit } = services
   const item = Type.Ref(batchItem.$id as string)
   await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
 
@@ -144,7 +144,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     const errors = findErrors(request, value)
     if (errors) return toRefusal(index, toItemFault(errors))
     const { idempotencyKey, ...submission } = value as BatchItem
-    requireGrants(request, submission, catalog)
+    requireGrants(request, submission, jobTypes)
     const key = toItemKey(idempotencyKey, headerKey, index)
     if (!key && config.idempotency.required) {
       return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch brings an idempotency key.' })

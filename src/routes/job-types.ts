@@ -1,4 +1,4 @@
-// GET /v1/job-types: the catalog as clients see it.
+// GET /v1/job-types: the job types as clients see them.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
@@ -13,7 +13,7 @@ import { JobPriority, queueNames } from '../types/job-schema.js'
 import { closed, Nullable, paramCharsMax, StringEnum } from '../types/schema-parts.js'
 
 export interface JobTypesOptions {
-  readonly services: Pick<Services, 'catalog' | 'config' | 'workerInstances'>
+  readonly services: Pick<Services, 'jobTypes' | 'config' | 'workerInstances'>
 }
 
 export const JobTypeView = Type.Object(
@@ -44,7 +44,7 @@ export const JobTypeView = Type.Object(
 const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
 
 const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
-  const { catalog, config, workerInstances } = services
+  const { jobTypes, config, workerInstances } = services
   app.addHook('onRequest', requireScope('jobs:read'))
 
   const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))
@@ -82,7 +82,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     },
     handler: async (request) => {
       const available = await readAvailable()
-      const visible = catalog.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue }))
+      const visible = jobTypes.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue }))
       return { items: visible.map((type) => toView(type, available)), next: null }
     },
   })
@@ -99,7 +99,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       response: { 200: jsonResponse(JobTypeRef, 'The job type.'), ...problemResponses },
     },
     handler: async (request) => {
-      const type = catalog.find(request.params.type)
+      const type = jobTypes.find(request.params.type)
       if (!type || !maySee(request.principal, { type: type.name, queue: type.queue })) {
         throw problem('not-found', 'There is no job type of this name.')
       }

@@ -19,7 +19,7 @@ import { closed, headerCharsMax, Nullable } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface SchedulesOptions {
-  readonly services: Pick<Services, 'catalog' | 'config' | 'look' | 'schedules'>
+  readonly services: Pick<Services, 'jobTypes' | 'config' | 'look' | 'schedules'>
   /** The `oneOf` over all job types with the members of a schedule; registered by the app. */
   readonly schedule: TSchema
 }
@@ -55,7 +55,7 @@ const address = (id: string): string => `/v1/schedules/${id}`
 const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: string }) => maySee(request.principal, job)
 
 const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
-  const { catalog, config, look, schedules: all } = services
+  const { jobTypes, config, look, schedules: all } = services
 
   app.route({
     method: 'PUT',
@@ -63,7 +63,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     onRequest: requireScope('jobs:submit'),
     config: {
       documentedExamples: Object.fromEntries(
-        catalog.all.map((type) => [
+        jobTypes.all.map((type) => [
           type.name,
           { summary: type.description, value: { ...toExampleSubmission(type), cron: '0 9 * * MON-FRI', timezone: 'Asia/Shanghai' } },
         ]),
@@ -94,7 +94,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     },
     handler: async (request, reply) => {
       const { body, params, principal, query } = request
-      requireGrants(request, body, catalog)
+      requireGrants(request, body, jobTypes)
       const outcome = await all.put(principal.tenant, params.id, body, { isVisible: visibleTo(request), preview: query.preview })
       switch (outcome.kind) {
         case 'invalid':
@@ -207,7 +207,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     handler: async (request, reply) => {
       const { tenant } = request.principal
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const outcome = await all.trigger(tenant, request.params.id, (submission) => requireGrants(request, submission, catalog), {
+      const outcome = await all.trigger(tenant, request.params.id, (submission) => requireGrants(request, submission, jobTypes), {
         key,
         isVisible: visibleTo(request),
         ...toJobTrace(request),

@@ -18,7 +18,7 @@ import { headerCharsMax } from '../types/schema-parts.js'
 import type { Submission } from '../types/submission.js'
 
 export interface SubmitOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'catalog' | 'config' | 'submit'>
+  readonly services: Pick<Services, 'awaitFinish' | 'jobTypes' | 'config' | 'submit'>
   /** The `oneOf` over all job types; registered by the app. */
   readonly submission: TSchema
 }
@@ -51,7 +51,7 @@ export const requireIdempotencyKey = (request: FastifyRequest, { required, stric
 }
 
 const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services, submission }) => {
-  const { awaitFinish, catalog, config } = services
+  const { awaitFinish, jobTypes, config } = services
   const counts = app.submissionCounts
 
   app.route({
@@ -61,7 +61,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     config: {
       sheddable: true,
       documentedExamples: Object.fromEntries(
-        catalog.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
+        jobTypes.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
       ),
     },
     schema: {
@@ -87,7 +87,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     },
     handler: async (request, reply) => {
       const { body } = request
-      requireGrants(request, body, catalog)
+      requireGrants(request, body, jobTypes)
       const key = requireIdempotencyKey(request, config.idempotency)
       let outcome: SubmitOutcome
       counts.inFlight++

@@ -3,7 +3,7 @@
 import { checkSubmission } from '../jobs/check-submission.js'
 import type { SubmissionCheck } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { timeZoneProblems } from '../types/time-zone.js'
 import { isCron } from './cron.js'
@@ -13,7 +13,7 @@ import { firstRun, toTiming } from './timing.js'
 /** A body of PUT /v1/schedules/{id} that fits its schema. */
 export interface ScheduleDefinition extends Submission, ScheduleTiming {}
 
-type Check = SubmissionCheck & { readonly catalog: Catalog }
+type Check = SubmissionCheck & { readonly jobTypes: JobTypes }
 
 /** Nothing: the schedule can be put. */
 export const scheduleProblems = (definition: ScheduleDefinition, check: Check): FieldProblem[] => {

@@ -5,7 +5,7 @@ import type { SensitiveData } from '../jobs/sensitive-data.js'
 import { createDataChecks } from '../types/data-checks.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import type { ScheduleRecord } from './record.js'
 
@@ -15,7 +15,7 @@ export type SchedulePayload =
   | { readonly kind: 'refused'; readonly code: JobErrorCode; readonly message: string; readonly errors: readonly FieldProblem[] }
 
 interface Deps {
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly config: Config
   readonly sensitive: ReadonlyMap<string, SensitiveData>
 }
@@ -27,7 +27,7 @@ export const toRefused = (errors: readonly FieldProblem[]): SchedulePayload & { 
   return { kind: 'refused', code: 'schedule_refused', message: `${jobErrors.schedule_refused.meaning}${fault}`, errors }
 }
 
-export const createSchedulePayloads = ({ catalog, config, sensitive }: Deps) => {
+export const createSchedulePayloads = ({ jobTypes, config, sensitive }: Deps) => {
   const dataProblems = createDataChecks()
   const change = <T extends { readonly type: string; readonly data: unknown }>(job: T, act: 'seal' | 'open' | 'mask'): T => ({
     ...job,
@@ -47,7 +47,7 @@ export const createSchedulePayloads = ({ catalog, config, sensitive }: Deps) => 
 
     /** What a run is to submit. The job type, this version, or the time of day may have moved on since the schedule was put. */
     open(record: ScheduleRecord): SchedulePayload {
-      const type = catalog.find(record.type)
+      const type = jobTypes.find(record.type)
       if (!type) return { kind: 'refused', code: 'unknown_job_type', message: jobErrors.unknown_job_type.meaning, errors: [] }
       let opened: ScheduleRecord
       try {
@@ -58,7 +58,7 @@ export const createSchedulePayloads = ({ catalog, config, sensitive }: Deps) => 
       const { data, options, userId, correlationId, metadata, followUps } = opened
       const errors = dataProblems(type, data, { now: Date.now(), config })
       if (errors.length > 0) return toRefused(errors)
-      const unknown = (followUps ?? []).findIndex((each) => !catalog.find(each.type))
+      const unknown = (followUps ?? []).findIndex((each) => !jobTypes.find(each.type))
       if (unknown !== -1) return toRefused([{ pointer: `#/followUps/${unknown}/type`, detail: 'names no known type' }])
       const submission: Submission = {
         type: record.type,

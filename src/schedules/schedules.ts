@@ -5,7 +5,7 @@ import { fingerprint } from '../idempotency/fingerprint.js'
 import type { Submit, SubmitContext, SubmitOutcome } from '../jobs/accept.js'
 import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import type { Catalog } from '../types/registry.js'
+import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { type ScheduleDefinition, scheduleProblems } from './checks.js'
 import type { ScheduleClock } from './clock.js'
@@ -33,7 +33,7 @@ export type TriggerOutcome =
 
 interface Deps {
   readonly align: ScheduleAlign
-  readonly catalog: Catalog
+  readonly jobTypes: JobTypes
   readonly clock: ScheduleClock
   readonly config: Config
   readonly payloads: SchedulePayloads
@@ -42,7 +42,7 @@ interface Deps {
 }
 
 /** Every call rejects with the error of Redis; all but a trigger without a key may be repeated. */
-export const createSchedules = ({ align, catalog, clock, config, payloads, records, submit }: Deps) => {
+export const createSchedules = ({ align, jobTypes, clock, config, payloads, records, submit }: Deps) => {
   const toView = createScheduleView(payloads)
 
   const find = async (tenant: string, id: string, isVisible: IsVisible): Promise<StoredSchedule | null> => {
@@ -64,12 +64,12 @@ export const createSchedules = ({ align, catalog, clock, config, payloads, recor
       definition: ScheduleDefinition,
       { isVisible, preview }: { isVisible: IsVisible; preview?: number | undefined },
     ): Promise<PutScheduleOutcome> {
-      const errors = scheduleProblems(definition, { catalog, config, now: Date.now() })
+      const errors = scheduleProblems(definition, { jobTypes, config, now: Date.now() })
       if (errors.length > 0) return { kind: 'invalid', errors }
       const key = scheduleKey(tenant, id)
       const before = await records.read(key)
       if (before && !isVisible(before.record)) return { kind: 'hidden' }
-      const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, catalog)), config.schedules.max)
+      const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, jobTypes)), config.schedules.max)
       if (kind === 'full') return { kind }
       await align(key)
       const stored = await records.read(key)
@@ -131,13 +131,13 @@ export const createSchedules = ({ align, catalog, clock, config, payloads, recor
 
 export type Schedules = ReturnType<typeof createSchedules>
 
-const toRecord = (tenant: string, id: string, definition: ScheduleDefinition, catalog: Catalog): ScheduleRecord => {
+const toRecord = (tenant: string, id: string, definition: ScheduleDefinition, jobTypes: JobTypes): ScheduleRecord => {
   const { startAt, endAt, ...rest } = definition
   return {
     ...rest,
     id,
     tenant,
-    queue: (catalog.find(definition.type) as JobType).queue,
+    queue: (jobTypes.find(definition.type) as JobType).queue,
     ...(startAt === undefined ? {} : { startAt: Date.parse(startAt) }),
     ...(endAt === undefined ? {} : { endAt: Date.parse(endAt) }),
   }

@@ -107,7 +107,7 @@ export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchem
 /** How one child of a fan-out ended. */
 export type ChildOutcome = { readonly kind: 'completed'; readonly result: unknown } | { readonly kind: 'failed'; readonly code: string }
 
-/** A job type whose own types are no longer of interest: what catalog, queues and workers handle. */
+/** A job type whose own types are no longer of interest: what the registry, queues and workers handle. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of definitions with different data needs one type for all.
 export type JobType = JobTypeDefinition<any, any, any>
 

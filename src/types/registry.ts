@@ -3,9 +3,9 @@
 import type { JobType } from './definition.js'
 
 /** Looks job types up by name. */
-export const createCatalog = (types: readonly JobType[]) => {
+export const createJobTypes = (types: readonly JobType[]) => {
   const byName = new Map(types.map((type) => [type.name, type]))
   return { all: types, find: (name: string): JobType | undefined => byName.get(name) }
 }
 
-export type Catalog = ReturnType<typeof createCatalog>
+export type JobTypes = ReturnType<typeof createJobTypes>

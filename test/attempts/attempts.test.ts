@@ -193,13 +193,13 @@ t.test('attempts', async (t) => {
 t.test('a job type that the worker does not know fails for good', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const id = await submitOne(test, 'echo', 'unknown')
-  const other = await buildTestApp(t, { beside: test, types: test.probes.catalog.filter(({ name }) => name !== 'echo') })
+  const other = await buildTestApp(t, { beside: test, types: test.probes.types.filter(({ name }) => name !== 'echo') })
   const answer = await other.app.inject({ url: `/v1/jobs/${id}?waitMs=20000`, headers: { authorization: `Bearer ${adminKey}` } })
   t.match(answer.json(), { state: 'failed', error: { code: 'unknown_job_type' }, data: null })
 })
 
 t.test('a worker without the settings says which one is missing', async (t) => {
-  const test = await buildTestApp(t, { types: (await import('../../src/builtin/builtin.js')).jobTypes })
+  const test = await buildTestApp(t, { types: (await import('../../src/builtin/builtin.js')).builtinTypes })
   const { id } = (await test.submit({ type: 'send-verification-email', data: { to: 'a@example.com', verificationCode: '123456' } })).json()
   t.match(await test.finished(id), { state: 'failed', error: { code: 'not_configured', message: /SMTP_URL/, retryable: false } })
 })

@@ -3,10 +3,10 @@
 import { tmpdir } from 'node:os'
 import t from 'tap'
 import { createFollowUps } from '../../src/attempts/follow-ups.js'
-import { jobTypes } from '../../src/builtin/builtin.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
 import { loadConfig } from '../../src/config/config.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import type { Submission } from '../../src/types/submission.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
@@ -128,15 +128,15 @@ t.test('the parent of a fan-out is followed once, its children are not', async (
 })
 
 t.test('every real job type can follow: the check with the result in it knows all their schemas', async (t) => {
-  const catalog = createCatalog(jobTypes)
+  const jobTypes = createJobTypes(builtinTypes)
   const submitted: Submission[] = []
   const submit = async (submission: Submission) => {
     submitted.push(submission)
     return { kind: 'reused' } as const
   }
-  const followUps = createFollowUps({ catalog, config: loadConfig({}, tmpdir()), sensitive: new Map(), submit })
+  const followUps = createFollowUps({ jobTypes, config: loadConfig({}, tmpdir()), sensitive: new Map(), submit })
   const first = { data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000 }
-  for (const { name, example } of catalog.all) {
+  for (const { name, example } of jobTypes.all) {
     t.same(await followUps({ ...first, followUps: [{ id: 'x', type: name, data: example }] }, null), { kind: 'submitted' }, name)
   }
   const data = { action: 'create', appToken: 'bascn1', tableId: 'tbl1', fields: { Summary: '-' } }
@@ -147,7 +147,7 @@ t.test('every real job type can follow: the check with the result in it knows al
     kind: 'refused',
   })
   const before = submitted.length
-  const reminder = catalog.find('send-meeting-reminder')?.example
+  const reminder = jobTypes.find('send-meeting-reminder')?.example
   const past = { id: 'y', type: 'send-meeting-reminder', data: reminder, resultInto: { '/meetingTime': '/at' } }
   const outcome = await followUps({ ...first, followUps: [{ ...record, resultInto: {} }, past] }, { at: '2020-01-01T00:00:00Z' })
   t.match(outcome, { kind: 'refused', detail: /follow-up 1/ }, 'what the schema cannot see is checked before the first is submitted too')
@@ -156,9 +156,9 @@ t.test('every real job type can follow: the check with the result in it knows al
 
 t.test('an attempt that is repeated after its follow-ups were submitted submits none again, whatever its result', async (t) => {
   const app = await buildTestApp(t)
-  const { catalog, config, submit } = app.services
-  const sensitive = createSensitiveDataByType(catalog, config.encryptionKeys)
-  const followUps = createFollowUps({ catalog, config, sensitive, submit })
+  const { jobTypes, config, submit } = app.services
+  const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
+  const followUps = createFollowUps({ jobTypes, config, sensitive, submit })
   const first = {
     data: null,
     tenant: 'default',

@@ -1,13 +1,13 @@
 // People in a real browser: they look at the home page, try the API from /docs, and sign in to the dashboard.
 
 import t from 'tap'
-import { jobTypes } from '../../src/builtin/builtin.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
 import { openBrowser, skipWithoutBrowser as skip } from '../helpers/browser.js'
 import { adminKey, buildTestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
 const open = async (t: Parameters<typeof buildTestApp>[0], env: Record<string, string> = {}) => {
-  const test = await buildTestApp(t, { types: jobTypes, env: { WORKERS_ENABLED: 'false', ...env } })
+  const test = await buildTestApp(t, { types: builtinTypes, env: { WORKERS_ENABLED: 'false', ...env } })
   const url = await test.app.listen({ host: '127.0.0.1', port: 0 })
   return { ...test, url, ...(await openBrowser(t, url)) }
 }

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { jobTypes } from '../../src/builtin/builtin.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
 import { root } from '../helpers/source-files.js'
 
 t.test('the demo takes every job type end to end and leaves no secret behind', async (t) => {
@@ -12,6 +12,6 @@ t.test('the demo takes every job type end to end and leaves no secret behind', a
   const exited = once(child, 'exit')
   const [out, err, [status]] = await Promise.all([text(child.stdout), text(child.stderr), exited])
   t.equal(status, 0, `${out}${err}`)
-  for (const { name } of jobTypes) t.match(out, new RegExp(`^${name} +completed {2}`, 'm'))
-  t.match(out, `${jobTypes.length} of ${jobTypes.length} job types completed with proof, 0 secrets found`)
+  for (const { name } of builtinTypes) t.match(out, new RegExp(`^${name} +completed {2}`, 'm'))
+  t.match(out, `${builtinTypes.length} of ${builtinTypes.length} job types completed with proof, 0 secrets found`)
 })

@@ -11,7 +11,7 @@ import { type Config, loadConfig } from '../../src/config/config.js'
 import { openServices, type Services } from '../../src/gateway.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 import type { JobType } from '../../src/types/definition.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { checkAnswer } from './openapi-answers.js'
 import { createProbes } from './probe-job-types.js'
 
@@ -75,7 +75,7 @@ export const buildTestApp = async (
     }),
   )
   const probes = beside?.probes ?? createProbes()
-  const services = await openServices({ config, catalog: createCatalog(types ?? probes.catalog), log })
+  const services = await openServices({ config, jobTypes: createJobTypes(types ?? probes.types), log })
   const app = await buildApp(services)
   await app.ready()
   await services.ready()

@@ -6,7 +6,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { JobType } from '../../src/types/definition.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { createProbes } from './probe-job-types.js'
 import type { RunLine } from './run-log.js'
 
@@ -41,10 +41,10 @@ const input = createInterface({ input: process.stdin })
 input.on('line', (label) => probes.release(label))
 input.on('close', () => process.kill(process.pid, 'SIGKILL'))
 
-const [echo] = probes.catalog as [JobType]
-const catalog = createCatalog([
+const [echo] = probes.types as [JobType]
+const jobTypes = createJobTypes([
   ...[
-    ...probes.catalog,
+    ...probes.types,
     { ...echo, name: 'poison', description: 'Probe: poison.' },
     // In a queue that can be paused by itself.
     { ...echo, name: 'held', queue: 'meeting' as const, description: 'Probe: held.' },
@@ -53,8 +53,8 @@ const catalog = createCatalog([
   { ...echo, name: 'bulk', queue: 'email', description: 'Probe: bulk.' },
 ])
 const run = {
-  serve: async () => (await import('../../src/cli/serve.js')).serve(catalog),
+  serve: async () => (await import('../../src/cli/serve.js')).serve(jobTypes),
   // Imported only where it is run: a worker starts in half the time without the HTTP side.
-  worker: async () => (await import('../../src/cli/worker.js')).work(catalog).then(() => ''),
+  worker: async () => (await import('../../src/cli/worker.js')).work(jobTypes).then(() => ''),
 }[command as 'serve' | 'worker']
 process.stdout.write(`${JSON.stringify({ address: await run() })}\n`)

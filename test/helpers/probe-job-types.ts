@@ -24,7 +24,7 @@ export interface ProbeRun {
 }
 
 /**
- * `catalog` entries: `echo` completes at once, `flaky` fails first, `refuse` fails for good, `throw` throws,
+ * `types`: `echo` completes at once, `flaky` fails first, `refuse` fails for good, `throw` throws,
  * `busy` defers once for an hour, `always` every time, and begins with its marker when its label says so,
  * `block` waits for its signal, `stubborn` ignores it until released, `later` defers once, `progress` reports and logs,
  * `many` fans out: a child called `bad` is refused, one called `held` blocks.
@@ -95,7 +95,7 @@ export const createProbes = ({ keepsRuns = true } = {}) => {
     },
   })
 
-  const catalog: JobType[] = [
+  const types: JobType[] = [
     define('echo', async ({ label }) => done({ label })),
     define('flaky', async ({ label, failures = 1 }, { attempt }) =>
       attempt <= failures ? retry('handler_error', 'Not yet.') : done({ label, attempt }),
@@ -130,7 +130,7 @@ export const createProbes = ({ keepsRuns = true } = {}) => {
   ]
 
   return {
-    catalog,
+    types,
     runs,
     /** Lets a blocked attempt end well. */
     release: (label: string) => {

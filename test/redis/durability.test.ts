@@ -188,7 +188,7 @@ t.test('a repeat while Redis takes no writes: nobody knows whether the job is sa
   const { port, url, client } = await startOne(t, ['repl-diskless-sync-delay 0'])
   const replica = await startReplica(t, port, client)
   const faults: { pointer: string; detail: string }[] = []
-  const [echo] = createProbes().catalog.filter(({ name }) => name === 'echo')
+  const [echo] = createProbes().types.filter(({ name }) => name === 'echo')
   const types = [{ ...(echo as JobType), check: () => faults }]
   const { submit } = await buildTestApp(t, { types, env: { REDIS_URL: url, DURABILITY: 'replicated', WORKERS_ENABLED: 'false' } })
   const send = (key: string) => submit({ type: 'echo', data: { label: 'a' } }, { 'idempotency-key': key })

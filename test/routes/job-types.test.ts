@@ -1,13 +1,13 @@
 import t from 'tap'
-import { jobTypes } from '../../src/builtin/builtin.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { validatorCompilers } from '../../src/types/validator.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 
-t.test('the catalog as clients see it', async (t) => {
+t.test('the jobTypes as clients see it', async (t) => {
   const { request, services } = await buildTestApp(t)
   const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json()
-  t.equal(items.length, services.catalog.all.length)
+  t.equal(items.length, services.jobTypes.all.length)
   const echo = (await request({ method: 'GET', url: '/v1/job-types/echo' })).json()
   t.match(echo, {
     type: 'echo',
@@ -32,7 +32,7 @@ t.test('without workers nothing is available', async (t) => {
 
 t.test('what no worker is configured for is not available', async (t) => {
   const availableOf = async (env: Record<string, string>) => {
-    const { request } = await buildTestApp(t, { env, types: createCatalog(jobTypes).all })
+    const { request } = await buildTestApp(t, { env, types: createJobTypes(builtinTypes).all })
     const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json() as { items: { type: string; available: boolean }[] }
     return items.filter(({ available }) => available).map(({ type }) => type)
   }
@@ -44,9 +44,9 @@ t.test('what no worker is configured for is not available', async (t) => {
 })
 
 t.test('every example is accepted, and every schema is closed and bounded', async (t) => {
-  const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createCatalog(jobTypes).all })
+  const { submit } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' }, types: createJobTypes(builtinTypes).all })
   const compile = validatorCompilers({})
-  for (const type of createCatalog(jobTypes).all) {
+  for (const type of createJobTypes(builtinTypes).all) {
     t.equal(compile({ schema: type.data })(type.example), true, `${type.name}: example fits`)
     const answer = await submit({ type: type.name, data: type.example })
     t.equal(answer.statusCode, 202, `${type.name}: ${answer.body.slice(0, 300)}`)

@@ -2,12 +2,12 @@
 
 import t from 'tap'
 import { createAttemptMetrics } from '../../src/attempts/metrics.js'
-import { jobTypes } from '../../src/builtin/builtin.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
 import { loadConfig } from '../../src/config/config.js'
 import { openWorkers } from '../../src/gateway.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 import { startOwnRedis } from '../helpers/own-redis.js'
@@ -136,7 +136,7 @@ t.test('attempts by type, outcome and code', async (t) => {
 
 t.test('what is stored cannot widen the labels of attempts', async (t) => {
   const metrics = createMetrics()
-  const { ended } = createAttemptMetrics(metrics, { catalog: createCatalog(jobTypes), queue: 'email' })
+  const { ended } = createAttemptMetrics(metrics, { jobTypes: createJobTypes(builtinTypes), queue: 'email' })
   for (let n = 0; n < 20; n++) ended(`canary-${n}`, 'failed', `canary.${n}`, 5)
   ended('__proto__', 'failed', 'constructor', 5)
   ended('send-sms', 'failed', 'sms.number_refused', 5)
@@ -199,7 +199,7 @@ t.test('a worker without HTTP serves its own at WORKER_METRICS_PORT', async (t) 
   const { dataDir } = await createDataDir(t)
   const REDIS_URL = `unix://${gateway.services.redis.socketPath}`
   const config = loadConfig({ REDIS_URL, WORKER_METRICS_PORT: '0', METRICS_TOKEN, SHUTDOWN_GRACE_MS: '0' }, dataDir)
-  const workers = await openWorkers({ config, catalog: createCatalog(gateway.probes.catalog), log: createLogger({ level: 'silent' }) })
+  const workers = await openWorkers({ config, jobTypes: createJobTypes(gateway.probes.types), log: createLogger({ level: 'silent' }) })
   t.after(() => workers.close())
   await workers.ready
   const url = workers.metricsUrl as string

@@ -1,7 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
-import { jobTypes } from '../../src/builtin/builtin.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -381,7 +381,7 @@ t.test('trigger', async (t) => {
   })
 
   await t.test('409: the payload no longer fits', async (t) => {
-    const types = app.probes.catalog.filter(({ name }) => name !== 'many')
+    const types = app.probes.types.filter(({ name }) => name !== 'many')
     const newer = await buildTestApp(t, { beside: app, env: { WORKERS_ENABLED: 'false' }, types })
     const answer = await requests(newer).trigger('many')
     t.equal(answer.statusCode, 409)
@@ -412,9 +412,9 @@ t.test('503: Redis is away', async (t) => {
 })
 
 t.test('every job type can recur, and its schema knows so', async (t) => {
-  const app = await buildTestApp(t, { types: createCatalog(jobTypes).all, env: { WORKERS_ENABLED: 'false' } })
+  const app = await buildTestApp(t, { types: createJobTypes(builtinTypes).all, env: { WORKERS_ENABLED: 'false' } })
   const { put } = requests(app)
-  for (const { name, example } of createCatalog(jobTypes).all) {
+  for (const { name, example } of createJobTypes(builtinTypes).all) {
     const answer = await put(name, { type: name, data: example, cron: '0 9 * * MON-FRI', timezone: 'Asia/Shanghai' })
     t.equal(answer.statusCode, 201, answer.statusCode === 201 ? name : `${name}: ${answer.body}`)
   }

@@ -14,7 +14,7 @@ import { createScheduleRecords, type ScheduleRecord, scheduleKey } from '../../s
 import { createRefuseRun } from '../../src/schedules/refuse-run.js'
 import { createRunSchedule } from '../../src/schedules/tick.js'
 import { dueAtOf, firstRun, printTiming, runsAfter, type Timing } from '../../src/schedules/timing.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 import { startCluster } from '../helpers/redis-clusters.js'
@@ -152,15 +152,15 @@ const eventuallyOver = async (app: TestApp, id: string) => {
 }
 
 /** What a worker serves ticks with, over the connection of `app`. `submit` may be one that fails. */
-const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, types = app.probes.catalog }: PartsOptions = {}) => {
+const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, types = app.probes.types }: PartsOptions = {}) => {
   const { config, keys, queueKeys, redis } = app.services
   const { request } = redis
-  const catalog = createCatalog(types)
+  const jobTypes = createJobTypes(types)
   const clock = openScheduleClock({ redis: request, prefix: config.redis.prefix })
   t.after(() => clock.close())
   const records = createScheduleRecords({ redis: request, writing: request, keys })
   const align = createScheduleAlign({ clock, records })
-  const payloads = createSchedulePayloads({ catalog, config, sensitive: createSensitiveDataByType(catalog, config.encryptionKeys) })
+  const payloads = createSchedulePayloads({ jobTypes, config, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
   const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs })
   const refuse = createRefuseRun({ accept, keys, queueKeys, redis: request })
   const hasBegun = createHasBegun({ redis: request, queueKeys })
@@ -180,7 +180,7 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
 }
 interface PartsOptions {
   readonly submit?: Submit
-  readonly types?: TestApp['probes']['catalog']
+  readonly types?: TestApp['probes']['types']
 }
 
 t.test('ticks, served by hand', async (t) => {
@@ -283,7 +283,7 @@ t.test('ticks, served by hand', async (t) => {
 
   await t.test('what this version does not know or cannot decrypt fails visibly', async (t) => {
     await put(app, 'unknown', { ...echo('x', everySecond), type: 'flaky' })
-    const older = openParts(t, app, { types: app.probes.catalog.filter(({ name }) => name !== 'flaky') })
+    const older = openParts(t, app, { types: app.probes.types.filter(({ name }) => name !== 'flaky') })
     t.match(await older.tick('unknown', second), { kind: 'submitted' })
     t.match(await jobsOf(app, 'unknown'), [{ type: 'flaky', state: 'waiting' }], 'a job, which then fails')
     await put(app, 'followed', { ...echo('x', everySecond), followUps: [{ type: 'flaky', data: { label: 'y' } }] })

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { jobTypes } from '../../../src/builtin/builtin.js'
-import { createCatalog } from '../../../src/types/registry.js'
+import { builtinTypes } from '../../../src/builtin/builtin.js'
+import { createJobTypes } from '../../../src/types/registry.js'
 import { buildTestApp } from '../../helpers/build-test-app.js'
 
 type Test = Parameters<typeof buildTestApp>[0]
@@ -31,7 +31,7 @@ t.test('200: those of Jobgate, with the job type that sends each', async (t) => 
   t.same([...templates.keys()], ['meeting-invitation', 'meeting-reminder', 'notification', 'password-reset', 'verification'])
   for (const template of templates.values()) {
     t.match(template, { source: 'built-in', languages: ['en', 'zh'], version: /^[0-9a-f]{16}$/ })
-    t.ok(createCatalog(jobTypes).find((template as unknown as { jobType: string }).jobType), 'the job type exists')
+    t.ok(createJobTypes(builtinTypes).find((template as unknown as { jobType: string }).jobType), 'the job type exists')
   }
   t.match(templates.get('verification'), {
     jobType: 'send-verification-email',

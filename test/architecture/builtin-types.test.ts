@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { jobTypes } from '../../src/builtin/builtin.js'
-import { createCatalog } from '../../src/types/registry.js'
+import { builtinTypes } from '../../src/builtin/builtin.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { root } from '../helpers/source-files.js'
 
 /** One file a job type; what stands beside them exports none. */
@@ -16,12 +16,14 @@ const files = ['meeting', 'email', 'external'].flatMap((area) =>
 const names = files.map(({ name }) => name).sort()
 
 t.test('lists every file of a job type once, under the name of its file', async (t) => {
-  t.same(jobTypes.map(({ name }) => name).sort(), names)
+  t.same(builtinTypes.map(({ name }) => name).sort(), names)
 })
 
 t.test('every type has a file of its own that exports it and nothing else of the kind', async (t) => {
   for (const { area, name } of files) {
-    const exported = Object.values(await import(`../../src/builtin/${area}/${name}.js`)).filter((each) => jobTypes.includes(each as never))
+    const exported = Object.values(await import(`../../src/builtin/${area}/${name}.js`)).filter((each) =>
+      builtinTypes.includes(each as never),
+    )
     t.same(
       exported.map((each) => (each as { name: string }).name),
       [name],
@@ -30,17 +32,17 @@ t.test('every type has a file of its own that exports it and nothing else of the
 })
 
 t.test('finds a type by name, and nothing by another', async (t) => {
-  const catalog = createCatalog(jobTypes)
-  for (const type of jobTypes) t.equal(catalog.find(type.name), type)
-  t.equal(catalog.find('no-such-type'), undefined)
-  t.equal(catalog.find('constructor'), undefined)
+  const jobTypes = createJobTypes(builtinTypes)
+  for (const type of builtinTypes) t.equal(jobTypes.find(type.name), type)
+  t.equal(jobTypes.find('no-such-type'), undefined)
+  t.equal(jobTypes.find('constructor'), undefined)
 })
 
 t.test('OAS-4 every type has an example ready to send in the document', async (t) => {
   const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8'))
   const { examples } = document.paths['/v1/jobs'].post.requestBody.content['application/json']
   t.same(Object.keys(examples).sort(), names)
-  for (const { name, example } of jobTypes) t.same(examples[name].value, { type: name, data: example })
+  for (const { name, example } of builtinTypes) t.same(examples[name].value, { type: name, data: example })
   const recurring = document.paths['/v1/schedules/{id}'].put.requestBody.content['application/json'].examples
   t.same(Object.keys(recurring).sort(), names)
 })
