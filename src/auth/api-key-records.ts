@@ -5,6 +5,7 @@ import { Value } from '@sinclair/typebox/value'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { defineScript } from '../redis/script.js'
 import { Nullable } from '../types/schema-parts.js'
 import type { Scope } from './grants.js'
 import { mintKey, mintKeyId, toDigest } from './key-format.js'
@@ -55,7 +56,7 @@ export type NoteApiKey = (id: string) => readonly string[]
 
 /**
  * Stores a new record.
- * KEYS: hash of records, audit trail. ARGV: id, record, then the note, if there is one.
+ * KEYS: hash of records, audit trail. ARGV: id, record, then the note, if there is one. Returns 1.
  */
 const issueScript = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -104,6 +105,10 @@ const unnoted: NoteApiKey = () => []
  */
 export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log: Logger; now?: () => number }) => {
   const { redis, keys, log, now = Date.now } = deps
+  const runIssueScript = defineScript<1>(redis, issueScript)
+  const runReplaceScript = defineScript<0 | 1>(redis, replaceScript)
+  const runRemoveScript = defineScript<0 | 1>(redis, removeScript)
+  const runTouchScript = defineScript<0 | 1>(redis, touchScript)
 
   const parse = (id: string, text: string): ApiKeyRecord | null => {
     const value = parseJson(text)
@@ -137,7 +142,7 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
       digest: toDigest(key),
       previous: null,
     }
-    await redis.eval(issueScript, 2, keys.apiKeys, keys.audit, id, JSON.stringify(record), ...note(id))
+    await runIssueScript([keys.apiKeys, keys.audit], [id, JSON.stringify(record), ...note(id)])
     return { key, info: toInfo(record, null, createdAt) }
   }
 
@@ -183,7 +188,7 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
       }
       // A plain write could bring a key back that was revoked since it was read.
       const values = [id, text, JSON.stringify(next), keys.apiKeysChanged, ...note(id)]
-      if ((await redis.eval(replaceScript, 2, keys.apiKeys, keys.audit, ...values)) === 1) {
+      if ((await runReplaceScript([keys.apiKeys, keys.audit], values)) === 1) {
         const used = await redis.hget(keys.apiKeysUsed, id)
         return { key, info: toInfo(next, used ? Number(used) : null, at) }
       }
@@ -193,11 +198,11 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
 
   /** Ends a key for good; false when there was none. */
   const revoke = async (id: string, note: NoteApiKey = unnoted): Promise<boolean> =>
-    (await redis.eval(removeScript, 3, keys.apiKeys, keys.apiKeysUsed, keys.audit, id, keys.apiKeysChanged, ...note(id))) === 1
+    (await runRemoveScript([keys.apiKeys, keys.apiKeysUsed, keys.audit], [id, keys.apiKeysChanged, ...note(id)])) === 1
 
   /** Notes that the key was used at this time. */
   const touch = async (id: string, at: number): Promise<void> => {
-    await redis.eval(touchScript, 2, keys.apiKeys, keys.apiKeysUsed, id, at)
+    await runTouchScript([keys.apiKeys, keys.apiKeysUsed], [id, at])
   }
 
   return { read, issue, list, rotate, revoke, touch }

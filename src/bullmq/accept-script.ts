@@ -18,6 +18,7 @@ end
 `
 
 /**
+ * Accepts submissions.
  * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
  * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
  * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),

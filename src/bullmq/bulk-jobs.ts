@@ -1,6 +1,7 @@
 // Changes very many jobs in steps that each block Redis for a moment only: looks at some, acts on those that were chosen.
 
 import type { RedisClient } from '../redis/connect.js'
+import { defineScript } from '../redis/script.js'
 import { createRemoveJobFunction, promoteFunction, reprocessJobFunction } from './bullmq-scripts.js'
 import type { QueueKeys } from './queue-keys.js'
 
@@ -55,6 +56,7 @@ export type BulkOutcome =
 const isList = (set: BulkSet): boolean => set === 'wait' || set === 'paused'
 
 /**
+ * Reads some jobs of a set.
  * KEYS: 1 the set, 2 schedules (BullMQ's `repeat`).
  * ARGV: 1 prefix of the queue's keys, 2 `list`, `up`, `down` or `ids`, 3 score to begin with, 4 score to end with, 5 skip, 6 count;
  * for `ids` then the ids.
@@ -96,6 +98,7 @@ return results
 `
 
 /**
+ * Acts on some jobs of a set, and counts them.
  * KEYS: 1 lease, 2 operation, 3 the set, 4 events, 5 wait, 6 meta, 7 active, 8 marker, 9 prioritized, 10 pc, 11 paused.
  * ARGV: 1 token of the lease, 2 its length in ms, 3 act, 4 'list' or 'set', 5 prefix of the queue's keys, 6 now in ms,
  * 7 cursor, 8 jobs looked at, then ids.
@@ -153,64 +156,43 @@ redis.call('HINCRBY', KEYS[2], 'scanned', ARGV[8])
 return redis.call('HINCRBY', KEYS[2], 'affected', changed)
 `
 
-type ScanCommand = (...keysAndArguments: (string | number)[]) => Promise<(string | null)[][]>
-type ActCommand = (...keysAndArguments: (string | number)[]) => Promise<number>
-
 /** All reject with the error of Redis, and all may be repeated: a job is changed and counted once. */
 export const createBulkJobs = (redis: RedisClient) => {
-  redis.defineCommand('jobgateScan', { lua: scanScript, numberOfKeys: 2 })
-  redis.defineCommand('jobgateAct', { lua: actScript, numberOfKeys: 11 })
-  const scripts = redis as unknown as { jobgateScan: ScanCommand; jobgateAct: ActCommand }
+  const runScanScript = defineScript<(string | null)[][]>(redis, scanScript)
+  const runActScript = defineScript<number>(redis, actScript)
+
+  const scan = async (queue: QueueKeys, set: BulkSet, ...values: (string | number)[]): Promise<ScannedJob[]> =>
+    (await runScanScript([queue[set], queue.repeat], [queue.base, ...values])).map(toScannedJob)
 
   return {
     /** The next `count` jobs of a set, oldest first, up to the score `to`; fewer at its end. */
-    async walk(queue: QueueKeys, set: BulkSet, { score, skip }: BulkPosition, to: number | '+inf', count: number): Promise<ScannedJob[]> {
-      const mode = isList(set) ? 'list' : 'up'
-      const rows = await scripts.jobgateScan(queue[set], `${queue.base}repeat`, queue.base, mode, score || '-inf', to, skip, count)
-      return rows.map(toScannedJob)
-    },
+    walk: (queue: QueueKeys, set: BulkSet, { score, skip }: BulkPosition, to: number | '+inf', count: number): Promise<ScannedJob[]> =>
+      scan(queue, set, isList(set) ? 'list' : 'up', score || '-inf', to, skip, count),
 
     /** The same from the newest back, down to the score `to`. Not for lists. */
-    async walkBack(
-      queue: QueueKeys,
-      set: BulkSet,
-      { score, skip }: BulkPosition,
-      to: number | '-inf',
-      count: number,
-    ): Promise<ScannedJob[]> {
-      const rows = await scripts.jobgateScan(queue[set], `${queue.base}repeat`, queue.base, 'down', score || '+inf', to, skip, count)
-      return rows.map(toScannedJob)
-    },
+    walkBack: (queue: QueueKeys, set: BulkSet, { score, skip }: BulkPosition, to: number | '-inf', count: number): Promise<ScannedJob[]> =>
+      scan(queue, set, 'down', score || '+inf', to, skip, count),
 
     /** Those of the ids that are in the set. */
-    async find(queue: QueueKeys, set: BulkSet, ids: readonly string[]): Promise<ScannedJob[]> {
-      const rows = await scripts.jobgateScan(queue[set], `${queue.base}repeat`, queue.base, 'ids', '', '', 0, 0, ...ids)
-      return rows.map(toScannedJob)
-    },
+    find: (queue: QueueKeys, set: BulkSet, ids: readonly string[]): Promise<ScannedJob[]> => scan(queue, set, 'ids', '', '', 0, 0, ...ids),
 
     /** Acts on those of the ids that are in the set; at most `jobsPerStep`. */
     async act(queue: QueueKeys, set: BulkSet, act: BulkAct, ids: readonly string[], step: BulkStep): Promise<BulkOutcome> {
-      const result = await scripts.jobgateAct(
-        step.leaseKey,
-        step.operationKey,
-        queue[set],
-        queue.events,
-        queue.wait,
-        queue.meta,
-        queue.active,
-        queue.marker,
-        queue.prioritized,
-        queue.pc,
-        queue.paused,
-        step.leaseToken,
-        step.leaseMs,
-        act,
-        isList(set) ? 'list' : 'set',
-        queue.base,
-        Date.now(),
-        step.cursor,
-        step.scanned,
-        ...ids,
+      const result = await runActScript(
+        [
+          step.leaseKey,
+          step.operationKey,
+          queue[set],
+          queue.events,
+          queue.wait,
+          queue.meta,
+          queue.active,
+          queue.marker,
+          queue.prioritized,
+          queue.pc,
+          queue.paused,
+        ],
+        [step.leaseToken, step.leaseMs, act, isList(set) ? 'list' : 'set', queue.base, Date.now(), step.cursor, step.scanned, ...ids],
       )
       if (result === -1) return { kind: 'lease-lost' }
       return result === -2 ? { kind: 'cancel-requested' } : { kind: 'done', affected: result }

@@ -1,6 +1,7 @@
 // Counts a queue's jobs at a cost that does not grow with them.
 
 import type { RedisClient } from '../redis/connect.js'
+import { defineScript } from '../redis/script.js'
 import type { QueueKeys } from './queue-keys.js'
 import { priorityNumbers } from './stored-options.js'
 
@@ -36,6 +37,7 @@ const delayedScore = (at: number): number => at * 4096
 const classShift = 2 ** 32
 
 /**
+ * Counts the jobs of a queue.
  * KEYS: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed, 8 waiting-children, 9 meta,
  * 10 and 11 BullMQ's metrics of completed and of failed jobs.
  * ARGV: 1 prefix of the queue's keys, 2 score of delayed jobs that are due now, 3 a minute ago in ms, then for each priority
@@ -69,14 +71,11 @@ return {
 }
 `
 
-type CountsCommand = (...keysAndArguments: (string | number)[]) => Promise<number[]>
-
 const classBounds = Object.values(priorityNumbers).flatMap((priority) => [priority * classShift, (priority + 1) * classShift - 1])
 
 /** Counts one queue in one atomic step. Rejects with the error of Redis. */
 export const createQueueCounts = (redis: RedisClient) => {
-  redis.defineCommand('jobgateCounts', { lua: countsScript, numberOfKeys: 11 })
-  const command = (redis as unknown as { jobgateCounts: CountsCommand }).jobgateCounts.bind(redis)
+  const runCountsScript = defineScript<number[]>(redis, countsScript)
 
   return async (queue: QueueKeys): Promise<QueueCounts> => {
     const now = Date.now()
@@ -94,22 +93,21 @@ export const createQueueCounts = (redis: RedisClient) => {
       oldest = -1,
       completedTotal = 0,
       failedTotal = 0,
-    ] = await command(
-      queue.wait,
-      queue.paused,
-      queue.prioritized,
-      queue.active,
-      queue.delayed,
-      queue.completed,
-      queue.failed,
-      queue.waitingChildren,
-      queue.meta,
-      queue.metrics('completed'),
-      queue.metrics('failed'),
-      queue.base,
-      delayedScore(now),
-      now - minuteMs,
-      ...classBounds,
+    ] = await runCountsScript(
+      [
+        queue.wait,
+        queue.paused,
+        queue.prioritized,
+        queue.active,
+        queue.delayed,
+        queue.completed,
+        queue.failed,
+        queue.waitingChildren,
+        queue.meta,
+        queue.metrics('completed'),
+        queue.metrics('failed'),
+      ],
+      [queue.base, delayedScore(now), now - minuteMs, ...classBounds],
     )
     return {
       waiting: paused ? 0 : ready,

@@ -24,6 +24,8 @@ export const createQueueKeys = (prefix: string, queue: QueueName) => {
     meta: `${base}meta`,
     id: `${base}id`,
     pc: `${base}pc`,
+    /** Job schedulers by when each is due next. */
+    repeat: `${base}repeat`,
     /** Hash of how many jobs workers have finished this way. */
     metrics: (state: 'completed' | 'failed') => `${base}metrics:${state}`,
   }

@@ -30,6 +30,7 @@ export interface StoredJob {
 export type StoredState = 'completed' | 'failed' | 'delayed' | 'prioritized' | 'active' | 'waiting' | 'waiting-children' | 'unknown'
 
 /**
+ * Reads jobs with their states.
  * KEYS: 1 completed, 2 failed, 3 delayed, 4 prioritized, 5 active, 6 wait, 7 paused, 8 waiting-children.
  * ARGV: 1 prefix of the queue's keys, then ids.
  * Returns for each id false or one text: its parts between unit separators, '' for what is absent, in the order of `toStoredJob`.

@@ -11,10 +11,12 @@ import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { defineScript } from '../redis/script.js'
 import type { QueueName } from '../types/job-schema.js'
 import { idOfKey } from './view.js'
 
 /**
+ * Cancels a job.
  * KEYS: 1 job, 2 completed, 3 failed, 4 delayed, 5 prioritized, 6 active, 7 wait, 8 paused, 9 waiting-children, 10 events.
  * ARGV: 1 job id, 2 now in ms, 3 failedReason, 4 channel for running jobs, 5 the queue's name with prefix, 6 act.
  * Returns `missing`, `finished`, `running` or `cancelled`.
@@ -58,6 +60,7 @@ return 'running'
 `
 
 /**
+ * Runs a failed job again.
  * KEYS: 1 job, 2 events, 3 failed, 4 wait, 5 meta, 6 active, 7 marker, 8 prioritized, 9 pc, 10 claim (the job again without one).
  * ARGV: 1 job id, 2 now in ms, 3 fingerprint ('' without claim), 4 ttl in ms, 5 answer to store behind the fingerprint, 6 act.
  * Returns `retried`, `reused`, `missing` or `conflict`, or `replayed` and the answer that was stored.
@@ -81,6 +84,7 @@ return { 'retried' }
 `
 
 /**
+ * Lets a delayed job run now.
  * KEYS: 1 job, 2 delayed, 3 wait, 4 paused, 5 meta, 6 prioritized, 7 active, 8 pc, 9 events, 10 marker.
  * ARGV: 1 job id, 2 prefix of the queue's keys, 3 act.
  * Returns `promoted`, `missing` or `conflict`.
@@ -117,39 +121,29 @@ export interface RetryClaim {
   readonly answer: string
 }
 
-type Script<R> = (...keysAndArguments: (string | number)[]) => Promise<R>
-
 /** Children that are cancelled at once with their parent. */
 const childrenAtOnce = 100
 
 export const createJobControl = ({ redis, keys, queues }: { redis: RedisClient; keys: Keys; queues: Queues }) => {
-  redis.defineCommand('jobgateCancel', { lua: cancelScript, numberOfKeys: 10 })
-  redis.defineCommand('jobgateRetry', { lua: retryScript, numberOfKeys: 10 })
-  redis.defineCommand('jobgatePromote', { lua: promoteScript, numberOfKeys: 10 })
-  const scripts = redis as unknown as {
-    jobgateCancel: Script<CancelOutcome>
-    jobgateRetry: Script<[RetryOutcome['kind'], string?]>
-    jobgatePromote: Script<PromoteOutcome>
-  }
+  const runCancelScript = defineScript<CancelOutcome>(redis, cancelScript)
+  const runRetryScript = defineScript<[RetryOutcome['kind'], string?]>(redis, retryScript)
+  const runPromoteScript = defineScript<PromoteOutcome>(redis, promoteScript)
 
   const cancelOne = (queue: QueueKeys, id: string, act: string): Promise<CancelOutcome> =>
-    scripts.jobgateCancel(
-      queue.job(id),
-      queue.completed,
-      queue.failed,
-      queue.delayed,
-      queue.prioritized,
-      queue.active,
-      queue.wait,
-      queue.paused,
-      queue.waitingChildren,
-      queue.events,
-      id,
-      Date.now(),
-      cancelledReason,
-      keys.cancelled,
-      queue.qualifiedName,
-      act,
+    runCancelScript(
+      [
+        queue.job(id),
+        queue.completed,
+        queue.failed,
+        queue.delayed,
+        queue.prioritized,
+        queue.active,
+        queue.wait,
+        queue.paused,
+        queue.waitingChildren,
+        queue.events,
+      ],
+      [id, Date.now(), cancelledReason, keys.cancelled, queue.qualifiedName, act],
     )
 
   return {
@@ -182,23 +176,20 @@ export const createJobControl = ({ redis, keys, queues }: { redis: RedisClient; 
     /** Runs a failed job again with all its attempts. */
     async retry(name: QueueName, id: string, claim?: RetryClaim): Promise<RetryOutcome> {
       const queue = queues.keys[name]
-      const [kind, answer = ''] = await scripts.jobgateRetry(
-        queue.job(id),
-        queue.events,
-        queue.failed,
-        queue.wait,
-        queue.meta,
-        queue.active,
-        queue.marker,
-        queue.prioritized,
-        queue.pc,
-        claim?.key ?? queue.job(id),
-        id,
-        Date.now(),
-        claim?.fingerprint ?? '',
-        claim?.ttlMs ?? 0,
-        claim?.answer ?? '',
-        randomUUID(),
+      const [kind, answer = ''] = await runRetryScript(
+        [
+          queue.job(id),
+          queue.events,
+          queue.failed,
+          queue.wait,
+          queue.meta,
+          queue.active,
+          queue.marker,
+          queue.prioritized,
+          queue.pc,
+          claim?.key ?? queue.job(id),
+        ],
+        [id, Date.now(), claim?.fingerprint ?? '', claim?.ttlMs ?? 0, claim?.answer ?? '', randomUUID()],
       )
       return kind === 'replayed' ? { kind, answer } : { kind }
     },
@@ -206,20 +197,20 @@ export const createJobControl = ({ redis, keys, queues }: { redis: RedisClient; 
     /** Lets a delayed job run now. */
     promote(name: QueueName, id: string): Promise<PromoteOutcome> {
       const queue = queues.keys[name]
-      return scripts.jobgatePromote(
-        queue.job(id),
-        queue.delayed,
-        queue.wait,
-        queue.paused,
-        queue.meta,
-        queue.prioritized,
-        queue.active,
-        queue.pc,
-        queue.events,
-        queue.marker,
-        id,
-        queue.base,
-        randomUUID(),
+      return runPromoteScript(
+        [
+          queue.job(id),
+          queue.delayed,
+          queue.wait,
+          queue.paused,
+          queue.meta,
+          queue.prioritized,
+          queue.active,
+          queue.pc,
+          queue.events,
+          queue.marker,
+        ],
+        [id, queue.base, randomUUID()],
       )
     },
 

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { defineScript } from '../redis/script.js'
 import { day } from '../runtime/durations.js'
 import type { QueueName } from '../types/job-schema.js'
 import { auditKept, toAuditFields } from './audit.js'
@@ -62,6 +63,7 @@ export const operationIdPattern = '^op_[0-9a-f]{32}$'
 const listedMax = 1000
 
 /**
+ * Begins an operation unless another one holds its slot.
  * KEYS: 1 open operations, 2 operation, 3 audit, 4 latest operations. ARGV: 1 slot, 2 id, 3 now in ms, 4 operations listed,
  * 5 entries of the audit kept, 6 number of values of the record, the record, the audit entry.
  * Returns the id of the operation that holds the slot.
@@ -77,6 +79,7 @@ return ARGV[2]
 `
 
 /**
+ * Tells an operation to stop.
  * KEYS: 1 operation, 2 audit. ARGV: 1 entries of the audit kept, then the audit entry.
  * Returns `missing`, `finished` or `stopping`.
  */
@@ -91,6 +94,7 @@ return 'stopping'
 `
 
 /**
+ * Writes down how an operation ended.
  * KEYS: 1 operation, 2 open operations, 3 lease, 4 audit.
  * ARGV: 1 token of the lease, 2 slot, 3 state, 4 now in ms, 5 how long the record is kept in ms, 6 entries of the audit kept,
  * then the audit entry. Returns 1, or 0 when the lease is lost.
@@ -105,28 +109,20 @@ redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], '*', unpack(ARGV, 7))
 return 1
 `
 
-/** Deletes a lease if it is still the caller's own. KEYS: lease. ARGV: token. */
+/** Deletes a lease if it is still the caller's own. KEYS: lease. ARGV: token. Returns 1 when deleted, else 0. */
 const releaseScript = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `
 
-type Script<R> = (...keysAndArguments: (string | number)[]) => Promise<R>
-
 export type CancelOperationOutcome = 'missing' | 'finished' | 'stopping'
 
 /** All reject with the error of Redis, and all may be repeated. */
 export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; keys: Keys }) => {
-  redis.defineCommand('jobgateBeginOperation', { lua: beginScript, numberOfKeys: 4 })
-  redis.defineCommand('jobgateCancelOperation', { lua: cancelScript, numberOfKeys: 2 })
-  redis.defineCommand('jobgateFinishOperation', { lua: finishScript, numberOfKeys: 4 })
-  redis.defineCommand('jobgateReleaseLease', { lua: releaseScript, numberOfKeys: 1 })
-  const scripts = redis as unknown as {
-    jobgateBeginOperation: Script<string>
-    jobgateCancelOperation: Script<CancelOperationOutcome>
-    jobgateFinishOperation: Script<number>
-    jobgateReleaseLease: Script<number>
-  }
+  const runBeginScript = defineScript<string>(redis, beginScript)
+  const runCancelScript = defineScript<CancelOperationOutcome>(redis, cancelScript)
+  const runFinishScript = defineScript<number>(redis, finishScript)
+  const runReleaseScript = defineScript<number>(redis, releaseScript)
 
   return {
     /** Stores a new operation; `isNew` is false when one of its kind is open in this queue, whose id it then is. */
@@ -138,19 +134,9 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
       const values = [...record, 'createdAt', createdAt]
       const audit = toAuditFields({ by, act: 'operation.requested', queue, details: { operationId: id, kind, ...toAuditRequest(request) } })
       const slot = toSlot(queue, kind)
-      const holder = await scripts.jobgateBeginOperation(
-        keys.operationsOpen,
-        keys.operation(id),
-        keys.audit,
-        keys.operations,
-        slot,
-        id,
-        createdAt,
-        listedMax,
-        auditKept,
-        values.length,
-        ...values,
-        ...audit,
+      const holder = await runBeginScript(
+        [keys.operationsOpen, keys.operation(id), keys.audit, keys.operations],
+        [slot, id, createdAt, listedMax, auditKept, values.length, ...values, ...audit],
       )
       return { id: holder, isNew: holder === id }
     },
@@ -178,7 +164,7 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
     /** Tells an operation to stop after the step it is at. */
     cancel({ id, kind, queue }: Operation, by: string): Promise<CancelOperationOutcome> {
       const audit = toAuditFields({ by, act: 'operation.cancel-requested', queue, details: { operationId: id, kind } })
-      return scripts.jobgateCancelOperation(keys.operation(id), keys.audit, auditKept, ...audit)
+      return runCancelScript([keys.operation(id), keys.audit], [auditKept, ...audit])
     },
 
     /** Slots and ids of the operations that are not finished. */
@@ -196,7 +182,7 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
     },
 
     async release(id: string, token: string): Promise<void> {
-      await scripts.jobgateReleaseLease(keys.operationLease(id), token)
+      await runReleaseScript([keys.operationLease(id)], [token])
     },
 
     /** Notes once whether the operation has to resume the queue in the end; says what holds. */
@@ -213,18 +199,9 @@ export const createOperationRecords = ({ redis, keys }: { redis: RedisClient; ke
       const { id, kind, queue, by } = operation
       const affected = Number((await redis.hget(keys.operation(id), 'affected')) ?? 0)
       const audit = toAuditFields({ by, act: 'operation.finished', queue, details: { operationId: id, kind, state, affected } })
-      const done = await scripts.jobgateFinishOperation(
-        keys.operation(id),
-        keys.operationsOpen,
-        keys.operationLease(id),
-        keys.audit,
-        token,
-        toSlot(queue, kind),
-        state,
-        Date.now(),
-        keptMs,
-        auditKept,
-        ...audit,
+      const done = await runFinishScript(
+        [keys.operation(id), keys.operationsOpen, keys.operationLease(id), keys.audit],
+        [token, toSlot(queue, kind), state, Date.now(), keptMs, auditKept, ...audit],
       )
       return done === 1
     },

@@ -4,9 +4,8 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisSettings } from '../config/config.js'
 import { checkServer } from './check-server.js'
-import { limitCluster } from './cluster-limits.js'
 import { openEmbeddedRedis } from './embedded.js'
-import { countSendings } from './sendings.js'
+import { countSends, limitCluster } from './ioredis-patches.js'
 
 export type RedisClient = Redis | Cluster
 
@@ -80,7 +79,7 @@ export const openRedis = async ({ settings, log, share = false }: { settings: Re
   const connect = (role: RedisRole): RedisClient => {
     const client = createClient(settings, role, embedded?.socketPath)
     // Whoever does not wait for ever has to be told whether something was written.
-    if (roleOptions[role].commandTimeout !== undefined) countSendings(client)
+    if (roleOptions[role].commandTimeout !== undefined) countSends(client)
     logErrors({ client, role, log, secrets: secretsOf(settings) })
     clients.add(client)
     return client

@@ -5,7 +5,8 @@ import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
 import type { RedisClient } from './connect.js'
 import { unconfirmed, unfit } from './failures.js'
-import type { Carrier } from './script.js'
+import { noteConnection } from './ioredis-patches.js'
+import type { SentOn } from './script.js'
 
 /** Redis answers WAIT and WAITAOF with what it has after this long. */
 const confirmationTimeoutMs = 800
@@ -51,15 +52,13 @@ export const openDurability = ({
   if (durability === 'fsync') redis.on('ready', checkQuietly)
 
   /** Resolves once what was written on the connection `written` is safe. */
-  const wait = async ({ socket: written }: Carrier, leftMs: number): Promise<void> => {
+  const wait = async ({ socket: written }: SentOn, leftMs: number): Promise<void> => {
     const timeoutMs = Math.max(1, Math.floor(Math.min(confirmationTimeoutMs, leftMs)))
     const command = durability === 'fsync' ? new Command('WAITAOF', [1, 0, timeoutMs]) : new Command('WAIT', [1, timeoutMs])
     let asked: object | undefined
-    const toWritable = command.toWritable.bind(command)
-    command.toWritable = (socket) => {
+    noteConnection(command, (socket) => {
       asked = socket
-      return toWritable(socket)
-    }
+    })
     if (leftMs < Number.POSITIVE_INFINITY) command.setTimeout(Math.max(0, leftMs))
     const reply = (await sendAt(redis, key, command).catch((error: Error) => {
       throw unconfirmed(error.message)
@@ -86,15 +85,15 @@ export const openDurability = ({
      * and afterwards when too few confirm it (unknown). A server confirms what it was sent on the same connection, and nothing else:
      * when the connection was lost in between, the other one answers at once for writes that it never had.
      */
-    async confirmed<T>(write: (carrier?: Carrier) => Promise<T>): Promise<T> {
+    async confirmed<T>(write: (sentOn?: SentOn) => Promise<T>): Promise<T> {
       const reason = fault()
       if (reason !== null) throw unfit(reason)
       if (finding === 'always') return write()
-      const carrier: Carrier = {}
+      const sentOn: SentOn = {}
       const startedAt = performance.now()
       // One after the other: what is refused is not waited for, and a Cluster may have the write sent elsewhere first.
-      const written = await write(carrier)
-      await wait(carrier, bothMsMax - (performance.now() - startedAt))
+      const written = await write(sentOn)
+      await wait(sentOn, bothMsMax - (performance.now() - startedAt))
       return written
     },
 

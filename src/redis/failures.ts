@@ -43,13 +43,13 @@ export const classifyRedisError = (error: unknown): 'refused' | 'unknown' | null
 const redirections = /^(?:MOVED|ASK|TRYAGAIN|NOSCRIPT)\b/
 
 /**
- * What to make of the `error` of a command that was written to a socket `sendings` times. An answer speaks of the last sending,
- * and what could not be sent in the end may have been sent before: when an earlier sending was not answered, it is unknown.
- * A redirected sending counts as unanswered, too.
+ * What to make of the `error` of a command that was written to a socket `sends` times. An answer speaks of the last one,
+ * and what could not be sent in the end may have been sent before: when an earlier one was not answered, it is unknown.
+ * A redirected one counts as unanswered, too.
  */
-export const afterSendings = (error: Error, sendings: number): Error => {
+export const afterSends = (error: Error, sends: number): Error => {
   const isReply = error.name === 'ReplyError'
-  const unanswered = isReply ? sendings - 1 : sendings
+  const unanswered = isReply ? sends - 1 : sends
   if (unanswered < 1 || !(isReply || refusedLocally.test(error.message)) || redirections.test(error.message)) return error
   return unconfirmed(error.message)
 }

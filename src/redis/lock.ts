@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { RedisClient } from './connect.js'
 import type { Keys } from './redis-keys.js'
+import { defineScript } from './script.js'
 
 /**
  * Deletes a lock if it is still the caller's own.
@@ -20,6 +21,7 @@ return 0
  * `name` may be made of a client's strings: only its digest becomes a key.
  */
 export const createLock = ({ redis, keys }: { redis: RedisClient; keys: Keys }) => {
+  const runReleaseScript = defineScript<number>(redis, releaseScript)
   /** The lock, or null while somebody else holds it. Throws when Redis cannot be reached. */
   const lock = async (name: string, ttlMs: number): Promise<HeldLock | null> => {
     const key = keys.lock(createHash('sha256').update(name).digest('hex'))
@@ -28,7 +30,7 @@ export const createLock = ({ redis, keys }: { redis: RedisClient; keys: Keys }) 
     return {
       async release() {
         // The work under the lock is done either way, and the ttl frees a lock that could not be released.
-        await redis.eval(releaseScript, 1, key, token).catch(() => 0)
+        await runReleaseScript([key], [token]).catch(() => 0)
       },
     }
   }

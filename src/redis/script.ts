@@ -1,11 +1,11 @@
-// Calls Lua scripts that are sent often and with much in them.
+// The one way to call Lua in Redis. Each script states its purpose, KEYS, ARGV and what it returns.
 
 import { hash } from 'node:crypto'
-import { Command } from 'ioredis'
 import type { RedisClient } from './connect.js'
+import { createEncodedCommand } from './ioredis-patches.js'
 
-/** Notes the connection that a command was last written to, which is the one that answers it. */
-export interface Carrier {
+/** The connection that a command was last sent on, which is the one that answers it. */
+export interface SentOn {
   socket?: object
 }
 
@@ -23,43 +23,44 @@ const encode = (parts: readonly string[]): Buffer => {
   return bytes.length === text.length ? bytes : Buffer.from(frame(parts, Buffer.byteLength))
 }
 
+/** `keys` name at least one key, and share a slot. Rejects with the error of Redis. */
+export type RunScript<Reply> = (keys: readonly string[], values: readonly (string | number)[]) => Promise<Reply>
+
 /**
- * Makes a script callable: `call(keys, values)` resolves with its reply, texts in UTF-8, and rejects with the error of Redis.
- * Unlike a command of `defineCommand` it goes to the socket as bytes that are made here: a long text that was put together from
- * many pieces took Node two to five times as long, and ioredis asks for the length of every piece.
- * `safely` carries out each sending, for scripts whose writes have to be confirmed: one that is sent anew is confirmed anew.
- * It has to be told, by the `carrier`, which connection that was.
+ * Makes a script callable on one client, also that of a Cluster. Texts of its reply are UTF-8.
+ * The first call on each connection brings the text (EVAL), later ones its digest (EVALSHA). The call goes to the socket as bytes
+ * that are made here: see `createEncodedCommand`.
+ * `confirmed` carries out each sending, for scripts whose writes have to be safer than in memory: one that is sent anew is confirmed
+ * anew. It learns from `sentOn` which connection that was.
  */
 export const defineScript = <Reply>(
   redis: RedisClient,
   lua: string,
-  safely: <T>(write: (carrier?: Carrier) => Promise<T>) => Promise<T> = (write) => write(),
-) => {
+  confirmed: <T>(write: (sentOn?: SentOn) => Promise<T>) => Promise<T> = (write) => write(),
+): RunScript<Reply> => {
   const sha = hash('sha1', lua)
   /** Connections that have sent the text: the first call of each brings it, also to a server that has just started. */
   let loaded = new WeakSet<object>()
 
-  const send = (keys: readonly string[], values: readonly (string | number)[], carrier?: Carrier): Promise<Reply> => {
-    // What ioredis gets to see: enough to find the server of the keys, which share one slot.
-    const command = new Command('evalsha', [sha, 1, keys[0] as string], { replyEncoding: 'utf8' })
-    command.toWritable = (socket) => {
-      if (carrier) carrier.socket = socket
+  const send = (keys: readonly string[], values: readonly (string | number)[], sentOn?: SentOn): Promise<Reply> => {
+    const command = createEncodedCommand('evalsha', [sha, 1, keys[0] as string], (socket) => {
+      if (sentOn) sentOn.socket = socket
       const isLoaded = loaded.has(socket)
       loaded.add(socket)
       const call = isLoaded ? ['evalsha', sha] : ['eval', lua]
       return encode([...call, String(keys.length), ...keys, ...values.map(String)])
-    }
+    })
     return redis.sendCommand(command) as Promise<Reply>
   }
 
-  return async (keys: readonly string[], values: readonly (string | number)[]): Promise<Reply> => {
+  return async (keys, values) => {
     try {
-      return await safely((carrier) => send(keys, values, carrier))
+      return await confirmed((sentOn) => send(keys, values, sentOn))
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
       // The server has lost the text although the connection stayed: it is brought anew.
       loaded = new WeakSet()
-      return safely((carrier) => send(keys, values, carrier))
+      return confirmed((sentOn) => send(keys, values, sentOn))
     }
   }
 }

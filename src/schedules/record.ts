@@ -49,6 +49,7 @@ export const scheduleKey = (tenant: string, id: string): string => hash('sha256'
 const ticksKept = 200
 
 /**
+ * Puts a schedule, new or in place of the one before.
  * KEYS: 1 schedule, 2 ids of the tenant's schedules, 3 keys of all schedules.
  * ARGV: 1 id, 2 record, 3 now in ms, 4 most schedules of a tenant, 5 key, 6 step, 7 anchor in ms.
  * Returns `created`, `updated` or `full`.
@@ -67,6 +68,7 @@ return isNew and 'created' or 'updated'
 `
 
 /**
+ * Removes a schedule with all that is kept of it.
  * KEYS: 1 schedule, 2 its ticks, 3 ids of the tenant's schedules, 4 keys of all schedules.
  * ARGV: 1 id, 2 key. Returns 1, or 0 when there was none.
  */
@@ -96,7 +98,7 @@ return 'claimed'
 
 /**
  * Takes back a run that was counted and then not submitted.
- * KEYS: 1 schedule, 2 its ticks. ARGV: 1 when it was due.
+ * KEYS: 1 schedule, 2 its ticks. ARGV: 1 when it was due. Returns 1, or 0 when it was not counted.
  */
 const unclaimScript = `
 if redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[1], ARGV[1]) == 0 then return 0 end
@@ -112,8 +114,6 @@ return 1
 
 export type PutOutcome = 'created' | 'updated' | 'full'
 export type ClaimOutcome = 'claimed' | 'again' | 'over' | 'gone'
-
-type Script<R> = (...keysAndArguments: (string | number)[]) => Promise<R>
 
 const stateFields = ['record', 'createdAt', 'updatedAt', 'runs', 'skipped', 'lastJobId', 'lastDueAt', 'anchor'] as const
 
@@ -134,9 +134,8 @@ export const createScheduleRecords = ({
 }) => {
   const runPutScript = defineScript<PutOutcome>(writing, putScript, durability?.confirmed)
   const runRemoveScript = defineScript<number>(writing, removeScript, durability?.confirmed)
-  redis.defineCommand('jobgateClaimTick', { lua: claimScript, numberOfKeys: 2 })
-  redis.defineCommand('jobgateUnclaimTick', { lua: unclaimScript, numberOfKeys: 2 })
-  const ticks = redis as unknown as { jobgateClaimTick: Script<ClaimOutcome>; jobgateUnclaimTick: Script<number> }
+  const runClaimScript = defineScript<ClaimOutcome>(redis, claimScript)
+  const runUnclaimScript = defineScript<number>(redis, unclaimScript)
 
   const read = async (key: string): Promise<StoredSchedule | null> => toStored(await redis.hmget(keys.schedule(key), ...stateFields))
 
@@ -180,10 +179,10 @@ export const createScheduleRecords = ({
 
     /** Counts the run that is due at `dueAt` as one of at most `limit`. */
     claim: (key: string, dueAt: number, jobId: string, limit: number | undefined): Promise<ClaimOutcome> =>
-      ticks.jobgateClaimTick(keys.schedule(key), keys.scheduleTicks(key), dueAt, jobId, limit ?? '', ticksKept),
+      runClaimScript([keys.schedule(key), keys.scheduleTicks(key)], [dueAt, jobId, limit ?? '', ticksKept]),
 
     async unclaim(key: string, dueAt: number): Promise<void> {
-      await ticks.jobgateUnclaimTick(keys.schedule(key), keys.scheduleTicks(key), dueAt)
+      await runUnclaimScript([keys.schedule(key), keys.scheduleTicks(key)], [dueAt])
     },
 
     /** The job of the latest run that was due at `until` or before, of those remembered. */

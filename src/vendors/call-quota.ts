@@ -1,6 +1,7 @@
 // Counts calls to one vendor across all workers, so that its limits are met before the vendor has to say so.
 
 import type { RedisClient } from '../redis/connect.js'
+import { defineScript } from '../redis/script.js'
 
 export interface Quota {
   readonly calls: number
@@ -39,9 +40,10 @@ return 0
 export const createCallQuota = ({ redis, key, quotas }: { redis: RedisClient; key: string; quotas: readonly Quota[] }) => {
   const names = quotas.map(({ windowMs }) => `${key}:${windowMs}`)
   const limits = quotas.flatMap(({ calls, windowMs }) => [calls, windowMs])
+  const runTakeScript = defineScript<number>(redis, takeScript)
   return {
     /** 0: go ahead, the call is counted. Otherwise: milliseconds to wait. Throws when Redis cannot be reached. */
-    take: async (): Promise<number> => Number(await redis.eval(takeScript, names.length, ...names, ...limits)),
+    take: async (): Promise<number> => Number(await runTakeScript(names, limits)),
   }
 }
 

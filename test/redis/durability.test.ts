@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { openRedis } from '../../src/redis/connect.js'
 import { openDurability } from '../../src/redis/durability.js'
 import { classifyRedisError } from '../../src/redis/failures.js'
-import { type Carrier, defineScript } from '../../src/redis/script.js'
+import { defineScript, type SentOn } from '../../src/redis/script.js'
 import type { JobType } from '../../src/types/definition.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
@@ -132,8 +132,8 @@ t.test('what the next master confirms is not what the last one was sent', async 
     answered = resolve
   })
   const set = defineScript<string>(redis, setScript, (write) =>
-    durability.confirmed(async (carrier?: Carrier) => {
-      const written = await write(carrier)
+    durability.confirmed(async (sentOn?: SentOn) => {
+      const written = await write(sentOn)
       answered()
       return written
     }),

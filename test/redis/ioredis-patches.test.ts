@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { openRedis } from '../../src/redis/connect.js'
-import { afterSendings, classifyRedisError } from '../../src/redis/failures.js'
+import { afterSends, classifyRedisError } from '../../src/redis/failures.js'
 import { defineScript } from '../../src/redis/script.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
@@ -75,7 +75,7 @@ t.test('sent again and answered is answered', async (t) => {
   t.equal(await sent, 2)
 })
 
-t.test('what an error says, by the number of sendings', async (t) => {
+t.test('what an error says, by how often it was sent', async (t) => {
   const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' })
   const table: [Error, number, ReturnType<typeof classifyRedisError>][] = [
     [reply('OOM command not allowed'), 1, 'refused'],
@@ -89,11 +89,11 @@ t.test('what an error says, by the number of sendings', async (t) => {
     [new Error('Command timed out'), 1, 'unknown'],
     [new TypeError('x is not a function'), 1, null],
   ]
-  for (const [error, sendings, outcome] of table) {
-    t.equal(classifyRedisError(afterSendings(error, sendings)), outcome, `${error.message}, ${sendings} times`)
+  for (const [error, sends, outcome] of table) {
+    t.equal(classifyRedisError(afterSends(error, sends)), outcome, `${error.message}, ${sends} times`)
   }
   for (const text of ['MOVED 1 127.0.0.1:1', 'ASK 1 127.0.0.1:1', 'TRYAGAIN Multiple keys', 'NOSCRIPT No matching script']) {
-    t.equal(afterSendings(reply(text), 2).message, text, 'ioredis sends it another way')
+    t.equal(afterSends(reply(text), 2).message, text, 'ioredis sends it another way')
   }
 })
 
