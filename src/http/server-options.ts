@@ -15,6 +15,7 @@ import type { Bindings, Logger } from 'pino'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
 import { validatorCompilers } from '../types/validator.js'
+import { endConnection } from './limits/end-connection.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
 import { type ProblemDetails, problems } from './problem-types.js'
 import { createSerializerCompilers } from './serializer.js'
@@ -117,7 +118,8 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const { status } = problems[details.problem]
   const requestId = mintRequestId()
   const body = JSON.stringify(toProblemDocument(details, { requestId, instance: `#${requestId}` }))
-  socket.end(
+  endConnection(
+    socket,
     [
       `HTTP/1.1 ${status} ${reasons[status] ?? 'Bad Request'}`,
       'Content-Type: application/problem+json',

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -256,4 +258,20 @@ t.test('PRB-1 slow headers are 408, others are served meanwhile', async (t) => {
   const got = readAnswer(await answer)
   t.equal(got.status, 408)
   t.match(JSON.parse(got.body), { type: '/problems/request-timeout' })
+})
+
+t.test('a connection that Node refused ends, even if its client never ends it', async (t) => {
+  const { app } = await smallApp(t, { settings: { headersTimeoutMs: 300 } })
+  const { port } = await listen(app)
+  for (const text of ['NONSENSE\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a\r\n']) {
+    const accepted = once(app.server, 'connection') as Promise<[Socket]>
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    t.after(() => client.destroy())
+    client.resume().on('error', () => {})
+    client.write(text)
+    const [socket] = await accepted
+    await once(client, 'end')
+    if (!socket.closed) await once(socket, 'close')
+    t.ok(socket.destroyed, text.slice(0, 10))
+  }
 })

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { endConnection } from '../limits/end-connection.js'
 import { type LineLimits, type NdjsonLine, readLines } from './line-stream.js'
 
 /**
@@ -28,8 +29,6 @@ declare module 'fastify' {
 
 const mediaType = 'application/x-ndjson'
 const chunkBytes = 16_384
-/** How long a client may still send into a connection whose answer is complete. */
-const lingerMs = 2000
 const bodies = new WeakSet<object>()
 
 /** Whether the client sent NDJSON; `request.body` then is an NdjsonBody. */
@@ -60,16 +59,10 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
   })
 }
 
-/**
- * Ends the connection of a body that is not read to its end. Our side first: closed at once, a connection with unread bytes
- * would take along what of the answer the client has not fetched.
- */
+/** Ends the connection of a body that is not read to its end. */
 const closeUnread = (request: IncomingMessage): void => {
   if (request.complete || request.readableEnded) return
-  const { socket } = request
-  const timer = setTimeout(() => socket.destroy(), lingerMs)
-  socket.once('close', () => clearTimeout(timer))
-  socket.end()
+  endConnection(request.socket)
   request.resume()
 }
 
