@@ -32,6 +32,15 @@ export interface TestApp {
   finished(id: string): Promise<Record<string, unknown>>
 }
 
+/**
+ * A length for RATE_LIMIT_WINDOW_MS, about a day, whose present window has just begun. Windows follow the wall clock:
+ * a fixed length would end in the middle of the test now and then.
+ */
+export const freshRateWindowMs = (): string => {
+  const now = Date.now()
+  return String(Math.floor(now / Math.ceil(now / 86_400_000)))
+}
+
 interface Options {
   /** Environment on top of the defaults for tests. */
   readonly env?: Record<string, string>

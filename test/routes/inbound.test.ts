@@ -6,7 +6,7 @@ import { processWebhook } from '../../src/builtin/external/process-webhook.js'
 import { signLarkCallback } from '../../src/vendors/lark/callback.js'
 import { signTencentCallback } from '../../src/vendors/tencent-meeting/callback.js'
 import { createVendorTokens } from '../../src/vendors/tokens.js'
-import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
+import { buildTestApp, freshRateWindowMs, type TestApp } from '../helpers/build-test-app.js'
 import { encryptLark, encryptTencent } from '../helpers/vendor-stubs/callbacks.js'
 
 const encryptKey = 'stub-encrypt-key'
@@ -146,7 +146,8 @@ t.test('with events of both vendors configured', async (t) => {
   })
 
   await t.test('RL-5 429 for an address that keeps forging; genuine events still come through', async (t) => {
-    const limited = await buildTestApp(t, { env: { ...env, RATE_LIMIT_MAX: '2', WORKERS_ENABLED: 'false' }, types: [processWebhook] })
+    const limits = { RATE_LIMIT_MAX: '2', RATE_LIMIT_WINDOW_MS: freshRateWindowMs() }
+    const limited = await buildTestApp(t, { env: { ...env, ...limits, WORKERS_ENABLED: 'false' }, types: [processWebhook] })
     const forge = async () => (await limited.request(larkRequest(larkEvent('forged'), 'guessed'))).statusCode
     t.same([await forge(), await forge(), await forge()], [403, 403, 429])
     t.equal((await limited.request(larkRequest(larkEvent('genuine')))).statusCode, 200)
