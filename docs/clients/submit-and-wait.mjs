@@ -1,4 +1,4 @@
-// Submits one job with fetch, safely again when the answer is lost, and waits until it has finished.
+// Submits one job with fetch, retries safely if the response is lost, and waits until the job finishes.
 // JOBGATE_KEY is the API key, JOBGATE_URL the gateway. Needs Node 20 or newer and no packages.
 
 import { randomUUID } from 'node:crypto'
@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 const url = process.env.JOBGATE_URL ?? 'http://127.0.0.1:3000'
 const authorization = `Bearer ${process.env.JOBGATE_KEY}`
 
-/** Returns the job. One key for this one piece of work, however often it is sent. */
+/** Returns the job. One key for this piece of work, however often it is sent. */
 const submit = async (submission, attempts = 6) => {
   const headers = { authorization, 'content-type': 'application/json', 'idempotency-key': `"${randomUUID()}"` }
   const body = JSON.stringify(submission)
@@ -15,7 +15,7 @@ const submit = async (submission, attempts = 6) => {
     const signal = AbortSignal.timeout(10_000)
     const answer = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body, signal }).catch((error) => error)
     if (answer.ok) return await answer.json()
-    // No answer, still in flight, too many, or not available: the outcome may be unknown, so the same again.
+    // No response, still in flight, too many requests, or unavailable: the outcome may be unknown, so retry with the same key.
     const again = answer instanceof Error || [409, 429].includes(answer.status) || answer.status >= 500
     if (!again || attempt === attempts) throw answer instanceof Error ? answer : new Error(await answer.text())
     const waitSeconds = answer instanceof Error ? 1 : Number(answer.headers.get('retry-after') ?? 1)
@@ -23,7 +23,7 @@ const submit = async (submission, attempts = 6) => {
   }
 }
 
-/** Long-polls: each request answers when the job has finished, else after 20 seconds. */
+/** Long-polls: each request returns when the job finishes, or after 20 seconds. */
 const waitUntilFinished = async (id) => {
   for (;;) {
     const signal = AbortSignal.timeout(40_000)

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Submits one job with curl, safely again when the answer is lost, and waits until it has finished.
+# Submits one job with curl, retries safely if the response is lost, and waits until the job finishes.
 # JOBGATE_KEY is the API key, JOBGATE_URL the gateway.
 set -eu
 url=${JOBGATE_URL:-http://127.0.0.1:3000}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The key goes through a file: arguments can be read by every user of this machine.
+# Pass the key in a file: every user of this machine can read arguments.
 printf 'header = "Authorization: Bearer %s"\n' "$JOBGATE_KEY" >"$work/auth"
-# One key for this one piece of work, however often it is sent.
+# One key for this piece of work, however often it is sent.
 key=$(cat /proc/sys/kernel/random/uuid)
 header() { sed -n "s/^$1: *//Ip" "$work/headers" | tr -d '\r' | tail -n 1; }
 
@@ -20,7 +20,7 @@ while :; do
     "$url/v1/jobs") || status=000
   case $status in
     2??) break ;;
-    # No answer, still in flight, too many, or not available: the outcome may be unknown, so the same again.
+    # No response, still in flight, too many requests, or unavailable: the outcome may be unknown, so retry with the same key.
     000 | 409 | 429 | 5??) ;;
     *) cat "$work/body" >&2; exit 1 ;;
   esac
@@ -33,7 +33,7 @@ done
 job=$(header location)
 echo "accepted $job"
 while :; do
-  # Answers at once when the job has finished, else after 20 seconds.
+  # Returns when the job finishes, or after 20 seconds.
   curl -sS -f -K "$work/auth" -o "$work/body" --max-time 40 -H 'Prefer: wait=20' "$url$job"
   state=$(grep -o '"state":"[a-z-]*"' "$work/body" | head -n 1 | cut -d '"' -f 4)
   case $state in

@@ -1,4 +1,4 @@
-"""Submits one job with urllib, safely again when the answer is lost, and waits until it has finished.
+"""Submits one job with urllib, retries safely if the response is lost, and waits until the job finishes.
 
 JOBGATE_KEY is the API key, JOBGATE_URL the gateway.
 """
@@ -16,7 +16,7 @@ AUTH = {"Authorization": "Bearer " + os.environ["JOBGATE_KEY"]}
 
 
 def submit(job_type, data, attempts=6):
-    """Returns the job. One key for this one piece of work, however often it is sent."""
+    """Returns the job. One key for this piece of work, however often it is sent."""
     headers = {**AUTH, "Content-Type": "application/json", "Idempotency-Key": '"%s"' % uuid.uuid4()}
     body = json.dumps({"type": job_type, "data": data}).encode()
     for attempt in range(1, attempts + 1):
@@ -25,7 +25,7 @@ def submit(job_type, data, attempts=6):
             with urlopen(Request(URL + "/v1/jobs", body, headers), timeout=10) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            # Still in flight, too many, or not available: the outcome may be unknown, so the same again.
+            # Still in flight, too many requests, or unavailable: the outcome may be unknown, so retry with the same key.
             if error.code not in (409, 429) and error.code < 500:
                 raise SystemExit(error.read().decode())
             problem = "status %d" % error.code
@@ -38,7 +38,7 @@ def submit(job_type, data, attempts=6):
 
 
 def wait_until_finished(job_id):
-    """Long-polls: each request answers when the job has finished, else after 20 seconds."""
+    """Long-polls: each request returns when the job finishes, or after 20 seconds."""
     while True:
         request = Request(URL + "/v1/jobs/" + job_id, headers={**AUTH, "Prefer": "wait=20"})
         with urlopen(request, timeout=40) as answer:

@@ -182,21 +182,21 @@ const toldConnections = (role: string) => Number(new RegExp(`^\\| ${role} \\| (\
 
 /** What is the case when somebody turns to a recipe, by its heading. In the order of the page. */
 const situations: Readonly<Record<string, (scene: Scene) => Promise<Variables | undefined>>> = {
-  'Is it well?': async ({ connections }) => {
+  'Is it healthy?': async ({ connections }) => {
     t.equal(await connections(), toldConnections('gateway'), 'connections of a gateway')
     return undefined
   },
-  'A queue grows': async ({ sendMail }) => {
+  'A queue keeps growing': async ({ sendMail }) => {
     for (let n = 0; n < 3; n++) await sendMail()
     // It starts when the recipe has been read.
     return { AFTERWARDS: 'worker' }
   },
-  'Stop one kind of work': async ({ connections }) => {
+  'Pause one kind of work': async ({ connections }) => {
     t.equal(await connections(), toldConnections('gateway') + toldConnections('worker'), 'and of a worker')
     return undefined
   },
   'Dead letters': async ({ failForGood }) => ({ JOB: await failForGood() }),
-  'A job that can only fail': async ({ failForGood }) => ({ JOB: await failForGood() }),
+  'A job that always fails': async ({ failForGood }) => ({ JOB: await failForGood() }),
   'A worker is stuck': async ({ ended, sendMail, setMailServer }) => {
     setMailServer('silent')
     return { JOB: await ended(await sendMail(), 'active') }
@@ -206,7 +206,7 @@ const situations: Readonly<Record<string, (scene: Scene) => Promise<Variables | 
     for (let n = 0; n < 3; n++) await ended(await sendMail(), 'failed')
     return undefined
   },
-  'Send back after a repair': async ({ setMailServer, call }) => {
+  'Redrive after a fix': async ({ setMailServer, call }) => {
     setMailServer('well')
     const { items } = await call('GET', '/admin/queues/email/dead-letters')
     return { JOB: items[0].id }
@@ -216,7 +216,7 @@ const situations: Readonly<Record<string, (scene: Scene) => Promise<Variables | 
     const { id } = await call('POST', '/admin/queues/external-api/dead-letters/redrive', { filter: {}, ratePerSecond: 1 })
     return { OPERATION: id }
   },
-  'Throw old jobs away': async () => undefined,
+  'Remove old jobs': async () => undefined,
   'Empty a queue in an emergency': async ({ call, sendMail }) => {
     const isIdle = async () => {
       const { items } = await call('GET', '/admin/operations')
@@ -230,7 +230,7 @@ const situations: Readonly<Record<string, (scene: Scene) => Promise<Variables | 
     await sendMail()
     return undefined
   },
-  'A key has leaked': async ({ call }) => {
+  'An API key has leaked': async ({ call }) => {
     const { apiKey } = await call('POST', '/admin/api-keys', { name: 'Web shop', scopes: ['jobs:submit'] })
     return { KEY_ID: apiKey.id }
   },
@@ -261,7 +261,7 @@ t.test('docs/operations.md, carried out', async (t) => {
         t.equal(answer.status, status, `${script}${answer.err}${JSON.stringify(answer.body)}`)
         t.same(differences(body, answer.body), [], script)
         const id = (answer.body as { id?: unknown } | undefined)?.id
-        // "The id of the answer" is what the page calls by this name from here on.
+        // "The id in the response" is what the page calls by this name from here on.
         if (typeof id === 'string' && id.startsWith('op_')) variables['OPERATION'] = id
       }
       if (prepared['AFTERWARDS'] === 'worker') await scene.startWorker()
