@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
 import { loadConfig } from '../src/config/config.js'
-import { openServices, openWorkers } from '../src/gateway.js'
+import { openServices } from '../src/gateway.js'
 import { createJobTypes } from '../src/types/registry.js'
+import { openWorkers } from '../src/worker.js'
 
 const log = pino({ level: 'silent' })
 const jobTypes = createJobTypes([])

@@ -6,6 +6,7 @@ import { buildApp } from '../app.js'
 import { builtinTypes } from '../builtin/builtin.js'
 import { loadConfig } from '../config/config.js'
 import { openServices } from '../gateway.js'
+import { closeOnFailure, createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
 import { createJobTypes, type JobTypes } from '../types/registry.js'
@@ -20,42 +21,45 @@ export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): 
   tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const services = await openServices({ config, jobTypes, log })
-  const app = await buildApp(services)
-  services.metrics.watchProcess()
+  const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
+  return closeOnFailure(scope, async () => {
+    const services = await openServices({ config, jobTypes, log, scope })
+    const app = await scope.open('application', () => buildApp(services))
+    services.metrics.watchProcess()
 
-  const closeApp = async () => {
-    const cutOff = setTimeout(() => {
-      log.warn('requests did not end in time: their connections are cut')
-      app.server.closeAllConnections()
-    }, config.http.shutdownGraceMs + requestMarginMs)
-    await app.close()
-    clearTimeout(cutOff)
-  }
+    const closeApp = async () => {
+      const cutOff = setTimeout(() => {
+        log.warn('requests did not end in time: their connections are cut')
+        app.server.closeAllConnections()
+      }, config.http.shutdownGraceMs + requestMarginMs)
+      await app.close()
+      clearTimeout(cutOff)
+    }
+    // Side by side: what a slow client holds up is no reason to take jobs, or to keep them from others.
+    scope.defer('requests and workers', () => Promise.all([closeApp(), services.closeWorkers()]))
 
-  closeWithGrace(
-    { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
-    async ({ signal, err }) => {
-      if (err) log.fatal({ err }, 'stopping after an unforeseen error')
-      else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
-      app.startStopping()
-      if (!err) await pause(config.http.shutdownDrainMs)
-      // Side by side: what a slow client holds up is no reason to take jobs, or to keep them from others.
-      await Promise.all([closeApp(), services.closeWorkers()])
-      await services.close()
-      log.info('stopped')
-    },
-  )
-  services.redis.died.then((error) => {
-    log.fatal({ err: error }, 'the embedded Redis ended')
-    process.exitCode = 1
-    process.kill(process.pid, 'SIGTERM')
+    closeWithGrace(
+      { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
+      async ({ signal, err }) => {
+        if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+        else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
+        app.startStopping()
+        if (!err) await pause(config.http.shutdownDrainMs)
+        await scope.close()
+        log.info('stopped')
+      },
+    )
+    services.redis.died.then((error) => {
+      log.fatal({ err: error }, 'the embedded Redis ended')
+      process.exitCode = 1
+      process.kill(process.pid, 'SIGTERM')
+    })
+
+    const address = await app.listen({ host: config.host, port: config.port })
+    const { firstKey } = services
+    if (firstKey.minted)
+      process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
+    log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
+    return address
   })
-
-  const address = await app.listen({ host: config.host, port: config.port })
-  const { firstKey } = services
-  if (firstKey.minted)
-    process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
-  log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
-  return address
 }

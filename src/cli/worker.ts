@@ -3,10 +3,11 @@
 import closeWithGrace from 'close-with-grace'
 import { builtinTypes } from '../builtin/builtin.js'
 import { loadConfig } from '../config/config.js'
-import { openWorkers } from '../gateway.js'
+import { createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
 import { createJobTypes, type JobTypes } from '../types/registry.js'
+import { openWorkers } from '../worker.js'
 
 /** Beyond the grace of running jobs, a stop may take this long before it is forced. */
 const stopMarginMs = 15_000
@@ -16,7 +17,8 @@ export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): P
   tuneHeap()
   const config = loadConfig()
   const log = createLogger({ level: config.logLevel })
-  const workers = await openWorkers({ config, jobTypes, log })
+  const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
+  const workers = await openWorkers({ config, jobTypes, log, scope })
   workers.metrics.watchProcess()
   if (workers.metricsUrl) log.info({ url: workers.metricsUrl }, 'metrics are served')
   closeWithGrace({ delay: config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {

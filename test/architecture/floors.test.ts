@@ -22,6 +22,7 @@ const floors = [
   'analysis',
   'vendors',
   'builtin',
+  'worker',
   'gateway',
   'http',
   'routes',

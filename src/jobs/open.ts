@@ -1,0 +1,51 @@
+// Opens what reads, follows and controls jobs for clients, and what tidies up behind them.
+
+import type { Logger } from 'pino'
+import { openJobEvents } from '../bullmq/job-events.js'
+import type { Queues } from '../bullmq/queues.js'
+import { createJobReader } from '../bullmq/read-jobs.js'
+import type { Config } from '../config/config.js'
+import type { RedisConnections } from '../redis/connect.js'
+import { createLock } from '../redis/lock.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { Scope } from '../runtime/scope.js'
+import { createJobControl } from './control.js'
+import { createJobFeed } from './event-stream.js'
+import { createJobIndex, openIndexSweep } from './job-index.js'
+import { createJobList } from './list.js'
+import { createJobRecordReader } from './record.js'
+import { openRetention } from './retention.js'
+import type { SensitiveData } from './sensitive-data.js'
+import { createJobLook } from './snapshot.js'
+import { createJobViews } from './view.js'
+import { createAwaitFinish } from './wait.js'
+
+interface Deps {
+  readonly config: Config
+  readonly keys: Keys
+  readonly log: Logger
+  readonly queues: Queues
+  readonly redis: RedisConnections
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+/** Closed with `scope`. */
+export const openJobs = async ({ config, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
+  const redis = connections.request
+  const look = createJobLook({ readJob: createJobReader(redis), views: createJobViews(sensitive), queueKeys: queues.keys })
+  const index = createJobIndex({ redis, keys })
+  const events = await scope.open('job events', () =>
+    openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
+  )
+  await scope.open('index sweep', () => openIndexSweep({ index, redis, queueKeys: queues.keys, log }))
+  await scope.open('retention', () => openRetention({ limits: config.queues, lock: createLock({ redis, keys }), log, queues, redis }))
+  return {
+    events,
+    look,
+    feed: createJobFeed({ events, look }),
+    awaitFinish: createAwaitFinish({ events, look }),
+    control: createJobControl({ redis, keys, queues }),
+    list: createJobList({ index, look, redis, keys }),
+    readJobRecord: createJobRecordReader({ redis, queues }),
+  }
+}

@@ -1,0 +1,55 @@
+// Opens what operators work with: queues, dead letters, long operations, the audit log and the metrics of queues.
+
+import type { Logger } from 'pino'
+import { readWorkerInstances } from '../attempts/worker-instances.js'
+import { createBulkJobs } from '../bullmq/bulk-jobs.js'
+import { createQueueCounts } from '../bullmq/queue-counts.js'
+import { createQueueHistory } from '../bullmq/queue-history.js'
+import type { Queues } from '../bullmq/queues.js'
+import type { JobControl } from '../jobs/control.js'
+import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { Scope } from '../runtime/scope.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import { createAudit } from './audit.js'
+import { createBoardQueues } from './board-queues.js'
+import { createDeadLetterList } from './dead-letters.js'
+import { createQueueControl } from './queue-control.js'
+import { watchQueues, watchRedis } from './queue-gauges.js'
+import { createQueueMetrics } from './queue-metrics.js'
+import { openOperations } from './runner.js'
+
+interface Deps {
+  readonly control: JobControl
+  readonly keys: Keys
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly queues: Queues
+  readonly redis: RedisClient
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+/** Closed with `scope`. */
+export const openOperating = async ({ control, keys, log, metrics, queues, redis, sensitive }: Deps, scope: Scope) => {
+  const bulk = createBulkJobs(redis)
+  const audit = createAudit({ redis, keys, log })
+  const workerInstances = () => readWorkerInstances(redis, keys)
+  const queueMetrics = createQueueMetrics({
+    count: createQueueCounts(redis),
+    history: createQueueHistory(queues),
+    queueKeys: queues.keys,
+    workerInstances,
+  })
+  watchRedis(metrics, redis)
+  watchQueues(metrics, { reader: queueMetrics, log })
+  return {
+    audit,
+    boardQueues: createBoardQueues({ queues, sensitive }),
+    deadLetters: createDeadLetterList({ bulk, queueKeys: queues.keys }),
+    operations: await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis })),
+    queueControl: createQueueControl({ queues, audit }),
+    queueMetrics,
+    workerInstances,
+  }
+}

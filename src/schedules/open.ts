@@ -1,0 +1,61 @@
+// Opens schedules: for clients in a gateway, for their ticks in a worker.
+
+import type { Logger } from 'pino'
+import type { Queues } from '../bullmq/queues.js'
+import type { Config } from '../config/config.js'
+import { createHasBegun } from '../jobs/job-begun.js'
+import type { Submissions } from '../jobs/open-submissions.js'
+import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import { createLock } from '../redis/lock.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { Scope } from '../runtime/scope.js'
+import type { JobTypes } from '../types/registry.js'
+import { openScheduleClock } from './clock.js'
+import { createSchedulePayloads } from './payload.js'
+import { createScheduleAlign } from './reconcile.js'
+import { createScheduleRecords } from './record.js'
+import { createRefuseRun } from './refuse-run.js'
+import { createSchedules } from './schedules.js'
+import { createRunSchedule } from './tick.js'
+import { openScheduleWorker } from './worker.js'
+
+interface Deps {
+  readonly jobTypes: JobTypes
+  readonly config: Config
+  readonly keys: Keys
+  readonly log: Logger
+  readonly queues: Queues
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+interface Over {
+  /** The connection that reads, and what submits over it. */
+  readonly connection: RedisClient
+  readonly submissions: Submissions
+}
+
+const openParts = async ({ jobTypes, config, keys, sensitive }: Deps, { connection: redis, submissions }: Over, scope: Scope) => {
+  const { durability, submit, writing } = submissions
+  const clock = await scope.open('schedule clock', () => openScheduleClock({ redis, prefix: config.redis.prefix }))
+  const records = createScheduleRecords({ redis, writing, keys, durability })
+  const align = createScheduleAlign({ clock, records })
+  return { align, clock, payloads: createSchedulePayloads({ jobTypes, config, sensitive }), records, submit }
+}
+
+/** Schedules as clients handle them; closed with `scope`. */
+export const openSchedules = async (deps: Deps, over: Over, scope: Scope) =>
+  createSchedules({ ...(await openParts(deps, over, scope)), jobTypes: deps.jobTypes, config: deps.config })
+
+/** Serves the clock at once; closed with `scope`. */
+export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
+  const { config, keys, log, queues } = deps
+  const { connection, submissions } = over
+  const parts = await openParts(deps, over, scope)
+  const hasBegun = createHasBegun({ redis: connection, queueKeys: queues.keys })
+  const refuse = createRefuseRun({ accept: submissions.accept, keys, queueKeys: queues.keys, redis: connection })
+  const runSchedule = createRunSchedule({ ...parts, config, hasBegun, keys, log, refuse })
+  return scope.open('schedule worker', () =>
+    openScheduleWorker({ ...parts, config, connection, lock: createLock({ redis: connection, keys }), log, runSchedule }),
+  )
+}

@@ -1,0 +1,89 @@
+// What works jobs, opened in order and closed in reverse: a process of its own (`jobgate worker`), or a part of a gateway.
+
+import type { Logger } from 'pino'
+import { createFollowUps } from './attempts/follow-ups.js'
+import { openWorkerPool } from './attempts/in-process.js'
+import { integrationVariables, openIntegrations } from './builtin/integrations.js'
+import { openQueues } from './bullmq/queues.js'
+import type { Config } from './config/config.js'
+import { openSubmissions } from './jobs/open-submissions.js'
+import { createSensitiveDataByType } from './jobs/sensitive-data.js'
+import { openMetricsListener } from './operations/metrics-listener.js'
+import { watchRedis } from './operations/queue-gauges.js'
+import { openRedis } from './redis/connect.js'
+import { createKeys } from './redis/redis-keys.js'
+import { closeOnFailure, createScope, type Scope } from './runtime/scope.js'
+import { openTicks } from './schedules/open.js'
+import { createMetrics } from './telemetry/metrics.js'
+import { openTracing } from './telemetry/tracing.js'
+import type { JobTypes } from './types/registry.js'
+
+export interface StartOptions {
+  readonly config: Config
+  readonly jobTypes: JobTypes
+  readonly log: Logger
+  /** Everything is opened in it: closed here when the start fails, else by the caller. */
+  readonly scope?: Scope
+}
+
+/** Opens what a gateway and a worker both begin with. `share` takes the embedded Redis of another process. */
+export const openBase = async ({ config, jobTypes, log }: StartOptions, { share }: { share: boolean }, scope: Scope) => {
+  const { prefix } = config.redis
+  const tracing = await scope.open('tracing', () => openTracing({ settings: config.tracing, instanceId: config.instanceId, log }))
+  const redis = await scope.open('redis', () => openRedis({ settings: config.redis, log, share }))
+  const queues = await scope.open('queues', () => openQueues({ redis: redis.request, prefix, log }))
+  const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
+  return { config, jobTypes, log, tracing, redis, keys: createKeys(prefix), queues, sensitive, metrics: createMetrics() }
+}
+
+export type Base = Awaited<ReturnType<typeof openBase>>
+
+/** What job types call, and the connection of workers. Throws with one readable line when a setting of an integration is wrong. */
+export const openTools = async ({ config, keys, log, redis }: Base, scope: Scope) => {
+  const connection = redis.connect('worker')
+  const store = { redis: connection, keys }
+  return { connection, integrations: await scope.open('integrations', () => openIntegrations({ config, log, store })) }
+}
+
+export type Tools = Awaited<ReturnType<typeof openTools>>
+
+/** Works jobs and serves schedules at once; closing gives running jobs SHUTDOWN_GRACE_MS. `ready` settles once Redis is there. */
+export const openWorking = async (base: Base, { connection, integrations }: Tools, scope: Scope) => {
+  const { shutdownGraceMs } = base.config.http
+  const submissions = await openSubmissions(base, { role: 'worker', connection }, scope)
+  const submitFollowUps = createFollowUps({ ...base, submit: submissions.submit })
+  const { close: _close, ...called } = integrations
+  const ticks = await openTicks(base, { connection, submissions }, scope)
+  const pool = await scope.open(
+    'worker pool',
+    () => openWorkerPool({ ...base, integrations: called, integrationVariables, queueKeys: base.queues.keys, submitFollowUps }),
+    (opened) => opened.close(shutdownGraceMs),
+  )
+  // Side by side: neither takes anything new while the other ends.
+  scope.defer('workers', () => Promise.all([ticks.close(), pool.close(shutdownGraceMs)]))
+  return { ready: Promise.all([pool.ready, ticks.ready]) }
+}
+
+/** Workers alone, without HTTP. Uses the embedded Redis of a gateway on the same DATA_DIR when no other is configured. */
+export const openWorkers = async (options: StartOptions) => {
+  const { scope = createScope() } = options
+  return closeOnFailure(scope, async () => {
+    const base = await openBase(options, { share: true }, scope)
+    const { config, log, metrics, redis } = base
+    const { host, metrics: settings } = config
+    const { token, workerPort: port } = settings
+    const tools = await openTools(base, scope)
+    watchRedis(metrics, redis.request)
+    // Closed after the workers: their last figures are read while they drain.
+    const listener =
+      port === undefined ? undefined : await scope.open('metrics listener', () => openMetricsListener({ host, port, token, metrics, log }))
+    const { ready } = await openWorking(base, tools, scope)
+    return {
+      ready,
+      metrics,
+      /** Where Prometheus reads; undefined without WORKER_METRICS_PORT. */
+      metricsUrl: listener?.url,
+      close: scope.close,
+    }
+  })
+}
