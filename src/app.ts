@@ -102,7 +102,7 @@ export const buildApp = async (services: Services) => {
   await app.register(sse, {})
   await app.register(openapi)
 
-  await app.register(documents)
+  await app.register(documents, { services })
   const readiness = createReadiness({
     redis: services.redis.request,
     durabilityFault: services.durabilityFault,

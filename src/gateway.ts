@@ -34,6 +34,7 @@ export const openServices = async (options: StartOptions) => {
     return {
       config,
       jobTypes,
+      jobErrors: base.jobErrors,
       log,
       redis,
       keys,

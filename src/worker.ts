@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createFollowUps } from './attempts/follow-ups.js'
 import { openWorkerPool } from './attempts/in-process.js'
 import { integrationVariables, openIntegrations } from './builtin/integrations.js'
+import { builtinErrors } from './builtin/job-errors.js'
 import { openQueues } from './bullmq/queues.js'
 import type { Config } from './config/config.js'
 import { openSubmissions } from './jobs/open-submissions.js'
@@ -33,7 +34,18 @@ export const openBase = async ({ config, jobTypes, log }: StartOptions, { share 
   const redis = await scope.open('redis', () => openRedis({ settings: config.redis, log, share }))
   const queues = await scope.open('queues', () => openQueues({ redis: redis.request, prefix, log }))
   const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
-  return { config, jobTypes, log, tracing, redis, keys: createKeys(prefix), queues, sensitive, metrics: createMetrics() }
+  return {
+    config,
+    jobTypes,
+    jobErrors: builtinErrors,
+    log,
+    tracing,
+    redis,
+    keys: createKeys(prefix),
+    queues,
+    sensitive,
+    metrics: createMetrics(),
+  }
 }
 
 export type Base = Awaited<ReturnType<typeof openBase>>

@@ -15,6 +15,7 @@ import type { Keys } from '../redis/redis-keys.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { Tracing } from '../telemetry/spans.js'
 import { canServe, type Integrations } from '../types/definition.js'
+import type { JobErrorTable } from '../types/job-errors.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import { openCancellation } from './cancellation.js'
@@ -37,6 +38,7 @@ interface Deps {
   readonly config: Config
   readonly integrations: Integrations
   readonly integrationVariables: Readonly<Record<string, string>>
+  readonly jobErrors: JobErrorTable
   readonly keys: Keys
   readonly log: Logger
   readonly metrics: Metrics
@@ -62,7 +64,7 @@ export const openWorkerPool = async (deps: Deps) => {
     deps.metrics.attemptsRunning.of().value = cancellation.running()
   })
   const workers = queueNames.map((name) => {
-    const metrics = createAttemptMetrics(deps.metrics, { jobTypes, queue: name })
+    const metrics = createAttemptMetrics(deps.metrics, { jobErrors: deps.jobErrors, jobTypes, queue: name })
     const runJob = createRunJob({ ...deps, metrics, cancellation, redis: connection }, queueKeys[name])
     const worker = new Worker<JobEnvelope>(name, runJob, {
       connection,

@@ -1,7 +1,7 @@
 // Counts attempts and their durations, under labels that no stored job can widen.
 
 import type { Metrics } from '../telemetry/metrics.js'
-import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import type { JobErrorCode, JobErrorTable } from '../types/job-errors.js'
 import type { QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 
@@ -13,7 +13,7 @@ const none = 'none'
 /** For the attempts of one queue. Durations in milliseconds; `code` is null for attempts that completed. */
 export const createAttemptMetrics = (
   { attempts, attemptDurations, jobWaits }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits'>,
-  { jobTypes, queue }: { jobTypes: JobTypes; queue: QueueName },
+  { jobErrors, jobTypes, queue }: { jobErrors: JobErrorTable; jobTypes: JobTypes; queue: QueueName },
 ) => {
   const waits = jobWaits.of(queue)
   // There from the start: a rate needs the zero before the first one.

@@ -13,7 +13,7 @@ import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { runInSpan, type TraceSpan, type Tracing } from '../telemetry/spans.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { defer, fail, type Integrations, type JobContext, type JobOutcome, type JobType, retry } from '../types/definition.js'
-import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import { type JobErrorCode, type JobErrorTable, jobErrors } from '../types/job-errors.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Stopper, StopReason } from './abort-handle.js'
 import type { Cancellation } from './cancellation.js'
@@ -38,6 +38,8 @@ interface Deps {
   readonly integrations: Integrations
   /** The variable an operator has to set for each integration: named by the error `not_configured`. */
   readonly integrationVariables: Readonly<Record<string, string>>
+  /** Which codes are retryable: those of every type that may run here. */
+  readonly jobErrors: JobErrorTable
   readonly keys: Keys
   readonly log: Logger
   readonly redis: RedisClient
@@ -122,7 +124,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     | { kind: 'failed' | 'retrying' | 'deferred' | 'handed-back'; code: string; error: Error }
 
   async function settle(job: Job<JobEnvelope>, token: string, outcome: Undone, stopped: StopReason | null): Promise<End> {
-    if (stopped === 'cancelled') return toFailed(cancelled)
+    if (stopped === 'cancelled') return toFailed(cancelled, deps.jobErrors)
     if (stopped === 'shutdown') {
       // Counted first: once it waits, another worker may end and remove it. A count too many only lets a bad job kill one worker more.
       await redis.hincrby(queue.job(job.id as string), 'jg:handedBack', 1)
@@ -131,7 +133,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
       await redis.zadd(queue.marker, 0, '0').catch((error: Error) => log.debug({ error: error.message }, 'no worker was woken'))
       return { kind: 'handed-back', code: 'shutdown', error: new WaitingError() }
     }
-    if (outcome.kind === 'fail') return toFailed(outcome)
+    if (outcome.kind === 'fail') return toFailed(outcome, deps.jobErrors)
     // However a handler ends when its time is up: the time is the reason.
     const { code, message } = stopped === 'timed_out' ? stoppedOutcome(stopped) : outcome
     if (outcome.kind === 'defer') {
@@ -146,7 +148,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
     return {
       kind: last ? 'failed' : 'retrying',
       code,
-      error: withoutStack(new Error(encodeJobError(code, message))),
+      error: withoutStack(new Error(encodeJobError(code, message, deps.jobErrors))),
     }
   }
 
@@ -154,7 +156,7 @@ export const createRunJob = (deps: Deps, queue: QueueKeys) => {
    * Counts a deferral; a job that only waits for room for its follow-ups had begun.
    * A job that asks to come back later for as long as one may wait to start is then failed like any other.
    */
-  async function mayPutOff(key: string, code: JobErrorCode): Promise<boolean> {
+  async function mayPutOff(key: string, code: string): Promise<boolean> {
     const now = Date.now()
     const [, , first] = await Promise.all([
       redis.hincrby(key, code === 'follow_up_delayed' ? 'jg:handedBack' : 'jg:deferrals', 1),
@@ -245,10 +247,10 @@ const obeyed = (running: Promise<JobOutcome>, stopper: Stopper): Promise<JobOutc
     })
   })
 
-const toFailed = ({ code, message }: Pick<Failure, 'code' | 'message'>) => ({
+const toFailed = ({ code, message }: Pick<Failure, 'code' | 'message'>, table: JobErrorTable) => ({
   kind: 'failed' as const,
   code,
-  error: withoutStack(new UnrecoverableError(encodeJobError(code, message))),
+  error: withoutStack(new UnrecoverableError(encodeJobError(code, message, table))),
 })
 
 /** Expected outcomes have no stack worth keeping; BullMQ would store this file's own. */

@@ -1,8 +1,9 @@
 // How a built-in job type is defined: like any other, and with the integrations it names at hand, typed.
 
-import type { TSchema } from '@sinclair/typebox'
-import { defineJobType, type JobContext, type JobTypeDefinition } from '../types/definition.js'
+import type { Static, TSchema } from '@sinclair/typebox'
+import { defineJobType, type JobContext, type JobOutcome, type JobTypeDefinition } from '../types/definition.js'
 import type { IntegrationName, Integrations } from './integrations.js'
+import type { BuiltinErrorCode } from './job-errors.js'
 
 /** Those in `requires` are present. */
 type Opened<K extends IntegrationName> = Integrations & Required<Pick<Integrations, K>>
@@ -10,9 +11,13 @@ type Opened<K extends IntegrationName> = Integrations & Required<Pick<Integratio
 /** What the handler of a built-in type is given besides its data. */
 export type BuiltinContext<K extends IntegrationName = never> = JobContext<Opened<K>>
 
+/** How an attempt of a built-in type ends: with codes that are in the list. */
+export type BuiltinOutcome<R> = JobOutcome<R, BuiltinErrorCode>
+
 interface Definition<D extends TSchema, R extends TSchema, K extends IntegrationName> extends JobTypeDefinition<D, R, Opened<K>> {
   readonly requires: readonly K[]
   readonly requiresOneOf?: readonly IntegrationName[]
+  run(data: Static<D>, ctx: BuiltinContext<K>): Promise<BuiltinOutcome<Static<R>>>
 }
 
 /** Checks a definition's parts against each other; the types of `run` follow from its schemas and from `requires`. */

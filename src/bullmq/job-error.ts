@@ -1,18 +1,18 @@
 // Job errors as BullMQ stores them, in `failedReason`: our own as JSON, BullMQ's own translated.
 
-import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
+import { type JobErrorCode, type JobErrorTable, jobErrors } from '../types/job-errors.js'
 import type { JobError } from '../types/job-schema.js'
 
 /** Longest message that is kept; handlers build theirs from codes, so this only bounds accidents. */
 const messageCharsMax = 500
 
-/** The text of `failedReason` for an error of ours. */
-export const encodeJobError = (code: JobErrorCode, message: string): string =>
-  JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: jobErrors[code].retryable } satisfies JobError)
+/** The text of `failedReason` for an error of ours. `table` says what is retryable; a code that it lacks is not. */
+export const encodeJobError = (code: string, message: string, table: JobErrorTable): string =>
+  JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: table[code]?.retryable ?? false } satisfies JobError)
 
 /** What a client's cancellation leaves in a job, whether it waited or ran. */
 export const cancelled = { code: 'cancelled', message: 'The job was cancelled by a client.' } as const
-export const cancelledReason = encodeJobError(cancelled.code, cancelled.message)
+export const cancelledReason = encodeJobError(cancelled.code, cancelled.message, jobErrors)
 
 /** Reads `failedReason`. What BullMQ or an unforeseen exception left there shows as a code, never as its raw text. */
 export const decodeJobError = (failedReason: string): JobError => {

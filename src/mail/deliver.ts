@@ -1,6 +1,6 @@
 // The sending step of every e-mail job: hands the message over once, as far as SMTP lets anyone know.
 
-import type { JobErrorCode } from '../types/job-errors.js'
+import type { SmtpErrorCode } from './job-errors.js'
 import type { EmailSent } from './schema.js'
 import { type Smtp, toMessageId } from './smtp.js'
 import type { RenderedMail } from './templates/templates.js'
@@ -22,7 +22,7 @@ export interface Attempt {
 /** Fits the outcome of a job. */
 export type Delivery =
   | { readonly kind: 'done'; readonly result: EmailSent }
-  | { readonly kind: 'fail' | 'retry'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'fail' | 'retry'; readonly code: SmtpErrorCode; readonly message: string }
 
 export interface Letter extends RenderedMail {
   readonly to: string

@@ -1,18 +1,18 @@
 // Reads what became of one message from the mail server's reply code, or from how the connection ended.
 
-import type { JobErrorCode } from '../types/job-errors.js'
+import type { SmtpErrorCode } from './job-errors.js'
 
 /** How handing over one message ended. Messages are built from codes alone: no address, no text of the server. */
 export type SmtpOutcome =
   | { readonly kind: 'accepted'; readonly responseCode: number }
   /** The server refused this message or recipient for good. */
-  | { readonly kind: 'refused'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'refused'; readonly code: SmtpErrorCode; readonly message: string }
   /** Nothing was taken; the same message may be taken later. */
-  | { readonly kind: 'unavailable'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'unavailable'; readonly code: SmtpErrorCode; readonly message: string }
   /** The message was being handed over when the connection ended: it may have been taken. */
-  | { readonly kind: 'unconfirmed'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'unconfirmed'; readonly code: SmtpErrorCode; readonly message: string }
   /** The server refuses this worker's settings: every message will fail until they are mended. */
-  | { readonly kind: 'misconfigured'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'misconfigured'; readonly code: SmtpErrorCode; readonly message: string }
 
 /** The members nodemailer 10 puts on its errors. `code` alone decides little: EENVELOPE stands for 451 and 550 alike. */
 export interface SmtpFault {

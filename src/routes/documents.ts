@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { sendPage, wantsPage } from '../http/page.js'
 import { problem } from '../http/problem-json.js'
-import { jobErrors } from '../types/job-errors.js'
+import type { JobErrorTable } from '../types/job-errors.js'
 import { allProblems, describeProblem, isProblemName, renderProblem, renderProblems } from './problem-pages.js'
 
 /** Swagger UI needs no inline script; its styles are set through the DOM, which this policy does not concern. */
@@ -27,9 +27,13 @@ dark.addEventListener('change', follow)
 follow()
 `
 
+export interface DocumentsOptions {
+  readonly services: { readonly jobErrors: JobErrorTable }
+}
+
 const hidden = { schema: { hide: true } }
 
-const documents = async (app: FastifyInstance) => {
+const documents = async (app: FastifyInstance, { services: { jobErrors } }: DocumentsOptions) => {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: docsSecurityPolicy,
@@ -63,7 +67,7 @@ const documents = async (app: FastifyInstance) => {
   })
 
   app.get('/problems', hidden, async (request, reply) => {
-    if (wantsPage(request, reply)) return sendPage(reply, renderProblems())
+    if (wantsPage(request, reply)) return sendPage(reply, renderProblems(jobErrors))
     return { items: allProblems(), jobErrors: Object.entries(jobErrors).map(([code, kind]) => ({ code, ...kind })) }
   })
 

@@ -2,7 +2,7 @@
 
 import { renderPage, toHtml } from '../http/page.js'
 import { type ProblemKind, type ProblemName, problems } from '../http/problem-types.js'
-import { jobErrors } from '../types/job-errors.js'
+import type { JobErrorTable } from '../types/job-errors.js'
 
 /** What the documents say of one problem. */
 export interface ProblemDescription {
@@ -40,7 +40,7 @@ export const renderProblem = ({ name, type, title, status, remedy }: ProblemDesc
 <p><a href="/problems">All problems</a> · <a href="/docs">API documentation</a></p>`,
   )
 
-export const renderProblems = (): string => {
+export const renderProblems = (jobErrors: JobErrorTable): string => {
   const rows = allProblems().map(
     ({ name, title, status, remedy }) =>
       `<tr><td>${status}</td><td><a href="/problems/${name}">${toHtml(title)}</a></td><td>${prose(remedy)}</td></tr>`,

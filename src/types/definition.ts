@@ -3,23 +3,25 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Config } from '../config/config.js'
 import type { FieldProblem } from './field-problems.js'
-import type { JobErrorCode } from './job-errors.js'
 import type { JobPriority, QueueName } from './job-schema.js'
 
-/** How an attempt ended. Anything thrown instead counts as `handler_error` and is retried. */
-export type JobOutcome<R = unknown> =
+/**
+ * How an attempt ended. Anything thrown instead counts as `handler_error` and is retried.
+ * `C` are the codes it may end with: those of `jobErrors`, or of the table of its subject.
+ */
+export type JobOutcome<R = unknown, C extends string = string> =
   | { readonly kind: 'done'; readonly result: R }
   /** Never again: the job is failed. */
-  | { readonly kind: 'fail'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'fail'; readonly code: C; readonly message: string }
   /** Again after the job's backoff, as long as attempts are left. */
-  | { readonly kind: 'retry'; readonly code: JobErrorCode; readonly message: string }
+  | { readonly kind: 'retry'; readonly code: C; readonly message: string }
   /** Again in `afterMs`, without using up an attempt: rate limits and busy locks. */
-  | { readonly kind: 'defer'; readonly code: JobErrorCode; readonly message: string; readonly afterMs: number }
+  | { readonly kind: 'defer'; readonly code: C; readonly message: string; readonly afterMs: number }
 
-export const done = <R>(result: R): JobOutcome<R> => ({ kind: 'done', result })
-export const fail = (code: JobErrorCode, message: string): JobOutcome<never> => ({ kind: 'fail', code, message })
-export const retry = (code: JobErrorCode, message: string): JobOutcome<never> => ({ kind: 'retry', code, message })
-export const defer = (code: JobErrorCode, message: string, afterMs: number): JobOutcome<never> => ({
+export const done = <R>(result: R): JobOutcome<R, never> => ({ kind: 'done', result })
+export const fail = <C extends string>(code: C, message: string): JobOutcome<never, C> => ({ kind: 'fail', code, message })
+export const retry = <C extends string>(code: C, message: string): JobOutcome<never, C> => ({ kind: 'retry', code, message })
+export const defer = <C extends string>(code: C, message: string, afterMs: number): JobOutcome<never, C> => ({
   kind: 'defer',
   code,
   message,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { jobErrors } from '../../src/types/job-errors.js'
+import { builtinErrors } from '../../src/builtin/job-errors.js'
 import { queueNames } from '../../src/types/job-schema.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { type ParsedMetric, parsePrometheusText } from '../helpers/prometheus-text.js'
@@ -40,7 +40,7 @@ const scaledObject = parse(readText('ops/kubernetes/keda/worker-scaledobject.yam
 const targetLabels = new Set(['instance', 'job'])
 /** Label values that a healthy application does not show, and where they come from. */
 const rareValues: Readonly<Record<string, (value: string) => boolean>> = {
-  code: (value) => Object.hasOwn(jobErrors, value),
+  code: (value) => Object.hasOwn(builtinErrors, value),
   status: (value) => /^[1-5]xx$/.test(value),
 }
 

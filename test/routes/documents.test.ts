@@ -7,6 +7,7 @@ import { type ProblemKind, problems } from '../../src/http/problem-types.js'
 import { createReadiness } from '../../src/http/readiness.js'
 import documents from '../../src/routes/documents.js'
 import probes from '../../src/routes/probes.js'
+import { jobErrors } from '../../src/types/job-errors.js'
 import { smallApp } from '../helpers/small-app.js'
 
 const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
@@ -16,7 +17,7 @@ const documentsApp = async (t: Test) => {
   app.addSchema(Problem)
   app.addSchema(Type.Object({ a: Type.String() }, { $id: 'Thing' }))
   await app.register(openapi)
-  await app.register(documents)
+  await app.register(documents, { services: { jobErrors } })
   await app.register(probes, {
     readiness: createReadiness({ redis: { ping: async () => 'PONG' }, isStopping: () => false, isOverloaded: () => false }),
   })

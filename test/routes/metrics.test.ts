@@ -3,6 +3,7 @@
 import t from 'tap'
 import { createAttemptMetrics } from '../../src/attempts/metrics.js'
 import { builtinTypes } from '../../src/builtin/builtin.js'
+import { builtinErrors } from '../../src/builtin/job-errors.js'
 import { loadConfig } from '../../src/config/config.js'
 import { createLogger } from '../../src/telemetry/logger.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
@@ -136,7 +137,7 @@ t.test('attempts by type, outcome and code', async (t) => {
 
 t.test('what is stored cannot widen the labels of attempts', async (t) => {
   const metrics = createMetrics()
-  const { ended } = createAttemptMetrics(metrics, { jobTypes: createJobTypes(builtinTypes), queue: 'email' })
+  const { ended } = createAttemptMetrics(metrics, { jobErrors: builtinErrors, jobTypes: createJobTypes(builtinTypes), queue: 'email' })
   for (let n = 0; n < 20; n++) ended(`canary-${n}`, 'failed', `canary.${n}`, 5)
   ended('__proto__', 'failed', 'constructor', 5)
   ended('send-sms', 'failed', 'sms.number_refused', 5)

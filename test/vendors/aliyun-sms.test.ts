@@ -2,8 +2,8 @@
 
 import * as sms from '@alicloud/dysmsapi20170525'
 import t, { type Test } from 'tap'
-import { jobErrors } from '../../src/types/job-errors.js'
 import { openAliyunSms } from '../../src/vendors/aliyun-sms/aliyun-sms.js'
+import { smsErrors } from '../../src/vendors/aliyun-sms/job-errors.js'
 import { startStores } from '../helpers/vendor-attempt.js'
 import { startAliyunStub } from '../helpers/vendor-stubs/aliyun-sms.js'
 import { answer } from '../helpers/vendor-stubs/stub-server.js'
@@ -76,7 +76,7 @@ t.test('every error code of Aliyun has its class', async (t) => {
     stub.script.push(answer({ Code: vendorCode, Message: `about ${phoneNumber} and 871205` }))
     const outcome = await client.send(message, call())
     t.match(outcome, { kind, code }, vendorCode)
-    t.equal('message' in outcome && outcome.message, `${jobErrors[code as 'sms.rate_limited'].meaning} (${vendorCode})`)
+    t.equal('message' in outcome && outcome.message, `${smsErrors[code as 'sms.rate_limited'].meaning} (${vendorCode})`)
   }
 })
 

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import t, { type Test } from 'tap'
 import { createLock } from '../../src/redis/lock.js'
-import { jobErrors } from '../../src/types/job-errors.js'
+import { larkErrors } from '../../src/vendors/lark/job-errors.js'
 import { openLark, toClientToken } from '../../src/vendors/lark/lark.js'
 import { eventually } from '../helpers/eventually.js'
 import { startStores } from '../helpers/vendor-attempt.js'
@@ -51,7 +51,7 @@ t.test('every error code of Lark has its class', async (t) => {
     lark.script.push(answer({ code: vendorCode, msg: 'secret words of the vendor' }))
     const outcome = await client.update(table, 'rec1', { Title: 'x' }, call())
     t.match(outcome, { kind, code }, `${vendorCode} is ${code}`)
-    t.equal('message' in outcome && outcome.message, `${jobErrors[code as 'lark.not_found'].meaning} (${vendorCode})`)
+    t.equal('message' in outcome && outcome.message, `${larkErrors[code as 'lark.not_found'].meaning} (${vendorCode})`)
   }
 })
 

@@ -1,8 +1,8 @@
 // Meetings at Tencent Meeting: signatures, every error code, limits, lists, STS tokens.
 
 import t, { type Test } from 'tap'
-import { jobErrors } from '../../src/types/job-errors.js'
 import { createCallQuota } from '../../src/vendors/call-quota.js'
+import { tencentErrors } from '../../src/vendors/tencent-meeting/job-errors.js'
 import { signTencentRequest } from '../../src/vendors/tencent-meeting/signature.js'
 import { openTencentMeeting } from '../../src/vendors/tencent-meeting/tencent-meeting.js'
 import { createVendorTokens } from '../../src/vendors/tokens.js'
@@ -58,7 +58,7 @@ t.test('every error code of Tencent Meeting has its class, whatever the HTTP sta
       stub.script.push(answer(tencentError(vendorCode).body, status))
       const outcome = await client.fetch('1', caller, signal)
       t.match(outcome, { kind, code }, `${vendorCode} with HTTP ${status}`)
-      t.equal('message' in outcome && outcome.message, `${jobErrors[code as 'tencent.refused'].meaning} (${vendorCode})`)
+      t.equal('message' in outcome && outcome.message, `${tencentErrors[code as 'tencent.refused'].meaning} (${vendorCode})`)
     }
   }
   stub.script.push(answer(tencentError(1, { new_error_code: 190311 }).body, 500))

@@ -4,7 +4,7 @@ import type { OutboundRequest } from '../../outbound/client.js'
 import type { OutboundOutcome } from '../../outbound/outcome.js'
 import { toText } from '../../vendors/json.js'
 import type { ObjectStorage } from '../../vendors/object-storage/object-storage.js'
-import type { VendorFailure } from '../../vendors/outcome.js'
+import type { TencentFailure } from '../../vendors/tencent-meeting/job-errors.js'
 import type { TencentAnswer } from '../../vendors/tencent-meeting/wire.js'
 import { type Integrations, integrationVariables } from '../integrations.js'
 
@@ -26,7 +26,7 @@ export type SourceOutcome =
   /** The address has expired, and Tencent Meeting names no other. */
   | { readonly kind: 'no-address' }
   /** The address has expired, and Tencent Meeting could not be asked for another. */
-  | { readonly kind: 'not-asked'; readonly failure: VendorFailure }
+  | { readonly kind: 'not-asked'; readonly failure: TencentFailure }
 
 /** What signed addresses answer once their time is up; those of Tencent Meeting live 5 minutes to 6 hours. */
 const expiredStatus = 403

@@ -1,12 +1,12 @@
 // Job type: sends one text message from an approved template through Aliyun.
 
 import { type Static, Type } from '@sinclair/typebox'
-import { defer, done, fail, type JobOutcome, retry } from '../../types/definition.js'
+import { defer, done, fail, retry } from '../../types/definition.js'
 import { closed, Line, Nullable, StringEnum, sensitive } from '../../types/schema-parts.js'
 import type { AliyunSms, SmsOutcome, TextMessage } from '../../vendors/aliyun-sms/aliyun-sms.js'
 import { settleMs } from '../../vendors/aliyun-sms/aliyun-sms.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 
 const SendSmsData = Type.Object(
   {
@@ -78,7 +78,7 @@ export const sendSms = defineBuiltin({
 
 const toCall = (ctx: Ctx) => ({ reference: ctx.jobId, signal: ctx.signal })
 
-const send = async (message: TextMessage, ctx: Ctx): Promise<JobOutcome<SendSmsResult>> => {
+const send = async (message: TextMessage, ctx: Ctx): Promise<BuiltinOutcome<SendSmsResult>> => {
   const sent: SmsOutcome = await ctx.integrations.aliyunSms.send(message, { ...toCall(ctx), begin: () => ctx.marker.begin() })
   switch (sent.kind) {
     case 'accepted':
@@ -93,7 +93,7 @@ const send = async (message: TextMessage, ctx: Ctx): Promise<JobOutcome<SendSmsR
   }
 }
 
-const reconcile = async (message: TextMessage, ctx: Ctx): Promise<JobOutcome<SendSmsResult>> => {
+const reconcile = async (message: TextMessage, ctx: Ctx): Promise<BuiltinOutcome<SendSmsResult>> => {
   const found: Awaited<ReturnType<AliyunSms['reconcile']>> = await ctx.integrations.aliyunSms.reconcile(message, toCall(ctx))
   switch (found.kind) {
     case 'sent':
@@ -109,7 +109,7 @@ const reconcile = async (message: TextMessage, ctx: Ctx): Promise<JobOutcome<Sen
   }
 }
 
-const complete = async (result: SendSmsResult, ctx: Ctx): Promise<JobOutcome<SendSmsResult>> => {
+const complete = async (result: SendSmsResult, ctx: Ctx): Promise<BuiltinOutcome<SendSmsResult>> => {
   await ctx.marker.done(result)
   return done(result)
 }

@@ -4,9 +4,10 @@ import { type Static, Type } from '@sinclair/typebox'
 import { type AttemptMarker, done } from '../../types/definition.js'
 import { closed, StringEnum } from '../../types/schema-parts.js'
 import { TaggedUnion } from '../../types/tagged-union.js'
+import type { LarkOutcome } from '../../vendors/lark/job-errors.js'
 import type { Lark, LarkCall } from '../../vendors/lark/lark.js'
 import { AppToken, fieldsProblems, LarkFields, RecordId, TableId } from '../../vendors/lark/schema.js'
-import { toFailedAttempt, type VendorOutcome } from '../../vendors/outcome.js'
+import { toFailedAttempt } from '../../vendors/outcome.js'
 import { defineBuiltin } from '../define.js'
 
 const table = { appToken: AppToken, tableId: TableId }
@@ -84,7 +85,7 @@ const write = async (
   lark: Lark,
   call: LarkCall,
   marker: AttemptMarker,
-): Promise<VendorOutcome<string> | VendorOutcome<string[]>> => {
+): Promise<LarkOutcome<string> | LarkOutcome<string[]>> => {
   switch (data.action) {
     case 'create':
       return lark.create(data, data.fields, call)

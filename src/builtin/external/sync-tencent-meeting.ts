@@ -1,14 +1,14 @@
 // Job type: creates, changes, cancels or reads a meeting at Tencent Meeting.
 
 import { type Static, Type } from '@sinclair/typebox'
-import { defer, done, fail, type JobOutcome, retry } from '../../types/definition.js'
+import { defer, done, fail, retry } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
 import { closed, Line, MeetingId, Nullable, StringEnum, Time, VendorId } from '../../types/schema-parts.js'
 import { TaggedUnion } from '../../types/tagged-union.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
 import type { TencentCaller, TencentMeeting } from '../../vendors/tencent-meeting/tencent-meeting.js'
 import type { TencentMeetingFacts } from '../../vendors/tencent-meeting/wire.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 
 const settingsBytesMax = 4096
 /** A meeting that was created shows in the list after this long. */
@@ -94,7 +94,7 @@ const SyncTencentMeetingResult = Type.Object(
 )
 type SyncTencentMeetingResult = Static<typeof SyncTencentMeetingResult>
 type Ctx = BuiltinContext<'tencentMeeting'>
-type Outcome = JobOutcome<SyncTencentMeetingResult>
+type Outcome = BuiltinOutcome<SyncTencentMeetingResult>
 type Create = Extract<SyncTencentMeetingData, { action: 'create' }>
 
 /** Update, delete and fetch may be repeated as they are; create is looked up before it is made again. */

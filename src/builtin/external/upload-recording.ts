@@ -4,14 +4,14 @@ import { type Static, Type } from '@sinclair/typebox'
 import { type OutboundOutcome, type OutboundResponse, outboundFault } from '../../outbound/outcome.js'
 import { checkUrl } from '../../outbound/rules.js'
 import { day } from '../../runtime/durations.js'
-import { defer, done, fail, type JobOutcome, retry, type SubmissionCheck } from '../../types/definition.js'
+import { defer, done, fail, retry, type SubmissionCheck } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { jobErrors } from '../../types/job-errors.js'
 import { closed, Line, Link, MeetingId, Nullable, StringEnum, sensitive, VendorId } from '../../types/schema-parts.js'
 import type { StoreFailure } from '../../vendors/object-storage/failure.js'
+import { uploadErrors } from '../../vendors/object-storage/job-errors.js'
 import type { Store, StoredObject, StoreOutcome } from '../../vendors/object-storage/object-storage.js'
 import { toFailedAttempt as toFailedVendorCall } from '../../vendors/outcome.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { openRecordingSource, type SourceOutcome } from './recording-source.js'
 
 const UploadRecordingData = Type.Object(
@@ -67,7 +67,7 @@ const UploadRecordingResult = Type.Object(
 type UploadRecordingResult = Static<typeof UploadRecordingResult>
 
 type Ctx = BuiltinContext<'objectStorage'>
-type Outcome = JobOutcome<UploadRecordingResult>
+type Outcome = BuiltinOutcome<UploadRecordingResult>
 
 /** What is stored that nobody named the type of. */
 const unnamedType = 'application/octet-stream'
@@ -101,7 +101,7 @@ export const uploadRecording = defineBuiltin({
     const store = objectStorage.store(data.storageProvider)
     if (!store) return fail('not_configured', `Set STORAGE_${data.storageProvider.toUpperCase()}_BUCKET where the workers run.`)
     const giveBack = objectStorage.takeSlot()
-    if (!giveBack) return defer('upload.busy', jobErrors['upload.busy'].meaning, busyMs + Math.random() * busyJitterMs)
+    if (!giveBack) return defer('upload.busy', uploadErrors['upload.busy'].meaning, busyMs + Math.random() * busyJitterMs)
     try {
       return await upload(data, store, ctx)
     } finally {
@@ -221,7 +221,7 @@ const toPresent = (object: StoredObject, key: string, store: Store): UploadRecor
   alreadyPresent: true,
 })
 
-const conflict = (): Outcome => fail('upload.object_conflict', jobErrors['upload.object_conflict'].meaning)
+const conflict = (): Outcome => fail('upload.object_conflict', uploadErrors['upload.object_conflict'].meaning)
 
 const mediaTypeOf = ({ headers }: OutboundResponse): string | undefined =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() || undefined
@@ -235,7 +235,7 @@ const refuseAnswer = (answer: OutboundResponse, data: UploadRecordingData, accep
   const mediaType = mediaTypeOf(answer)
   const named = [mediaType, data.contentType].filter((type) => type !== undefined)
   const types = named.length > 0 ? named : [unnamedType]
-  if (!types.every((type) => isAccepted(type, accepted))) return fail('upload.type_refused', jobErrors['upload.type_refused'].meaning)
+  if (!types.every((type) => isAccepted(type, accepted))) return fail('upload.type_refused', uploadErrors['upload.type_refused'].meaning)
   if (data.sizeBytes !== undefined && sizeBytes !== null && sizeBytes !== data.sizeBytes) {
     return fail('upload.size_mismatch', `The source announces ${sizeBytes} bytes.`)
   }
@@ -257,17 +257,17 @@ const toExpired = (source: Exclude<SourceOutcome, { kind: 'answered' }>): Outcom
 const toSourceFailure = (kind: Exclude<OutboundOutcome['kind'], 'response'>): Outcome => {
   switch (kind) {
     case 'refused':
-      return fail('upload.source_blocked', jobErrors['upload.source_blocked'].meaning)
+      return fail('upload.source_blocked', uploadErrors['upload.source_blocked'].meaning)
     case 'too-many-redirects':
       return fail('upload.source_refused', 'The source redirects too often.')
     case 'encoded':
       return fail('upload.source_refused', 'The source sends the recording compressed although it was asked not to.')
     case 'too-large':
-      return fail('upload.too_large', jobErrors['upload.too_large'].meaning)
+      return fail('upload.too_large', uploadErrors['upload.too_large'].meaning)
     case 'unreachable':
     case 'timeout':
     case 'aborted':
-      return retry('upload.source_unavailable', jobErrors['upload.source_unavailable'].meaning)
+      return retry('upload.source_unavailable', uploadErrors['upload.source_unavailable'].meaning)
   }
 }
 
@@ -275,13 +275,13 @@ const toCopyFailure = (stored: Exclude<StoreOutcome, { kind: 'stored' | 'exists'
   ctx.signal.throwIfAborted()
   switch (stored.kind) {
     case 'mismatch':
-      if (stored.what === 'longer') return fail('upload.size_mismatch', jobErrors['upload.size_mismatch'].meaning)
-      if (stored.what === 'sha256') return retry('upload.hash_mismatch', jobErrors['upload.hash_mismatch'].meaning)
-      return retry('upload.source_interrupted', jobErrors['upload.source_interrupted'].meaning)
+      if (stored.what === 'longer') return fail('upload.size_mismatch', uploadErrors['upload.size_mismatch'].meaning)
+      if (stored.what === 'sha256') return retry('upload.hash_mismatch', uploadErrors['upload.hash_mismatch'].meaning)
+      return retry('upload.source_interrupted', uploadErrors['upload.source_interrupted'].meaning)
     case 'source-failed':
       return toBrokenOff(stored.error)
     case 'aborted':
-      return retry('upload.source_interrupted', jobErrors['upload.source_interrupted'].meaning)
+      return retry('upload.source_interrupted', uploadErrors['upload.source_interrupted'].meaning)
     default:
       return toFailedAttempt(stored)
   }
@@ -290,8 +290,8 @@ const toCopyFailure = (stored: Exclude<StoreOutcome, { kind: 'stored' | 'exists'
 const toBrokenOff = (error: unknown): Outcome => {
   const fault = outboundFault(error)
   if (fault === null) throw error
-  if (fault === 'too-large') return fail('upload.too_large', jobErrors['upload.too_large'].meaning)
-  return retry('upload.source_interrupted', jobErrors['upload.source_interrupted'].meaning)
+  if (fault === 'too-large') return fail('upload.too_large', uploadErrors['upload.too_large'].meaning)
+  return retry('upload.source_interrupted', uploadErrors['upload.source_interrupted'].meaning)
 }
 
 const toFailedAttempt = (failure: StoreFailure): Outcome => {

@@ -1,17 +1,19 @@
 // Job type: finds out what was said in a meeting, with the vendor's own AI, a language model, or without either.
 
 import { type AnalysisPart, analysisParts, type Extraction } from '../../analysis/extract.js'
+import { analysisErrors } from '../../analysis/job-errors.js'
 import type { Transcript } from '../../analysis/meeting.js'
 import { AnalyzeMeetingContentData, MeetingAnalysis } from '../../analysis/schema.js'
-import { done, fail, type JobOutcome, retry } from '../../types/definition.js'
+import { done, fail, retry } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { jobErrors } from '../../types/job-errors.js'
+import type { LlmFailure } from '../../vendors/llm/job-errors.js'
 import { type LlmPart, llmParts } from '../../vendors/llm/llm.js'
-import { toFailedAttempt, type VendorFailure } from '../../vendors/outcome.js'
+import { toFailedAttempt } from '../../vendors/outcome.js'
 import { readTencentAi, tencentAiParts } from '../../vendors/tencent-meeting/ai.js'
+import type { TencentFailure } from '../../vendors/tencent-meeting/job-errors.js'
 import { toTencentTranscript } from '../../vendors/tencent-meeting/records.js'
 import type { TencentMeeting } from '../../vendors/tencent-meeting/tencent-meeting.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { integrationVariables } from '../integrations.js'
 
 /** What an engine that is not deterministic wrote is stored, and a later attempt reuses it. */
@@ -53,14 +55,14 @@ const engineProblems = ({ engine, recordFileId }: AnalyzeMeetingContentData): Fi
   engine === 'vendor' && recordFileId === undefined ? [{ pointer: '#/data/recordFileId', detail: 'is required with engine vendor' }] : []
 
 type Ctx = BuiltinContext<'analyzer'>
-type Outcome = JobOutcome<MeetingAnalysis>
+type Outcome = BuiltinOutcome<MeetingAnalysis>
 type Found = Partial<Pick<MeetingAnalysis, 'summary' | 'keywords' | 'sentiment' | 'talkTime' | 'actionItems'>>
 
 /** How far one step came: something to go on with, or the end of the attempt. */
-type Step<T> = { readonly kind: 'on'; readonly value: T } | { readonly kind: 'end'; readonly outcome: JobOutcome<never> }
+type Step<T> = { readonly kind: 'on'; readonly value: T } | { readonly kind: 'end'; readonly outcome: BuiltinOutcome<never> }
 
 const on = <T>(value: T): Step<T> => ({ kind: 'on', value })
-const end = (outcome: JobOutcome<never>): Step<never> => ({ kind: 'end', outcome })
+const end = (outcome: BuiltinOutcome<never>): Step<never> => ({ kind: 'end', outcome })
 
 /** A recording that can be read. */
 interface Recording {
@@ -120,7 +122,7 @@ const insufficient = (transcriptSha256: string | null, warnings: string[]): Meet
 
 /** With `auto`, the next engine takes over once this one will not be asked again. */
 const fallThrough = (
-  failure: VendorFailure,
+  failure: LlmFailure | TencentFailure,
   what: string,
   { engine = 'auto' }: AnalyzeMeetingContentData,
   ctx: Ctx,
@@ -232,7 +234,7 @@ const extract = async (
   const request = { transcript, parts, language, maxSentences, maxKeywords, withSentences }
   const outcome = await ctx.integrations.analyzer.analyze(request, ctx.signal)
   if (outcome.kind === 'answered') return on(outcome.answer)
-  return end(retry('analysis.crashed', jobErrors['analysis.crashed'].meaning))
+  return end(retry('analysis.crashed', analysisErrors['analysis.crashed'].meaning))
 }
 
 /** Only what there is something to say about. */

@@ -3,12 +3,12 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { MeetingData, type Participant } from '../../analysis/meeting.js'
 import { type Interval, lengthOf, mergeIntervals } from '../../analysis/talk-time.js'
-import { done, fail, type JobOutcome } from '../../types/definition.js'
+import { done, fail } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
 import { closed, Line, MeetingId, Nullable, StringEnum, Time, VendorId } from '../../types/schema-parts.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
 import { readParticipants } from '../../vendors/tencent-meeting/records.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { integrationVariables } from '../integrations.js'
 
 const ProcessMeetingRecordData = Type.Object(
@@ -108,7 +108,7 @@ const readMissing = async (
   tencentMeetingId: string,
   tencentUserId: string | undefined,
   ctx: BuiltinContext,
-): Promise<JobOutcome<ProcessMeetingRecordResult>> => {
+): Promise<BuiltinOutcome<ProcessMeetingRecordResult>> => {
   const { tencentMeeting } = ctx.integrations
   if (!tencentMeeting) return fail('not_configured', `Set ${integrationVariables.tencentMeeting} where the workers run.`)
   const userId = tencentUserId ?? tencentMeeting.userId

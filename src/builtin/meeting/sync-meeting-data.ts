@@ -2,13 +2,13 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import { MeetingData } from '../../analysis/meeting.js'
-import { done, fail, type JobOutcome } from '../../types/definition.js'
+import { done, fail } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
 import { closed, Line, MeetingId, StringEnum, VendorId } from '../../types/schema-parts.js'
 import { TaggedUnion } from '../../types/tagged-union.js'
 import { AppToken, TableId } from '../../vendors/lark/schema.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
-import { type BuiltinContext, defineBuiltin } from '../define.js'
+import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 
 const shared = {
   meetingId: MeetingId,
@@ -57,7 +57,7 @@ const SyncMeetingDataResult = Type.Object(
   },
   closed,
 )
-type Outcome = JobOutcome<Static<typeof SyncMeetingDataResult>>
+type Outcome = BuiltinOutcome<Static<typeof SyncMeetingDataResult>>
 
 /** An upsert: repeating it changes nothing further. */
 export const syncMeetingData = defineBuiltin({

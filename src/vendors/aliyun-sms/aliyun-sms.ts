@@ -5,8 +5,9 @@ import type { RedisClient } from '../../redis/connect.js'
 import type { Keys } from '../../redis/redis-keys.js'
 import { openVendorHttp, type VendorReply } from '../http.js'
 import { toObject, toText } from '../json.js'
-import { toFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome, withJitter } from '../outcome.js'
+import { withJitter } from '../outcome.js'
 import { sha256Hex, signAcs3, toForm } from './acs3-signature.js'
+import { type SmsErrorClass, type SmsFailure, toFailure } from './job-errors.js'
 import { createNumberLimiter, type NumberLimit } from './number-limiter.js'
 
 export interface AliyunSmsSettings {
@@ -46,7 +47,7 @@ export interface SmsCall {
 export type SmsOutcome =
   | { readonly kind: 'accepted'; readonly bizId: string | null; readonly vendorRequestId: string | null }
   | { readonly kind: 'not-configured'; readonly variable: string }
-  | VendorFailure
+  | SmsFailure
 
 /** What Aliyun's records say about a message in doubt. */
 export type SmsFinding =
@@ -56,7 +57,7 @@ export type SmsFinding =
   /** Not there yet. */
   | { readonly kind: 'not-yet'; readonly afterMs: number }
   /** The records cannot be read now. */
-  | VendorFailure
+  | SmsFailure
 
 const version = '2017-05-25'
 const connectTimeoutMs = 3000
@@ -71,7 +72,7 @@ const midnightMarginMs = 5 * 60_000
 const chinaOffsetMs = 8 * 3_600_000
 
 /** Aliyun's codes; most arrive with HTTP 200. A name that ends in `*` stands for all that begin so. */
-const rows: readonly (VendorErrorClass & { readonly of: readonly string[] })[] = [
+const rows: readonly (SmsErrorClass & { readonly of: readonly string[] })[] = [
   {
     of: ['isp.SYSTEM_ERROR', 'isp.GATEWAY_ERROR', 'ServiceUnavailable', 'InternalError'],
     kind: 'unconfirmed',
@@ -100,7 +101,7 @@ const rows: readonly (VendorErrorClass & { readonly of: readonly string[] })[] =
   { of: ['isv.*'], kind: 'refused', code: 'sms.refused' },
 ]
 
-const findClass = (vendorCode: string): VendorErrorClass | undefined =>
+const findClass = (vendorCode: string): SmsErrorClass | undefined =>
   rows.find(({ of }) => of.some((name) => (name.endsWith('*') ? vendorCode.startsWith(name.slice(0, -1)) : vendorCode === name)))
 
 /** Opens the client; nothing is called yet. */
@@ -142,7 +143,11 @@ export const openAliyunSms = ({
     createHmac('sha256', settings.accessKeySecret).update(toOwnForm(phoneNumber)).digest('hex')
 
   /** All records of a number on one day that carry the reference, page by page. */
-  const isRecorded = async (phoneNumber: string, day: string, { reference, signal }: SmsCall): Promise<VendorOutcome<boolean>> => {
+  const isRecorded = async (
+    phoneNumber: string,
+    day: string,
+    { reference, signal }: SmsCall,
+  ): Promise<{ readonly kind: 'done'; readonly value: boolean } | SmsFailure> => {
     for (let page = 1; page <= pagesMax; page++) {
       const parameters = { PhoneNumber: toOwnForm(phoneNumber), SendDate: day, PageSize: String(pageSize), CurrentPage: String(page) }
       const reply = await call('QuerySendDetails', parameters, signal)
@@ -222,28 +227,28 @@ const toOwnForm = (phoneNumber: string): string => toVendorForm(phoneNumber).rep
 const toChinaDay = (time: number): string => new Date(time + chinaOffsetMs).toISOString().slice(0, 10).replaceAll('-', '')
 
 /** Anything that is not a known answer may have been sent. */
-const toSendFailure = (reply: VendorReply): VendorFailure => {
+const toSendFailure = (reply: VendorReply): SmsFailure => {
   if (reply.kind === 'not-sent') return toFailure({ kind: 'unavailable', code: 'sms.unavailable' })
   const { vendorCode, found } = classify(reply)
   return toFailure(found ?? (isNamedRefusal(reply) ? refusedUnnamed : unconfirmed), vendorCode, toWaitMs(reply))
 }
 
-const unconfirmed: VendorErrorClass = { kind: 'unconfirmed', code: 'sms.outcome_unknown' }
-const refusedUnnamed: VendorErrorClass = { kind: 'refused', code: 'sms.refused' }
+const unconfirmed: SmsErrorClass = { kind: 'unconfirmed', code: 'sms.outcome_unknown' }
+const refusedUnnamed: SmsErrorClass = { kind: 'refused', code: 'sms.refused' }
 
 /** A 4xx with a code, whatever it is, was refused before anything was sent. */
 const isNamedRefusal = (reply: VendorReply): boolean =>
   reply.kind === 'answered' && reply.status >= 400 && reply.status < 500 && toText(toObject(reply.json)['Code']) !== undefined
 
 /** A query that fails tells nothing about the message; it may only be repeated. */
-const toQueryFailure = (reply: VendorReply): VendorFailure => {
+const toQueryFailure = (reply: VendorReply): SmsFailure => {
   const { vendorCode, found } = classify(reply)
   return found?.code === 'sms.rate_limited'
     ? toFailure(found, vendorCode, toWaitMs(reply))
     : toFailure({ kind: 'unavailable', code: 'sms.outcome_unknown' }, vendorCode)
 }
 
-const classify = (reply: VendorReply): { vendorCode: string | undefined; found: VendorErrorClass | undefined } => {
+const classify = (reply: VendorReply): { vendorCode: string | undefined; found: SmsErrorClass | undefined } => {
   if (reply.kind !== 'answered') return { vendorCode: undefined, found: undefined }
   const code = toText(toObject(reply.json)['Code'])
   return { vendorCode: code ?? `HTTP_${reply.status}`, found: code === undefined ? undefined : findClass(code) }
@@ -257,7 +262,7 @@ const toWaitMs = (reply: VendorReply): number => {
   return text.includes('天') ? 24 * 3_600_000 : text.includes('小时') ? 3_600_000 : 60_000
 }
 
-const forPurpose = (failure: VendorFailure, purpose: TextMessage['purpose']): VendorFailure =>
+const forPurpose = (failure: SmsFailure, purpose: TextMessage['purpose']): SmsFailure =>
   failure.kind === 'wait' && failure.code === 'sms.number_limited' && purpose === 'otp'
     ? { kind: 'refused', code: failure.code, message: failure.message }
     : failure

@@ -6,7 +6,8 @@ import type { Lock } from '../../redis/lock.js'
 import type { Keys } from '../../redis/redis-keys.js'
 import { openVendorHttp, type VendorReply } from '../http.js'
 import { toObject, toText } from '../json.js'
-import { toFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome, withJitter } from '../outcome.js'
+import { withJitter } from '../outcome.js'
+import { type LarkErrorClass, type LarkFailure, type LarkOutcome, toFailure } from './job-errors.js'
 import { createLarkTokens } from './tokens.js'
 
 export interface LarkSettings {
@@ -44,7 +45,7 @@ const recordMemoryMs = 90 * 24 * 3_600_000
 const from = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
 /** Lark's error codes, most of which arrive with HTTP 200. What is not listed is tried again. */
-const rows: readonly (VendorErrorClass & { readonly of: readonly number[] })[] = [
+const rows: readonly (LarkErrorClass & { readonly of: readonly number[] })[] = [
   { of: [1254290, 99991400], kind: 'wait', code: 'lark.rate_limited' },
   { of: [1254608, 1255006], kind: 'wait', code: 'lark.write_pending' },
   { of: [1254291], kind: 'unavailable', code: 'lark.write_conflict' },
@@ -106,8 +107,8 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
   const alone = async <T>(
     { appToken, tableId }: LarkTable,
     calls: number,
-    write: () => Promise<VendorOutcome<T>>,
-  ): Promise<VendorOutcome<T>> => {
+    write: () => Promise<LarkOutcome<T>>,
+  ): Promise<LarkOutcome<T>> => {
     // A call may be made twice, with two tokens to be fetched.
     const held = await lock(`lark:${appToken}:${tableId}`, calls * 4 * settings.timeoutMs)
     if (!held) return toFailure({ kind: 'wait', code: 'lark.table_busy' }, undefined, withJitter(busyWaitMs))
@@ -123,7 +124,7 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
     fields: LarkFields,
     action: string,
     { reference, signal }: LarkCall,
-  ): Promise<VendorOutcome<string>> => {
+  ): Promise<LarkOutcome<string>> => {
     const path = `${recordsPath(table)}?client_token=${toClientToken(reference, action, 0)}`
     return toRecordId(await call({ method: 'POST', path, body: { fields }, creates: true }, signal))
   }
@@ -136,7 +137,7 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
     table: LarkTable,
     { keyField, keyValue }: { keyField: string; keyValue: string },
     { signal }: Pick<LarkCall, 'signal'>,
-  ): Promise<VendorOutcome<{ recordId: string; fields: LarkFields } | null>> => {
+  ): Promise<LarkOutcome<{ recordId: string; fields: LarkFields } | null>> => {
     const filter = { conjunction: 'and', conditions: [{ field_name: keyField, operator: 'is', value: [keyValue] }] }
     const reply = await call({ method: 'POST', path: `${recordsPath(table)}/search?page_size=2`, body: { filter } }, signal)
     if (reply.kind !== 'done') return reply
@@ -152,7 +153,7 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
     records: readonly T[],
     toRequest: (batch: readonly T[], chunk: number) => { path: string; body: unknown; creates: boolean },
     { signal }: LarkCall,
-  ): Promise<VendorOutcome<string[]>> => {
+  ): Promise<LarkOutcome<string[]>> => {
     const recordIds: string[] = []
     for (let chunk = 0; chunk * recordsPerCallMax < records.length; chunk++) {
       const batch = records.slice(chunk * recordsPerCallMax, (chunk + 1) * recordsPerCallMax)
@@ -190,7 +191,7 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
       recordId: string,
       { signal, isRepeated, begin }: LarkCall & { readonly isRepeated: boolean; begin(): Promise<void> },
     ) =>
-      alone(table, 1, async (): Promise<VendorOutcome<string>> => {
+      alone(table, 1, async (): Promise<LarkOutcome<string>> => {
         await begin()
         const reply = await call({ method: 'DELETE', path: `${recordsPath(table)}/${encodeURIComponent(recordId)}` }, signal)
         if (reply.kind === 'done') return { kind: 'done', value: recordId }
@@ -230,7 +231,7 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
      * `fields` go without the key column, which a new record gets too.
      */
     upsert: (table: LarkTable, key: { keyField: string; keyValue: string }, fields: LarkFields, of: LarkCall) =>
-      alone(table, 4, async (): Promise<VendorOutcome<{ recordId: string; status: 'created' | 'updated' | 'unchanged' }>> => {
+      alone(table, 4, async (): Promise<LarkOutcome<{ recordId: string; status: 'created' | 'updated' | 'unchanged' }>> => {
         const memory = rememberedKey(table, key.keyField, key.keyValue)
         const known = await redis.get(memory)
         if (known !== null) {
@@ -262,17 +263,17 @@ export type Lark = ReturnType<typeof openLark>
 /** Failures of the record routes keep Lark's own code: some calls read success from it. */
 type LarkReply =
   | { readonly kind: 'done'; readonly value: Readonly<Record<string, unknown>> }
-  | (VendorFailure & { readonly vendorCode?: number })
+  | (LarkFailure & { readonly vendorCode?: number })
 
 const recordsPath = ({ appToken, tableId }: LarkTable): string =>
   `/open-apis/bitable/v1/apps/${encodeURIComponent(appToken)}/tables/${encodeURIComponent(tableId)}/records`
 
-const toRecordId = (reply: LarkReply): VendorOutcome<string> => {
+const toRecordId = (reply: LarkReply): LarkOutcome<string> => {
   if (reply.kind !== 'done') return reply
   return { kind: 'done', value: toText(toObject(reply.value['record'])['record_id']) ?? '' }
 }
 
-const toLarkFailure = (reply: VendorReply, creates: boolean): VendorFailure => {
+const toLarkFailure = (reply: VendorReply, creates: boolean): LarkFailure => {
   if (reply.kind === 'not-sent') return toFailure({ kind: 'unavailable', code: 'lark.unavailable' })
   if (reply.kind === 'broken') {
     return toFailure(creates ? { kind: 'unconfirmed', code: 'lark.outcome_unknown' } : { kind: 'unavailable', code: 'lark.unavailable' })
@@ -288,7 +289,7 @@ const toLarkFailure = (reply: VendorReply, creates: boolean): VendorFailure => {
   )
 }
 
-const rateLimited: VendorErrorClass = { kind: 'wait', code: 'lark.rate_limited' }
+const rateLimited: LarkErrorClass = { kind: 'wait', code: 'lark.rate_limited' }
 
 const toWaitMs = (headers: Readonly<Record<string, string | string[] | undefined>>): number => {
   const seconds = Number(headers['x-ogw-ratelimit-reset'])

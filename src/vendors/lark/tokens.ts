@@ -2,7 +2,7 @@
 
 import type { VendorHttp, VendorReply } from '../http.js'
 import { toObject, toText } from '../json.js'
-import { toFailure, type VendorFailure, type VendorOutcome } from '../outcome.js'
+import { type LarkFailure, type LarkOutcome, toFailure } from './job-errors.js'
 
 /** Lark issues a new token only in the last half hour of the old one; fetching in its last minutes leaves no gap. */
 const refreshBeforeMs = 5 * 60_000
@@ -16,13 +16,13 @@ const expireSecondsDefault = 60
 export const createLarkTokens = (deps: {
   http: VendorHttp
   settings: { readonly appId: string; readonly appSecret: string }
-  toFailure(reply: VendorReply): VendorFailure
+  toFailure(reply: VendorReply): LarkFailure
   isKnown(vendorCode: number): boolean
 }) => {
   let current: { token: string; refreshAt: number } | undefined
-  let underWay: Promise<VendorOutcome<string>> | undefined
+  let underWay: Promise<LarkOutcome<string>> | undefined
 
-  const fetch = async (): Promise<VendorOutcome<string>> => {
+  const fetch = async (): Promise<LarkOutcome<string>> => {
     const reply = await deps.http.call({
       method: 'POST',
       path: '/open-apis/auth/v3/tenant_access_token/internal',
@@ -45,7 +45,7 @@ export const createLarkTokens = (deps: {
   }
 
   return {
-    async get(): Promise<VendorOutcome<string>> {
+    async get(): Promise<LarkOutcome<string>> {
       if (current && Date.now() < current.refreshAt) return { kind: 'done', value: current.token }
       underWay ??= fetch().finally(() => {
         underWay = undefined

@@ -5,7 +5,8 @@ import { Value } from '@sinclair/typebox/value'
 import type { Sentence } from '../../analysis/sentences.js'
 import { openVendorHttp, type VendorReply } from '../http.js'
 import { toObject } from '../json.js'
-import { toFailure, type VendorOutcome, withJitter } from '../outcome.js'
+import { withJitter } from '../outcome.js'
+import { type LlmOutcome, toFailure } from './job-errors.js'
 
 export interface LlmSettings {
   /** With the version in it: `https://…/v1`. */
@@ -101,7 +102,7 @@ export const openLlm = (settings: LlmSettings) => {
      * Asks for the given parts; an answer that does not fit is asked for once more.
      * Refused: configuration, a transcript that is too long, or two answers that did not fit.
      */
-    async analyze(request: LlmRequest, signal: AbortSignal): Promise<VendorOutcome<LlmAnalysis>> {
+    async analyze(request: LlmRequest, signal: AbortSignal): Promise<LlmOutcome<LlmAnalysis>> {
       if (request.sentences.length > settings.maxSentences) return toFailure({ kind: 'refused', code: 'llm.transcript_too_long' })
       for (let isRepeated = false; ; isRepeated = true) {
         const reply = await ask(request, signal)

@@ -1,13 +1,11 @@
 // Reads what an object store's error means, from its codes alone: texts of the store may repeat keys and addresses.
 
-import type { JobErrorCode } from '../../types/job-errors.js'
+import type { UploadErrorCode } from './job-errors.js'
 
 /** Why the store did not do what it was asked. `throttled`: not before `afterMs`. */
 export type StoreFailure =
-  | { readonly kind: 'refused' | 'unavailable'; readonly code: UploadCode; readonly message: string }
-  | { readonly kind: 'throttled'; readonly code: UploadCode; readonly message: string; readonly afterMs: number }
-
-type UploadCode = Extract<JobErrorCode, `upload.${string}`>
+  | { readonly kind: 'refused' | 'unavailable'; readonly code: UploadErrorCode; readonly message: string }
+  | { readonly kind: 'throttled'; readonly code: UploadErrorCode; readonly message: string; readonly afterMs: number }
 
 export interface StoreVerdict {
   readonly failure: StoreFailure
@@ -47,7 +45,7 @@ export const toStoreVerdict = (error: unknown): StoreVerdict => {
     exists,
     sent: !unsentCodes.has(code ?? ''),
   })
-  const refused = (code: UploadCode, message: string) => verdict({ kind: 'refused', code, message: `${message} (${said}).` })
+  const refused = (code: UploadErrorCode, message: string) => verdict({ kind: 'refused', code, message: `${message} (${said}).` })
   const unavailable = (exists = false) =>
     verdict(
       { kind: 'unavailable', code: 'upload.store_unavailable', message: `The object store could not take the recording (${said}).` },

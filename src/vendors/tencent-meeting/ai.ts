@@ -1,7 +1,7 @@
 // What Tencent Meeting's own AI wrote about a recording: the first choice of the analysis of a meeting.
 
 import type { AnalysisPart } from '../../analysis/extract.js'
-import type { VendorOutcome } from '../outcome.js'
+import type { TencentOutcome } from './job-errors.js'
 import { toTencentSummary, toTencentTodos } from './records.js'
 import type { TencentMeeting } from './tencent-meeting.js'
 
@@ -20,7 +20,7 @@ export const readTencentAi = async (
   { recordFileId, userId }: { recordFileId: string; userId: string },
   parts: readonly AnalysisPart[],
   signal: AbortSignal,
-): Promise<VendorOutcome<TencentAiNotes>> => {
+): Promise<TencentOutcome<TencentAiNotes>> => {
   const summary = parts.includes('summary') ? await tencentMeeting.fullSummary(recordFileId, userId, signal) : null
   if (summary && summary.kind !== 'done') return summary
   const minutes = parts.includes('action-items') ? await tencentMeeting.minutes(recordFileId, userId, signal) : null

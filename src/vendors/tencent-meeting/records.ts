@@ -2,7 +2,7 @@
 
 import type { Participant, Transcript, TranscriptSegment } from '../../analysis/meeting.js'
 import { toObject, toText } from '../json.js'
-import type { VendorOutcome } from '../outcome.js'
+import type { TencentOutcome } from './job-errors.js'
 import type { TencentMeeting } from './tencent-meeting.js'
 import type { TencentAnswer } from './wire.js'
 
@@ -22,7 +22,7 @@ export const readParticipants = async (
   { participants }: TencentMeeting,
   { tencentMeetingId, userId }: { tencentMeetingId: string; userId: string },
   signal: AbortSignal,
-): Promise<VendorOutcome<Participants>> => {
+): Promise<TencentOutcome<Participants>> => {
   const found: Participant[] = []
   for (let pos = 0; ; ) {
     const page = await participants(tencentMeetingId, { userId, pos, size: pageSize }, signal)

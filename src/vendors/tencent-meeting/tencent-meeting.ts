@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { CallQuota } from '../call-quota.js'
 import { openVendorHttp, type VendorReply } from '../http.js'
 import { toObject, toText } from '../json.js'
-import { toFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome, withJitter } from '../outcome.js'
+import { withJitter } from '../outcome.js'
+import { type TencentErrorClass, type TencentFailure, type TencentOutcome, toFailure } from './job-errors.js'
 import { signTencentRequest } from './signature.js'
 import { type TencentAnswer, type TencentMeetingData, type TencentMeetingFacts, toCreator, toFacts, toMeetings, toWire } from './wire.js'
 
@@ -41,7 +42,7 @@ const minuteMs = 60_000
 const listPagesMax = 50
 
 /** Codes in `error_info`. The HTTP status says nothing: permanent errors come as 500. What is not listed is tried again. */
-const rows: readonly (VendorErrorClass & { readonly of: readonly number[] })[] = [
+const rows: readonly (TencentErrorClass & { readonly of: readonly number[] })[] = [
   { of: [190310, 190313], kind: 'wait', code: 'tencent.rate_limited' },
   { of: [9061, 500046, 41, 5108, 960000, 13000], kind: 'unavailable', code: 'tencent.unavailable' },
   { of: [190300, 190301], kind: 'unavailable', code: 'tencent.signature_refused' },
@@ -116,14 +117,14 @@ export const openTencentMeeting = ({
   const callerQuery = ({ userId, instanceId = settings.instanceId }: TencentCaller) => ({ userid: userId, instanceid: instanceId })
 
   /** For calls that apps created since 2026-01-16 may make only with an STS token. */
-  const callWithSts = async (request: TencentRequest, signal: AbortSignal): Promise<VendorOutcome<TencentAnswer>> => {
+  const callWithSts = async (request: TencentRequest, signal: AbortSignal): Promise<TencentOutcome<TencentAnswer>> => {
     const stsToken = (await stsTokens.read()) ?? undefined
     const reply = await call({ ...request, stsToken }, signal)
     if (reply.kind !== 'refused' || stsToken !== undefined) return reply
     return toFailure({ kind: 'refused', code: 'tencent.sts_token_missing' }, reply.vendorCode)
   }
 
-  const list = async (caller: TencentCaller, signal: AbortSignal): Promise<VendorOutcome<TencentAnswer[]>> => {
+  const list = async (caller: TencentCaller, signal: AbortSignal): Promise<TencentOutcome<TencentAnswer[]>> => {
     // Pages may overlap: several meetings start at the same time.
     const meetings = new Map<string, TencentAnswer>()
     let position: Readonly<Record<string, string>> = {}
@@ -143,7 +144,7 @@ export const openTencentMeeting = ({
     userId: settings.userId,
 
     /** Books a meeting. The vendor cannot tell a repeated call: after `unconfirmed`, ask `findCreated` first. */
-    async create(meeting: TencentMeetingData, caller: TencentCaller, signal: AbortSignal): Promise<VendorOutcome<TencentMeetingFacts>> {
+    async create(meeting: TencentMeetingData, caller: TencentCaller, signal: AbortSignal): Promise<TencentOutcome<TencentMeetingFacts>> {
       const body = { ...callerQuery(caller), ...toWire(meeting), type: meeting.type ?? 0 }
       const reply = await call({ method: 'POST', path: '/v1/meetings', body, creates: true }, signal)
       if (reply.kind !== 'done') return reply
@@ -161,7 +162,7 @@ export const openTencentMeeting = ({
       meeting: TencentMeetingData,
       caller: TencentCaller,
       signal: AbortSignal,
-    ): Promise<VendorOutcome<TencentMeetingFacts[]>> {
+    ): Promise<TencentOutcome<TencentMeetingFacts[]>> {
       const listed = await list(caller, signal)
       if (listed.kind !== 'done') return listed
       const wanted = toWire(meeting)
@@ -179,7 +180,7 @@ export const openTencentMeeting = ({
       meeting: TencentMeetingData,
       caller: TencentCaller,
       signal: AbortSignal,
-    ): Promise<VendorOutcome<TencentMeetingFacts>> {
+    ): Promise<TencentOutcome<TencentMeetingFacts>> {
       const body = { ...callerQuery(caller), ...toWire(meeting) }
       const reply = await call({ method: 'PUT', path: `/v1/meetings/${encodeURIComponent(id)}`, body }, signal)
       if (reply.kind !== 'done') return reply
@@ -192,7 +193,7 @@ export const openTencentMeeting = ({
       reason: { reasonCode?: number | undefined; reasonDetail?: string | undefined; subMeetingId?: string | undefined },
       caller: TencentCaller,
       signal: AbortSignal,
-    ): Promise<VendorOutcome<null>> {
+    ): Promise<TencentOutcome<null>> {
       const body = {
         ...callerQuery(caller),
         reason_code: reason.reasonCode ?? 1,
@@ -205,7 +206,7 @@ export const openTencentMeeting = ({
     },
 
     /** Reads one meeting. */
-    async fetch(id: string, caller: TencentCaller, signal: AbortSignal): Promise<VendorOutcome<TencentMeetingFacts>> {
+    async fetch(id: string, caller: TencentCaller, signal: AbortSignal): Promise<TencentOutcome<TencentMeetingFacts>> {
       const reply = await call({ method: 'GET', path: `/v1/meetings/${encodeURIComponent(id)}`, query: callerQuery(caller) }, signal)
       if (reply.kind !== 'done') return reply
       const [meeting] = toMeetings(reply.value)
@@ -278,7 +279,7 @@ interface TencentRequest {
 /** Failures keep the vendor's own code: some calls read success from it. */
 type TencentReply =
   | { readonly kind: 'done'; readonly value: TencentAnswer }
-  | (VendorFailure & { readonly vendorCode?: number | undefined })
+  | (TencentFailure & { readonly vendorCode?: number | undefined })
 
 const toUri = (path: string, query: Readonly<Record<string, string | number>>): string => {
   const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
@@ -292,7 +293,7 @@ const toVendorCode = (reply: VendorReply): number | undefined => {
   return codes.find((code) => vendorErrors.has(code) || goneAlready.has(code)) ?? codes[0]
 }
 
-const toTencentFailure = (reply: VendorReply, vendorCode: number | undefined, creates: boolean, now: number): VendorFailure => {
+const toTencentFailure = (reply: VendorReply, vendorCode: number | undefined, creates: boolean, now: number): TencentFailure => {
   if (reply.kind === 'not-sent') return toFailure({ kind: 'unavailable', code: 'tencent.unavailable' })
   const known = vendorErrors.get(vendorCode ?? 0) ?? { kind: 'unavailable', code: 'tencent.unavailable' }
   // A create that broke off, or that failed without a plain no, may have happened.

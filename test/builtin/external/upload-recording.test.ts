@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { BuiltinContext } from '../../../src/builtin/define.js'
 import { uploadRecording } from '../../../src/builtin/external/upload-recording.js'
+import { builtinErrors } from '../../../src/builtin/job-errors.js'
 import { loadConfig } from '../../../src/config/config.js'
 import type { JobOutcome } from '../../../src/types/definition.js'
-import { jobErrors } from '../../../src/types/job-errors.js'
 import { createCallQuota } from '../../../src/vendors/call-quota.js'
 import { openObjectStorage } from '../../../src/vendors/object-storage/object-storage.js'
 import { openTencentMeeting, type TencentMeeting } from '../../../src/vendors/tencent-meeting/tencent-meeting.js'
@@ -257,7 +257,7 @@ t.test('what the source does wrong is told apart, and nothing is left', async (t
     const outcome = await run(change)
     t.match(outcome, { kind, code }, name)
     t.ok(isDiscreet(outcome), name)
-    t.equal(jobErrors[code as keyof typeof jobErrors].retryable, kind === 'retry', `${code} is told as what it is`)
+    t.equal(builtinErrors[code as keyof typeof builtinErrors].retryable, kind === 'retry', `${code} is told as what it is`)
   }
   t.same(await store.left(), nothing)
 })

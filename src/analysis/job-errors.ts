@@ -1,0 +1,9 @@
+// What can go wrong with the analysis of a transcript: its job errors.
+
+import type { JobErrorTable } from '../types/job-errors.js'
+
+export const analysisErrors = {
+  'analysis.crashed': { retryable: true, meaning: 'The thread that analysed the transcript died, most likely for want of memory.' },
+} as const satisfies JobErrorTable
+
+export type AnalysisErrorCode = keyof typeof analysisErrors
