@@ -36,7 +36,7 @@ export const openVendors = (config: VendorConfig, { redis, keys }: SharedStore) 
       ? {
           tencentMeeting: openTencentMeeting({
             settings: config.tencentMeeting,
-            quota: createCallQuota({ redis, key: keys.vendorCalls('tencent-meeting'), quotas: tencentQuotas }),
+            quota: createCallQuota({ redis, keys, vendor: 'tencent-meeting', quotas: tencentQuotas }),
             stsTokens: { read: () => tokens.read(stsTokenName) },
           }),
         }

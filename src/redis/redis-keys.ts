@@ -33,14 +33,6 @@ export const createKeys = (prefix: string) => {
     cursorSecret: `${own}:cursor-secret`,
     /** Lock of a vendor's thing that one worker at a time may write; `digest` of its name. */
     lock: (digest: string) => `${own}:lock:${digest}`,
-    /** Calls counted against the limits of a vendor; completed by window length and number. */
-    vendorCalls: (vendor: string) => `${own}:vendor-calls:${vendor}`,
-    /** Messages lately sent to one phone number; keyed digest, so that the number cannot be guessed from it. */
-    smsNumber: (digest: string) => `${own}:sms-number:${digest}`,
-    /** When a job's text message was handed over. */
-    smsHandedOver: (jobId: string) => `${own}:sms-handed-over:${jobId}`,
-    /** Id of the record that one meeting was written to; `digest` of table and meeting. */
-    larkRecord: (digest: string) => `${own}:lark-record:${digest}`,
     /** Hash of one schedule; `key` is a digest of tenant and id. */
     schedule: (key: string) => `${own}:schedule:${key}`,
     /** Sorted set of the jobs of a schedule's latest runs, by when they were due. */
@@ -59,8 +51,8 @@ export const createKeys = (prefix: string) => {
     operation: (id: string) => `${own}:operation:${id}`,
     /** Held by the instance that runs an operation. */
     operationLease: (id: string) => `${own}:operation-lease:${id}`,
-    /** A token that a vendor sent us, encrypted. */
-    vendorToken: (name: string) => `${own}:vendor-token:${name}`,
+    /** For subjects that are not known here; `kind` is a name that nothing above has. */
+    of: (kind: string, id: string) => `${own}:${kind}:${id}`,
   }
 }
 

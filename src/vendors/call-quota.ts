@@ -1,6 +1,7 @@
 // Counts calls to one vendor across all workers, so that its limits are met before the vendor has to say so.
 
 import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/redis-keys.js'
 import { defineScript } from '../redis/script.js'
 
 export interface Quota {
@@ -36,9 +37,22 @@ end
 return 0
 `
 
-/** `key` names the counters of one vendor account. */
-export const createCallQuota = ({ redis, key, quotas }: { redis: RedisClient; key: string; quotas: readonly Quota[] }) => {
-  const names = quotas.map(({ windowMs }) => `${key}:${windowMs}`)
+/** Redis key of the calls counted against the limits of a vendor in windows of one length; completed by the number of the window. */
+export const vendorCallsKey = (keys: Keys, vendor: string, windowMs: number): string => keys.of('vendor-calls', `${vendor}:${windowMs}`)
+
+/** `vendor` names the account whose calls are counted. */
+export const createCallQuota = ({
+  redis,
+  keys,
+  vendor,
+  quotas,
+}: {
+  redis: RedisClient
+  keys: Keys
+  vendor: string
+  quotas: readonly Quota[]
+}) => {
+  const names = quotas.map(({ windowMs }) => vendorCallsKey(keys, vendor, windowMs))
   const limits = quotas.flatMap(({ calls, windowMs }) => [calls, windowMs])
   const runTakeScript = defineScript<number>(redis, takeScript)
   return {

@@ -7,6 +7,9 @@ import type { Keys } from '../redis/redis-keys.js'
 const ivBytes = 12
 const tagBytes = 16
 
+/** Redis key of a token that a vendor sent us, encrypted. */
+export const vendorTokenKey = (keys: Keys, name: string): string => keys.of('vendor-token', name)
+
 /** In: AES-256 keys of DATA_ENCRYPTION_KEY; the first encrypts, all decrypt. Without one, nothing is stored. */
 export const createVendorTokens = ({
   redis,
@@ -25,13 +28,13 @@ export const createVendorTokens = ({
     const [key] = encryptionKeys
     const lifeMs = Math.floor(expiresAt - Date.now())
     if (!key || lifeMs <= 0) return false
-    await redis.set(keys.vendorToken(name), seal(name, token, key), 'PX', lifeMs)
+    await redis.set(vendorTokenKey(keys, name), seal(name, token, key), 'PX', lifeMs)
     return true
   },
 
   /** The token, or null when there is none, it has ended, or its key is no longer given. */
   async read(name: string): Promise<string | null> {
-    const sealed = await redis.get(keys.vendorToken(name))
+    const sealed = await redis.get(vendorTokenKey(keys, name))
     if (sealed === null) return null
     const [id, text = ''] = sealed.split('.')
     const key = encryptionKeys.find((each) => toKeyId(each) === id)

@@ -5,7 +5,7 @@ import t from 'tap'
 import { processWebhook } from '../../src/builtin/external/process-webhook.js'
 import { signLarkCallback } from '../../src/vendors/lark/callback.js'
 import { signTencentCallback } from '../../src/vendors/tencent-meeting/callback.js'
-import { createVendorTokens } from '../../src/vendors/tokens.js'
+import { createVendorTokens, vendorTokenKey } from '../../src/vendors/tokens.js'
 import { buildTestApp, freshRateWindowMs, type TestApp } from '../helpers/build-test-app.js'
 import { encryptLark, encryptTencent } from '../helpers/vendor-stubs/callbacks.js'
 
@@ -111,7 +111,7 @@ t.test('with events of both vendors configured', async (t) => {
     const tokens = createVendorTokens({ redis: redis.request, keys, encryptionKeys: [encryptionKey] })
     t.equal(await tokens.read('tencent-sts'), 'secret-sts-token')
     t.notMatch(JSON.stringify(await jobsOf(app)) + app.logs.join(), /secret-sts-token/)
-    t.notMatch(await redis.request.get(keys.vendorToken('tencent-sts')), /secret-sts-token/)
+    t.notMatch(await redis.request.get(vendorTokenKey(keys, 'tencent-sts')), /secret-sts-token/)
   })
 
   await t.test('400 for what is genuine but of no known form', async (t) => {

@@ -2,8 +2,12 @@
 
 import t from 'tap'
 import { createLock } from '../../src/redis/lock.js'
+import { createKeys } from '../../src/redis/redis-keys.js'
 import { createNumberLimiter } from '../../src/vendors/aliyun-sms/number-limiter.js'
-import { createCallQuota } from '../../src/vendors/call-quota.js'
+import { createSmsKeys } from '../../src/vendors/aliyun-sms/redis-keys.js'
+import { createCallQuota, vendorCallsKey } from '../../src/vendors/call-quota.js'
+import { larkRecordKey } from '../../src/vendors/lark/lark.js'
+import { vendorTokenKey } from '../../src/vendors/tokens.js'
 import { eventually } from '../helpers/eventually.js'
 import { startStores } from '../helpers/vendor-attempt.js'
 
@@ -25,12 +29,28 @@ t.test('a lock has one holder, ends by itself, and is released by nobody else', 
   t.notMatch(names.join(), /table/)
 })
 
+t.test('what vendors keep is found again: its names do not change', async (t) => {
+  const keys = createKeys('{p}')
+  const sms = createSmsKeys(keys)
+  t.same(
+    [vendorCallsKey(keys, 'v', 60_000), vendorTokenKey(keys, 'v-sts'), larkRecordKey(keys, 'd'), sms.number('d'), sms.handedOver('id')],
+    [
+      '{p}:gate:vendor-calls:v:60000',
+      '{p}:gate:vendor-token:v-sts',
+      '{p}:gate:lark-record:d',
+      '{p}:gate:sms-number:d',
+      '{p}:gate:sms-handed-over:id',
+    ],
+  )
+})
+
 t.test('a quota counts in all windows or in none', async (t) => {
   const { redis, keys } = newStore()
   const day = 86_400_000
   const quota = createCallQuota({
     redis,
-    key: keys.vendorCalls('v'),
+    keys,
+    vendor: 'v',
     quotas: [
       { calls: 3, windowMs: day },
       { calls: 100, windowMs: 2 * day },
@@ -53,7 +73,7 @@ t.test('a number limit slides: room is made when the oldest message leaves the w
   t.ok(waitMs > 0 && waitMs <= windowMs)
   t.equal(await limiter.take('d', 'm2'), 0, 'the same message takes its own place again')
   // As if the first had been sent a window ago.
-  await store.redis.zadd(store.keys.smsNumber('d'), Date.now() - windowMs - 1000, 'm1')
+  await store.redis.zadd(createSmsKeys(store.keys).number('d'), Date.now() - windowMs - 1000, 'm1')
   t.equal(await limiter.take('d', 'm3'), 0)
   await limiter.giveBack('d', 'm3')
   t.equal(await limiter.take('d', 'm4'), 0)

@@ -5,7 +5,7 @@ import { createCallQuota } from '../../src/vendors/call-quota.js'
 import { tencentErrors } from '../../src/vendors/tencent-meeting/job-errors.js'
 import { signTencentRequest } from '../../src/vendors/tencent-meeting/signature.js'
 import { openTencentMeeting } from '../../src/vendors/tencent-meeting/tencent-meeting.js'
-import { createVendorTokens } from '../../src/vendors/tokens.js'
+import { createVendorTokens, vendorTokenKey } from '../../src/vendors/tokens.js'
 import { startStores } from '../helpers/vendor-attempt.js'
 import { answer } from '../helpers/vendor-stubs/stub-server.js'
 import { startTencentStub, tencentError } from '../helpers/vendor-stubs/tencent-meeting.js'
@@ -21,7 +21,7 @@ const setUp = async (
 ) => {
   const store = newStore()
   const stub = await startTencentStub(t)
-  const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls, windowMs: 86_400_000 }] })
+  const quota = createCallQuota({ redis: store.redis, keys: store.keys, vendor: 't', quotas: [{ calls, windowMs: 86_400_000 }] })
   const settings = { baseUrl: baseUrl || stub.url, secretId: stub.secretId, secretKey, appId: stub.appId, instanceId: 1, timeoutMs }
   const client = openTencentMeeting({ settings, quota, stsTokens: { read: async () => sts }, now })
   t.after(() => client.close())
@@ -165,7 +165,7 @@ t.test('tokens of vendors are stored encrypted, until they end', async (t) => {
   const [oldKey, newKey] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
   const tokens = createVendorTokens({ ...store, encryptionKeys: [oldKey] })
   t.equal(await tokens.store('tencent-sts', 'secret-sts-token', Date.now() + 60_000), true)
-  t.notMatch(await store.redis.get(store.keys.vendorToken('tencent-sts')), /secret-sts-token/)
+  t.notMatch(await store.redis.get(vendorTokenKey(store.keys, 'tencent-sts')), /secret-sts-token/)
   t.equal(await createVendorTokens({ ...store, encryptionKeys: [newKey, oldKey] }).read('tencent-sts'), 'secret-sts-token')
   t.equal(await createVendorTokens({ ...store, encryptionKeys: [newKey] }).read('tencent-sts'), null)
   t.equal(await tokens.store('late', 'x', Date.now() - 1), false)

@@ -9,6 +9,7 @@ import { withJitter } from '../outcome.js'
 import { sha256Hex, signAcs3, toForm } from './acs3-signature.js'
 import { type SmsErrorClass, type SmsFailure, toFailure } from './job-errors.js'
 import { createNumberLimiter, type NumberLimit } from './number-limiter.js'
+import { createSmsKeys } from './redis-keys.js'
 
 export interface AliyunSmsSettings {
   /** `https://dysmsapi.aliyuncs.com`. */
@@ -117,6 +118,7 @@ export const openAliyunSms = ({
   now?: () => number
 }) => {
   const http = openVendorHttp({ baseUrl: settings.endpoint, connectTimeoutMs, timeoutMs: settings.timeoutMs })
+  const smsKeys = createSmsKeys(keys)
   const limiter = createNumberLimiter({ redis, keys, limits: settings.perNumberLimits })
 
   /** A form body, never a query: addresses end up in logs. */
@@ -174,7 +176,7 @@ export const openAliyunSms = ({
       const digest = toDigest(message.phoneNumber)
       const waitMs = await limiter.take(digest, reference)
       if (waitMs > 0) return forPurpose(toFailure({ kind: 'wait', code: 'sms.number_limited' }, undefined, waitMs), message.purpose)
-      await redis.set(keys.smsHandedOver(reference), String(now()), 'PX', settings.rememberMs)
+      await redis.set(smsKeys.handedOver(reference), String(now()), 'PX', settings.rememberMs)
       await call_.begin()
       const reply = await call(
         'SendSms',
@@ -198,7 +200,7 @@ export const openAliyunSms = ({
 
     /** Looks a message in doubt up in Aliyun's records of the day it was handed over. */
     async reconcile(message: Pick<TextMessage, 'phoneNumber'>, call_: SmsCall): Promise<SmsFinding> {
-      const handedOver = keys.smsHandedOver(call_.reference)
+      const handedOver = smsKeys.handedOver(call_.reference)
       // Unknown only if Redis lost it: then the waiting starts now.
       await redis.set(handedOver, String(now()), 'PX', settings.rememberMs, 'NX')
       const at = Number(await redis.get(handedOver))

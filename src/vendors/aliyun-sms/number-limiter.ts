@@ -3,6 +3,7 @@
 import type { RedisClient } from '../../redis/connect.js'
 import type { Keys } from '../../redis/redis-keys.js'
 import { defineScript } from '../../redis/script.js'
+import { createSmsKeys } from './redis-keys.js'
 
 /** At most `count` messages in any stretch of `windowMs`. */
 export interface NumberLimit {
@@ -40,16 +41,17 @@ return 0
 
 /** In: `limits` hold in every stretch of their window, not only between full minutes or days. */
 export const createNumberLimiter = ({ redis, keys, limits }: { redis: RedisClient; keys: Keys; limits: readonly NumberLimit[] }) => {
+  const smsKeys = createSmsKeys(keys)
   const windowMax = Math.max(...limits.map(({ windowMs }) => windowMs))
   const args = limits.flatMap(({ count, windowMs }) => [count, windowMs])
   const runTakeScript = defineScript<number>(redis, takeScript)
   return {
     /** In: keyed digest of the number, id of the message. Out: 0 to go ahead, else milliseconds to wait. */
     take: async (digest: string, messageId: string): Promise<number> =>
-      Math.ceil(Number(await runTakeScript([keys.smsNumber(digest)], [messageId, windowMax, ...args]))),
+      Math.ceil(Number(await runTakeScript([smsKeys.number(digest)], [messageId, windowMax, ...args]))),
     /** Gives the place back when the message was not sent after all. */
     giveBack: async (digest: string, messageId: string): Promise<void> => {
-      await redis.zrem(keys.smsNumber(digest), messageId)
+      await redis.zrem(smsKeys.number(digest), messageId)
     },
   }
 }

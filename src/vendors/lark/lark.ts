@@ -73,6 +73,9 @@ export const toClientToken = (reference: string, action: string, chunk: number):
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }
 
+/** Redis key of the id of the record that one meeting was written to; `digest` of table and meeting. */
+export const larkRecordKey = (keys: Keys, digest: string): string => keys.of('lark-record', digest)
+
 /** Opens the client; nothing is called yet. `close` breaks off what is under way. */
 export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettings; redis: RedisClient; keys: Keys; lock: Lock }) => {
   const http = openVendorHttp({ baseUrl: settings.baseUrl, connectTimeoutMs, timeoutMs: settings.timeoutMs })
@@ -166,7 +169,8 @@ export const openLark = ({ settings, redis, keys, lock }: { settings: LarkSettin
   }
 
   const rememberedKey = (table: LarkTable, keyField: string, keyValue: string): string =>
-    keys.larkRecord(
+    larkRecordKey(
+      keys,
       createHash('sha256')
         .update(JSON.stringify([table.appToken, table.tableId, keyField, keyValue]))
         .digest('hex'),

@@ -25,7 +25,7 @@ const setUp = async (t: Test, { timeoutMs = 10_000, userId = 'tester' as string 
     instanceId: 1,
     timeoutMs,
   }
-  const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls: 1000, windowMs: 60_000 }] })
+  const quota = createCallQuota({ redis: store.redis, keys: store.keys, vendor: 't', quotas: [{ calls: 1000, windowMs: 60_000 }] })
   const tencentMeeting = openTencentMeeting({ settings, quota, stsTokens: { read: async () => null } })
   t.after(() => tencentMeeting.close())
   const run = (data: object, more: Partial<AttemptOptions> = {}) =>

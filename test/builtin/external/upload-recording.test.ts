@@ -277,7 +277,7 @@ t.test('an expired address of Tencent Meeting is asked for anew', async (t) => {
         instanceId: 1,
         timeoutMs: 5000,
       },
-      quota: createCallQuota({ redis, key: keys.vendorCalls('t'), quotas: [{ calls: 100, windowMs: 60_000 }] }),
+      quota: createCallQuota({ redis, keys, vendor: 't', quotas: [{ calls: 100, windowMs: 60_000 }] }),
       stsTokens: { read: async () => sts },
     })
     t.after(() => client.close())

@@ -33,7 +33,7 @@ const setUp = async (
     ...store,
     lock: createLock(store),
   })
-  const quota = createCallQuota({ redis: store.redis, key: store.keys.vendorCalls('t'), quotas: [{ calls: 1000, windowMs: 60_000 }] })
+  const quota = createCallQuota({ redis: store.redis, keys: store.keys, vendor: 't', quotas: [{ calls: 1000, windowMs: 60_000 }] })
   const { secretId, secretKey, appId } = tencent
   const settings = { baseUrl: tencent.url, secretId, secretKey, appId, userId: 'tester', instanceId: 1, timeoutMs }
   const tencentMeeting = openTencentMeeting({ settings, quota, stsTokens: { read: async () => null } })
