@@ -1,44 +1,38 @@
 // Tells one attempt to stop: the first reason counts.
 
-/** Why an attempt is to stop. */
-export type StopReason = 'cancelled' | 'timed_out' | 'lock_lost' | 'shutdown'
+/** Why an attempt is to stop. `lost`: its driver no longer holds the job, so that nothing it says counts. */
+export type AbortReason = 'cancelled' | 'timed_out' | 'lost' | 'shutdown'
 
-export interface Stopper {
+/** One for each attempt. A class, so that its functions are shared: made anew they were a fifth of what an attempt left behind in memory. */
+export class AbortHandle {
+  #reason: AbortReason | null = null
+  #controller: AbortController | null = null
+  #listener: (() => void) | null = null
+
   /** Null as long as the attempt may go on. */
-  readonly reason: StopReason | null
+  get reason(): AbortReason | null {
+    return this.#reason
+  }
+
   /** What a handler listens to, fired with the reason. Made when it is first asked for: many handlers never do. */
-  readonly signal: AbortSignal
-  stop(reason: StopReason): void
-  /** Calls back when the attempt is told to stop, at once if it has been. There is one listener. */
-  onStop(listener: () => void): void
-}
-
-interface State {
-  reason: StopReason | null
-  controller: AbortController | null
-  told: (() => void) | null
-}
-
-const prototype = {
   get signal(): AbortSignal {
-    const state = this as unknown as State
-    if (!state.controller) {
-      state.controller = new AbortController()
-      if (state.reason) state.controller.abort(state.reason)
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#reason) this.#controller.abort(this.#reason)
     }
-    return state.controller.signal
-  },
-  stop(this: State, reason: StopReason) {
-    if (this.reason) return
-    this.reason = reason
-    this.controller?.abort(reason)
-    this.told?.()
-  },
-  onStop(this: State, listener: () => void) {
-    this.told = listener
-    if (this.reason) listener()
-  },
-}
+    return this.#controller.signal
+  }
 
-/** One for each attempt. Its functions are shared: made anew they were a fifth of what an attempt left behind in memory. */
-export const createStopper = (): Stopper => ({ __proto__: prototype, reason: null, controller: null, told: null }) as unknown as Stopper
+  abort(reason: AbortReason): void {
+    if (this.#reason) return
+    this.#reason = reason
+    this.#controller?.abort(reason)
+    this.#listener?.()
+  }
+
+  /** Calls back when the attempt is told to stop, at once if it has been. There is one listener. */
+  onAbort(listener: () => void): void {
+    this.#listener = listener
+    if (this.#reason) listener()
+  }
+}

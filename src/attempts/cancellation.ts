@@ -1,27 +1,28 @@
 // Ends running attempts: a client's cancellation from any instance, a time limit, a lost lock, a shutdown.
 
 import type { Logger } from 'pino'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { endMark, marksCancelled } from '../bullmq/cancelled.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { keepSubscribed } from '../redis/subscribe.js'
-import { createStopper, type Stopper, type StopReason } from './abort-handle.js'
+import { AbortHandle, type AbortReason } from './abort-handle.js'
 
 /** A running attempt. */
 interface Running {
-  readonly queue: QueueKeys
-  readonly stopper: Stopper
+  /** The Redis key of its job's hash. */
+  readonly key: string
+  readonly abort: AbortHandle
 }
 
-/** The mark of a cancelled job is looked at this often, for messages that were lost. */
-const lookIntervalMs = 5000
+/** Jobs are checked for the mark of a cancellation this often, for messages that were lost. */
+const checkIntervalMs = 5000
 /** A message may arrive before the attempt that it is about has begun: it is remembered this long. */
 const rememberMs = 60_000
 const rememberedMax = 10_000
 
 /**
  * Listens for cancellations until closed. `subscriber` becomes a subscriber connection; `redis` reads the marks.
- * A message is a hint to look at once; the mark in the job is the truth. The job may have ended and been retried since.
+ * A message is a hint to check at once; the mark in the job is the truth. The job may have ended and been retried since.
  */
 export const openCancellation = async ({
   subscriber,
@@ -37,9 +38,9 @@ export const openCancellation = async ({
   const running = new Map<string, Running>()
   const recent = new Map<string, number>()
   /** Set once all attempts are to stop: one that begins later, fetched a moment before, is no exception. */
-  let stoppedAll: StopReason | null = null
+  let abortedAll: AbortReason | null = null
 
-  const stop = (jobId: string, reason: StopReason) => running.get(jobId)?.stopper.stop(reason)
+  const abort = (jobId: string, reason: AbortReason) => running.get(jobId)?.abort.abort(reason)
 
   const remember = (jobId: string) => {
     const now = Date.now()
@@ -50,46 +51,50 @@ export const openCancellation = async ({
     recent.set(jobId, now)
   }
 
-  const look = async (attempts: readonly (readonly [string, Running])[]) => {
-    const marks = await Promise.all(attempts.map(([id, { queue }]) => redis.hexists(queue.job(id), 'defa')))
-    for (const [index, [, { stopper }]] of attempts.entries()) if (marks[index]) stopper.stop('cancelled')
+  const check = async (attempts: Iterable<Running>) => {
+    const checked = [...attempts]
+    const marks = await Promise.all(checked.map(({ key }) => redis.hget(key, endMark)))
+    for (const [index, { abort }] of checked.entries()) if (marksCancelled(marks[index] as string | null)) abort.abort('cancelled')
   }
-  const lookSafely = (attempts: readonly (readonly [string, Running])[]) => {
-    look(attempts).catch((error: Error) => log.warn({ error: error.message }, 'looking for cancelled jobs failed; the next look follows'))
+  const checkSafely = (attempts: Iterable<Running>) => {
+    check(attempts).catch((error: Error) =>
+      log.warn({ error: error.message }, 'checking for cancelled jobs failed; the next check follows'),
+    )
   }
 
   subscriber.on('message', (_channel: string, jobId: string) => {
     const attempt = running.get(jobId)
-    if (attempt) lookSafely([[jobId, attempt]])
+    if (attempt) checkSafely([attempt])
     else remember(jobId)
   })
   const unsubscribe = keepSubscribed({
     client: subscriber,
     channel: keys.cancelled,
     log,
-    consequence: 'not subscribed to cancellations; running jobs are looked at instead',
+    consequence: 'not subscribed to cancellations; running jobs are checked at intervals instead',
   })
 
   const timer = setInterval(() => {
-    if (running.size > 0) lookSafely([...running])
-  }, lookIntervalMs)
+    if (running.size > 0) checkSafely(running.values())
+  }, checkIntervalMs)
 
   return {
-    /** Registers an attempt. When the job has just been cancelled it is told to stop as soon as that is sure. */
-    begin(jobId: string, queue: QueueKeys): Stopper {
-      const attempt = { queue, stopper: createStopper() }
+    /** Registers an attempt; `key` is that of its job's hash. When the job has just been cancelled it is told to stop as soon as that is sure. */
+    begin(jobId: string, key: string): AbortHandle {
+      const attempt = { key, abort: new AbortHandle() }
       running.set(jobId, attempt)
-      if (recent.delete(jobId)) lookSafely([[jobId, attempt]])
-      if (stoppedAll) attempt.stopper.stop(stoppedAll)
-      return attempt.stopper
+      if (recent.delete(jobId)) checkSafely([attempt])
+      if (abortedAll) attempt.abort.abort(abortedAll)
+      return attempt.abort
     },
-    end(jobId: string) {
-      running.delete(jobId)
+    /** Another attempt of the same job may have begun here after this one was lost: that stays. */
+    end(jobId: string, abort: AbortHandle) {
+      if (running.get(jobId)?.abort === abort) running.delete(jobId)
     },
-    stop,
-    stopAll(reason: StopReason) {
-      stoppedAll = reason
-      for (const id of running.keys()) stop(id, reason)
+    abort,
+    abortAll(reason: AbortReason) {
+      abortedAll = reason
+      for (const { abort } of running.values()) abort.abort(reason)
     },
     running: () => running.size,
     close() {

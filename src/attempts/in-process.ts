@@ -1,8 +1,8 @@
-// BullMQ workers for every queue, started and drained together; each process tells the others what it can do.
+// Drives attempts in this process: a BullMQ worker for every queue, started and drained together.
 
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Worker } from 'bullmq'
+import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
@@ -10,19 +10,23 @@ import { assumeOldestRedis } from '../bullmq/redis-version.js'
 import type { Config } from '../config/config.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 import type { SensitiveData } from '../jobs/sensitive-data.js'
-import type { RedisConnections } from '../redis/connect.js'
+import type { RedisClient, RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Metrics } from '../telemetry/metrics.js'
-import type { Tracing } from '../telemetry/spans.js'
+import { runInSpan, type Tracing } from '../telemetry/spans.js'
 import { canServe, type Integrations } from '../types/definition.js'
 import type { JobErrorTable } from '../types/job-errors.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
-import { openCancellation } from './cancellation.js'
+import { type Attempt, createOpenAttempt, type HandedOutJob } from './attempt.js'
+import { createBegin } from './begin.js'
+import { type Cancellation, openCancellation } from './cancellation.js'
 import type { SubmitFollowUps } from './follow-ups.js'
 import { openHeartbeat } from './heartbeat.js'
-import { createAttemptMetrics } from './metrics.js'
-import { createRunJob } from './run-job.js'
+import { createAttemptLimits } from './limits.js'
+import { type AttemptMetrics, createAttemptMetrics } from './metrics.js'
+import { type AttemptNotes, createRunHandler } from './run-handler.js'
+import { type AttemptWriter, createSettle } from './settle.js'
 
 /** A job whose worker died is handed out again this often before it counts as poison. */
 const stalledCountMax = 4
@@ -51,7 +55,7 @@ interface Deps {
 
 /**
  * Starts working at once. `close` stops taking jobs, lets running ones finish for `graceMs`,
- * then fires their signals and hands them back to the queue.
+ * then fires their signals and releases them to the queue.
  */
 export const openWorkerPool = async (deps: Deps) => {
   const { jobTypes, config, integrations, keys, log, queueKeys, redis } = deps
@@ -63,10 +67,9 @@ export const openWorkerPool = async (deps: Deps) => {
   deps.metrics.onRender(() => {
     deps.metrics.attemptsRunning.of().value = cancellation.running()
   })
+  const createProcessor = createProcessors({ ...deps, cancellation, redis: connection })
   const workers = queueNames.map((name) => {
-    const metrics = createAttemptMetrics(deps.metrics, { jobErrors: deps.jobErrors, jobTypes, queue: name })
-    const runJob = createRunJob({ ...deps, metrics, cancellation, redis: connection }, queueKeys[name])
-    const worker = new Worker<JobEnvelope>(name, runJob, {
+    const worker = new Worker<JobEnvelope>(name, createProcessor(queueKeys[name]), {
       connection,
       prefix: config.redis.prefix,
       name: config.instanceId,
@@ -81,7 +84,7 @@ export const openWorkerPool = async (deps: Deps) => {
     })
     logErrors(worker, name, log)
     worker.on('lockRenewalFailed', (jobIds) => {
-      for (const id of jobIds) cancellation.stop(id, 'lock_lost')
+      for (const id of jobIds) cancellation.abort(id, 'lost')
     })
     return worker
   })
@@ -105,14 +108,14 @@ export const openWorkerPool = async (deps: Deps) => {
 
   let closing: Promise<void> | undefined
   const close = async (graceMs: number) => {
-    const handBack = setTimeout(() => cancellation.stopAll('shutdown'), graceMs)
-    // Without Redis nothing can be finished or handed back: locks run out, and the jobs with them go to others.
+    const release = setTimeout(() => cancellation.abortAll('shutdown'), graceMs)
+    // Without Redis nothing can be finished or released: locks run out, and the jobs with them go to others.
     const isCutOff = connection.status !== 'ready'
     const closed = Promise.all(workers.map((worker) => worker.close(isCutOff)))
       .then(heartbeat.close)
       .then(() => true)
     if (!(await Promise.race([closed, pause(graceMs + closeMarginMs, false, { ref: false })]))) log.warn('workers did not stop in time')
-    clearTimeout(handBack)
+    clearTimeout(release)
     cancellation.close()
   }
   return {
@@ -148,4 +151,157 @@ const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
     quietUntil = now + errorLogIntervalMs
     unlogged = 0
   })
+}
+
+/** Makes BullMQ's processors: each runs one attempt and tells BullMQ by its result, or by what it throws, how that ended. */
+const createProcessors = (deps: Omit<Deps, 'redis'> & { redis: RedisClient; cancellation: Cancellation }) => {
+  const { cancellation, config, integrations, jobErrors, jobTypes, keys, log, redis } = deps
+  const metrics = Object.fromEntries(
+    queueNames.map((queue) => [queue, createAttemptMetrics(deps.metrics, { jobErrors, jobTypes, queue })]),
+  ) as Record<QueueName, AttemptMetrics>
+  const limits = createAttemptLimits({ config, keys, redis })
+  const openAttempt = createOpenAttempt({ log, metrics, tracing: deps.tracing })
+  const begin = createBegin({ ...deps, limits })
+  const runHandler = createRunHandler({ integrations, keys, markerTtlMs: config.queues.attemptMarkerMs, redis })
+  const settle = createSettle({ jobErrors, limits, metrics, submitFollowUps: deps.submitFollowUps })
+
+  const work = async (attempt: Attempt, held: HeldJob): Promise<unknown> => {
+    const abort = cancellation.begin(held.id, held.key)
+    try {
+      const beginning = begin(attempt)
+      const begun = beginning instanceof Promise ? await beginning : beginning
+      const report =
+        begun.kind === 'begun'
+          ? await runHandler({ attempt, input: begun, abort, notes: held })
+          : begun.kind === 'decided'
+            ? begun.outcome
+            : begun
+      await settle(attempt, report, abort, held)
+      return held.tellBullmq()
+    } finally {
+      // Not recorded as an end: what ended it was the loss of Redis.
+      attempt.span?.end('unsettled')
+      cancellation.end(held.id, abort)
+    }
+  }
+
+  return (queue: QueueKeys) => {
+    const source = { queue, redis, log }
+    return (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
+      const held = new HeldJob(job, token as string, source)
+      const attempt = openAttempt(held)
+      return runInSpan(attempt.span, () => work(attempt, held))
+    }
+  }
+}
+
+/** Codes of BullMQ 6.7's errors about a job whose lock has run out (-2) or is another worker's (-6). */
+const lockLostCodes: ReadonlySet<unknown> = new Set([-2, -6])
+
+interface Source {
+  readonly queue: QueueKeys
+  readonly redis: RedisClient
+  readonly log: Logger
+}
+
+/**
+ * A job that BullMQ handed to this process, as the engine reads and writes it: one object for each attempt, hence a class.
+ * BullMQ itself writes what is completed, failed or retried, fenced by its lock, once the processor has ended.
+ */
+class HeldJob implements HandedOutJob, AttemptNotes, AttemptWriter {
+  readonly id: string
+  readonly key: string
+  readonly #job: Job<JobEnvelope>
+  readonly #token: string
+  readonly #source: Source
+  #result: unknown
+  #thrown: Error | undefined
+
+  constructor(job: Job<JobEnvelope>, token: string, source: Source) {
+    this.id = job.id as string
+    this.key = source.queue.job(this.id)
+    this.#job = job
+    this.#token = token
+    this.#source = source
+  }
+
+  get type() {
+    return this.#job.name
+  }
+  get queue() {
+    return this.#source.queue.queue
+  }
+  get envelope() {
+    return this.#job.data
+  }
+  get createdAt() {
+    return this.#job.timestamp
+  }
+  get attemptsMade() {
+    return this.#job.attemptsMade
+  }
+  get attemptsStarted() {
+    return this.#job.attemptsStarted
+  }
+  get attemptsMax() {
+    return this.#job.opts.attempts ?? 1
+  }
+
+  appendLog(line: string) {
+    return this.#job.log(line)
+  }
+  updateProgress(progress: number | Record<string, unknown>) {
+    return this.#job.updateProgress(progress)
+  }
+
+  complete(result: unknown) {
+    this.#result = result
+    return true
+  }
+  fail(failedReason: string) {
+    this.#thrown = withoutStack(new UnrecoverableError(failedReason))
+    return true
+  }
+  retry(failedReason: string) {
+    this.#thrown = withoutStack(new Error(failedReason))
+    return true
+  }
+  delayUntil(at: number) {
+    this.#thrown = new DelayedError()
+    return written(this.#job.moveToDelayed(at, this.#token))
+  }
+  async release() {
+    this.#thrown = new WaitingError()
+    if (!(await written(this.#job.moveToWait(this.#token)))) return false
+    const { log, queue, redis } = this.#source
+    // BullMQ 6.7 wakes nobody for a job of a priority class: an idle worker would see it seconds later.
+    await redis.zadd(queue.marker, 0, '0').catch((error: Error) => log.debug({ error: error.message }, 'no worker was woken'))
+    return true
+  }
+  /** BullMQ writes nothing for a job that says it waits already. */
+  abandon() {
+    this.#thrown = new WaitingError()
+  }
+
+  /** Called last, in the processor: what it returns or throws is what BullMQ writes. */
+  tellBullmq(): unknown {
+    if (this.#thrown) throw this.#thrown
+    return this.#result
+  }
+}
+
+/** Whether a move was made. */
+const written = (move: Promise<unknown>): Promise<boolean> =>
+  move.then(
+    () => true,
+    (error: Error & { code?: unknown }) => {
+      if (lockLostCodes.has(error.code)) return false
+      throw error
+    },
+  )
+
+/** Expected outcomes have no stack worth keeping; BullMQ would store this file's own. */
+const withoutStack = <E extends Error>(error: E): E => {
+  error.stack = ''
+  return error
 }

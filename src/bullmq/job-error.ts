@@ -10,10 +10,6 @@ const messageCharsMax = 500
 export const encodeJobError = (code: string, message: string, table: JobErrorTable): string =>
   JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: table[code]?.retryable ?? false } satisfies JobError)
 
-/** What a client's cancellation leaves in a job, whether it waited or ran. */
-export const cancelled = { code: 'cancelled', message: 'The job was cancelled by a client.' } as const
-export const cancelledReason = encodeJobError(cancelled.code, cancelled.message, jobErrors)
-
 /** Reads `failedReason`. What BullMQ or an unforeseen exception left there shows as a code, never as its raw text. */
 export const decodeJobError = (failedReason: string): JobError => {
   if (failedReason.startsWith('{')) {

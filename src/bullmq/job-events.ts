@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import { type JobEventName, type QueueName, queueNames } from '../types/job-schema.js'
+import { toFailedState } from './cancelled.js'
 import { decodeJobError } from './job-error.js'
 import type { Queues } from './queues.js'
 
@@ -171,6 +172,11 @@ const fieldOf = (fields: readonly string[], name: string): string | undefined =>
   return undefined
 }
 
+const toFailedEvent = (id: string, failedReason: string): StreamedEvent => {
+  const state = toFailedState(decodeJobError(failedReason))
+  return { id, name: state, state }
+}
+
 /** BullMQ's events in our words; undefined for those that clients have no use for. */
 const toEvent = (id: string, fields: readonly string[]): StreamedEvent | undefined => {
   switch (fieldOf(fields, 'event')) {
@@ -187,9 +193,7 @@ const toEvent = (id: string, fields: readonly string[]): StreamedEvent | undefin
     case 'completed':
       return { id, name: 'completed', state: 'completed' }
     case 'failed':
-      return decodeJobError(fieldOf(fields, 'failedReason') ?? '').code === 'cancelled'
-        ? { id, name: 'cancelled', state: 'cancelled' }
-        : { id, name: 'failed', state: 'failed' }
+      return toFailedEvent(id, fieldOf(fields, 'failedReason') ?? '')
     case 'removed':
       return { id, name: 'removed', state: 'removed' }
     default:

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { fingerprintChars } from '../bullmq/accept-script.js'
 import { promoteFunction, releaseParentFunction, reprocessJobFunction } from '../bullmq/bullmq-scripts.js'
-import { cancelledReason } from '../bullmq/job-error.js'
+import { cancelledReason } from '../bullmq/cancelled.js'
 import { childIndex } from '../bullmq/job-id.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { Queues } from '../bullmq/queues.js'

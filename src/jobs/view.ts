@@ -1,5 +1,6 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
+import { toFailedState } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/job-error.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
 import type { StoredJob, StoredState } from '../bullmq/read-jobs.js'
@@ -69,7 +70,7 @@ export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) =>
     ofStored(job: StoredJob): { view: JobView; tenant: string } {
       const envelope = JSON.parse(job.data) as JobEnvelope
       const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
-      const state: JobState = job.state === 'failed' && error?.code === 'cancelled' ? 'cancelled' : states[job.state]
+      const state: JobState = job.state === 'failed' ? toFailedState(error) : states[job.state]
       const view: JobView = {
         id: job.id,
         type: job.name,

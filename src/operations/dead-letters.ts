@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { advance, type BulkJobs, type BulkPosition, type ScannedJob } from '../bullmq/bulk-jobs.js'
+import { isCancelled } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/job-error.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { JobError, QueueName } from '../types/job-schema.js'
@@ -37,7 +38,7 @@ const scannedMax = 5000
 /** Whether a job of the failed set is a dead letter that the filter means. What a client cancelled is none. */
 export const isDeadLetter = (job: ScannedJob, { type, code, since, until }: DeadLetterFilter = {}): boolean => {
   const error = errorOf(job)
-  if (error.code === 'cancelled') return false
+  if (isCancelled(error)) return false
   const failedAt = failedAtOf(job)
   return (
     (type === undefined || job.type === type) &&

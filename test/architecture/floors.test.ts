@@ -47,7 +47,7 @@ const doors: readonly { readonly packages: RegExp; readonly within: readonly str
     packages: /^bullmq($|\/)/,
     within: [
       'bullmq',
-      'attempts',
+      'attempts/in-process.ts',
       'schedules/clock.ts',
       'schedules/cron.ts',
       'schedules/worker.ts',

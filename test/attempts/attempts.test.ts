@@ -159,7 +159,7 @@ t.test('attempts', async (t) => {
     t.match(await test.finished(id), { state: 'completed', attempts: { made: 1, max: 1 } })
     t.equal(runsOf(test, 'later'), 2)
     const logs = await test.request({ method: 'GET', url: `/v1/jobs/${id}/logs` })
-    t.same(logs.json().items, ['Put off (handler_error): Busy.'], 'and is told in the log of the job')
+    t.same(logs.json().items, ['Deferred (handler_error): Busy.'], 'and is told in the log of the job')
   })
 
   await t.test('timeoutMs ends an attempt, obeyed or not', async (t) => {

@@ -3,6 +3,7 @@
 import pino from 'pino'
 import t from 'tap'
 import { openCancellation } from '../../src/attempts/cancellation.js'
+import { cancelledReason, endMark } from '../../src/bullmq/cancelled.js'
 import { createQueueKeys } from '../../src/bullmq/queue-keys.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
@@ -50,13 +51,13 @@ t.test('a message that comes before its attempt stops the attempt only if the jo
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: client, keys, log: pino({ level: 'silent' }) })
   t.after(cancellation.close)
   await eventually('it listens', async () => (await client.pubsub('NUMSUB', keys.cancelled))[1] === 1)
-  for (const id of ['marked', 'last']) await client.hset(queue.job(id), 'defa', 'cancelled')
-  const last = cancellation.begin('last', queue)
+  for (const id of ['marked', 'last']) await client.hset(queue.job(id), endMark, cancelledReason)
+  const last = cancellation.begin('last', queue.job('last'))
   for (const id of ['retried', 'marked', 'last']) await client.publish(keys.cancelled, id)
   await eventually('all messages have come', () => last.reason === 'cancelled')
 
-  const retried = cancellation.begin('retried', queue)
-  const marked = cancellation.begin('marked', queue)
+  const retried = cancellation.begin('retried', queue.job('retried'))
+  const marked = cancellation.begin('marked', queue.job('marked'))
   await eventually('the marked one is stopped', () => marked.reason === 'cancelled')
   t.equal(retried.reason, null)
 })

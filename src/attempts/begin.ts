@@ -1,0 +1,72 @@
+// Begins an attempt: everything up to its handler, whoever runs that.
+
+import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import { fail, type Integrations, type JobOutcome, type JobType, retry } from '../types/definition.js'
+import { jobErrors } from '../types/job-errors.js'
+import type { JobTypes } from '../types/registry.js'
+import type { Attempt } from './attempt.js'
+import { gatherChildren } from './children.js'
+import type { Admission, AttemptLimits } from './limits.js'
+import type { Refusal } from './outcome.js'
+
+/** What a handler is to run with: `data` in clear. */
+export interface HandlerInput {
+  readonly kind: 'begun'
+  readonly type: JobType
+  readonly data: unknown
+  readonly isExpired: boolean
+}
+
+export type Beginning =
+  | HandlerInput
+  /** Its outcome is known without its handler. */
+  | { readonly kind: 'decided'; readonly outcome: JobOutcome }
+  | Refusal
+
+interface Deps {
+  readonly jobTypes: JobTypes
+  readonly integrations: Integrations
+  /** The variable an operator has to set for each integration: named by the error `not_configured`. */
+  readonly integrationVariables: Readonly<Record<string, string>>
+  readonly limits: Pick<AttemptLimits, 'admit'>
+  readonly redis: RedisClient
+  readonly sensitive: ReadonlyMap<string, SensitiveData>
+}
+
+/** Begins at once, without a round trip, in the usual case; else rejects with the error of Redis. */
+export const createBegin = (deps: Deps) => {
+  const { jobTypes, limits, redis, sensitive } = deps
+
+  const begin = (attempt: Attempt, admission: Admission): Beginning | Promise<Beginning> => {
+    if (admission.kind === 'refused') return admission
+    const { type: name, envelope } = attempt.job
+    if (envelope.refusal) return decided(fail(envelope.refusal.code, envelope.refusal.message))
+    const type = jobTypes.find(name)
+    if (!type) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
+    if (envelope.fanOut) return gatherChildren(redis, attempt.job, type).then(decided)
+    const missing = missingIntegration(type, deps)
+    if (missing) return decided(fail('not_configured', `Set ${missing} where the workers run.`))
+    try {
+      return { kind: 'begun', type, data: sensitive.get(name)?.open(envelope.data), isExpired: admission.isExpired }
+    } catch (error) {
+      attempt.log.error({ err: error }, 'the data of a job cannot be opened')
+      return decided(retry('handler_error', jobErrors.handler_error.meaning))
+    }
+  }
+
+  return (attempt: Attempt): Beginning | Promise<Beginning> => {
+    const admission = limits.admit(attempt.job)
+    return admission instanceof Promise ? admission.then((each) => begin(attempt, each)) : begin(attempt, admission)
+  }
+}
+
+const decided = (outcome: JobOutcome): Beginning => ({ kind: 'decided', outcome })
+
+const missingIntegration = (
+  { requires }: JobType,
+  { integrations, integrationVariables }: Pick<Deps, 'integrations' | 'integrationVariables'>,
+) => {
+  const missing = (requires as readonly string[]).find((name) => !integrations[name])
+  return missing && integrationVariables[missing]
+}
