@@ -45,6 +45,8 @@ export interface RedisSettings {
   tlsCa?: string
   /** Prefix of every key: `{QUEUE_PREFIX}`, braces included, so that all keys share one Cluster slot. */
   prefix: string
+  /** Stretches how long the request side waits for Redis; 1 if absent. For tests: their machine may be as slow as it likes. */
+  patience?: number
 }
 
 export type Config = Readonly<ReturnType<typeof toConfig>>

@@ -54,6 +54,18 @@ const roleOptions: Record<RedisRole, RedisOptions> = {
   events: patientOptions,
 }
 
+const toRoleOptions = (role: RedisRole, patience = 1): RedisOptions => {
+  const options = roleOptions[role]
+  const { connectTimeout = 0, commandTimeout, socketTimeout = 0 } = options
+  if (commandTimeout === undefined) return options
+  return {
+    ...options,
+    connectTimeout: connectTimeout * patience,
+    commandTimeout: commandTimeout * patience,
+    socketTimeout: socketTimeout * patience,
+  }
+}
+
 /** A hung Sentinel would otherwise hold up the search for the master for ever. */
 const sentinelCommandTimeoutMs = 1000
 /** A command waits for a new view of the slots before it is tried again; 16 tries of seconds each would be the defaults. */
@@ -111,12 +123,13 @@ export type RedisConnections = Awaited<ReturnType<typeof openRedis>>
 
 const createClient = (settings: RedisSettings, role: RedisRole, socketPath: string | undefined): RedisClient => {
   const { target } = settings
-  const options: RedisOptions = { ...roleOptions[role], ...toCredentials(settings) }
+  const ofRole = toRoleOptions(role, settings.patience)
+  const options: RedisOptions = { ...ofRole, ...toCredentials(settings) }
   const tls = settings.tlsCa ? { ca: settings.tlsCa } : {}
   if (settings.tls) options.tls = tls
   switch (target.kind) {
     case 'embedded':
-      return new Redis({ ...roleOptions[role], path: socketPath as string })
+      return new Redis({ ...ofRole, path: socketPath as string })
     case 'url': {
       const { secure, ...address } = parseRedisUrl(target.url)
       return new Redis({ ...options, ...address, ...(secure ? { tls } : {}) })

@@ -179,7 +179,7 @@ t.test('a full queue holds the job back until there is room; what was stored bef
   const app = await buildTestApp(t, { env: { QUEUE_MAX_DEPTH: '2' } })
   const later = (label: string) => echo(label, { options: { delayMs: 3_600_000 } })
   const { id, followUps } = (await app.submit({ ...echo('first'), followUps: [later('a'), later('b'), later('c')] })).json()
-  await eventually('the job is held back', async () => (await read(app, id)).state === 'delayed', 20_000)
+  await eventually('the job is held back', async () => (await read(app, id)).state === 'delayed')
   t.same(await Promise.all(followUps.map((each: string) => statusOf(app, each))), [200, 200, 404])
   t.equal((await app.request({ method: 'DELETE', url: `/v1/jobs/${followUps[0]}` })).statusCode < 300, true)
   t.equal((await app.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })).statusCode < 300, true)

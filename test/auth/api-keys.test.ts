@@ -330,14 +330,13 @@ t.test('the records alone serve the command line', async (t) => {
 })
 
 t.test('opened before Redis answers, it heals by itself', async (t) => {
+  const { key } = await createApiKeyRecords({ redis: watcher, keys, log }).issue(grant)
   const own = await openRedis({ settings: { ...settings, target: { kind: 'url', url: `unix://${socketPath}` } }, log })
   const apiKeys = openApiKeys({ redis: own.request, events: own.connect('events'), keys, log, firstKey })
   t.after(async () => {
     await apiKeys.close()
     await own.close()
   })
-  const records = createApiKeyRecords({ redis: watcher, keys, log })
-  const { key } = await records.issue(grant)
   t.same(await apiKeys.verify(key), { kind: 'unavailable' }, 'the connection is still being made')
   await eventually('the key is valid', async () => (await apiKeys.verify(key)).kind === 'valid')
   await apiKeys.close()

@@ -19,7 +19,7 @@ import type { TestScope } from '../helpers/start-redis.js'
 const page = readFileSync(join(root, 'docs/operations.md'), 'utf8')
 const adminKey = 'admin-key-of-the-operations-page'
 const password = 'password-of-the-page'
-const readyDeadlineMs = 30_000
+const readyDeadlineMs = 60_000
 const anything = '…'
 
 /** A request of the page with the answer that it shows. */

@@ -125,7 +125,7 @@ t.test('Sentinel, and the loss of the master', async (t) => {
   t.ok(Number(await worker.wait(1, 5000)) >= 1, 'a replica has it')
   master.process.kill('SIGKILL')
   t.equal(await worker.set('{jobgate}:patient', '1'), 'OK', 'a worker waits for the new master')
-  await eventually('the request side has found the new master', settles(redis.request), 20_000)
+  await eventually('the request side has found the new master', settles(redis.request))
   t.equal(await worker.get('{jobgate}:k'), 'v')
 })
 
@@ -151,6 +151,6 @@ t.test('Cluster, with pipelines and a master that hangs', async (t) => {
       (error: Error) => error,
     )
   t.match(failed?.message, /^Command timed out/)
-  await eventually('another node has taken over', settles(redis.request), 20_000)
+  await eventually('another node has taken over', settles(redis.request))
   hung?.process.kill('SIGCONT')
 })

@@ -8,7 +8,7 @@ import { eventually } from '../helpers/eventually.js'
 import { freePorts, startServer } from '../helpers/redis-clusters.js'
 import { adminKey, createDataDir, startProbeGateway, startProbeWorker } from '../helpers/start-probe-process.js'
 
-const deadlineMs = 20_000
+const deadlineMs = 60_000
 
 t.test('a snapshot, restored as the page says', async (t) => {
   const { dataDir, runs } = await createDataDir(t)

@@ -13,7 +13,7 @@ export const skipWithoutBrowser = !existsSync(executablePath) && `${executablePa
 
 /** Where to keep pictures of the pages, for people who want to look at them. */
 const pictures = process.env['PICTURES_DIR']
-const deadlineMs = 20_000
+const deadlineMs = 60_000
 const args = [
   '--no-sandbox',
   '--disable-gpu',

@@ -14,6 +14,7 @@ import type { JobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { checkAnswer } from './openapi-answers.js'
 import { createProbes } from './probe-job-types.js'
+import { patience } from './start-redis.js'
 
 export const adminKey = 'admin-key-of-the-tests'
 
@@ -46,6 +47,8 @@ interface Options {
   readonly env?: Record<string, string>
   /** Job types instead of the probes. */
   readonly types?: readonly JobType[]
+  /** Give Redis no longer than the product does. */
+  readonly isHasty?: boolean
   /** Share the Redis, and the data, of another app of the test. */
   readonly beside?: TestApp
 }
@@ -53,11 +56,11 @@ interface Options {
 /** Closed when the test ends. */
 export const buildTestApp = async (
   t: { after(handler: () => unknown): void },
-  { env = {}, types, beside }: Options = {},
+  { env = {}, types, beside, isHasty = false }: Options = {},
 ): Promise<TestApp> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const shared = beside ? { REDIS_URL: `unix://${beside.services.redis.socketPath}` } : {}
-  const config = loadConfig(
+  const loaded = loadConfig(
     {
       ADMIN_API_KEY: adminKey,
       DATA_DIR: dataDir,
@@ -73,6 +76,7 @@ export const buildTestApp = async (
     },
     dataDir,
   )
+  const config = isHasty ? loaded : { ...loaded, redis: { ...loaded.redis, patience } }
   const logs: string[] = []
   const log = pino(
     toLoggerOptions({ level: config.logLevel }),

@@ -2,8 +2,8 @@
 
 const pollMs = 5
 
-/** Resolves once `holds` does, asking again and again; rejects after `deadlineMs` with what was waited for. */
-export const eventually = async (what: string, holds: () => boolean | Promise<boolean>, deadlineMs = 5000): Promise<void> => {
+/** Resolves once `holds` does, asking again and again; rejects after `deadlineMs`, which only ends a wait in vain, with what was waited for. */
+export const eventually = async (what: string, holds: () => boolean | Promise<boolean>, deadlineMs = 60_000): Promise<void> => {
   const until = Date.now() + deadlineMs
   while (!(await holds())) {
     if (Date.now() > until) throw new Error(`Not within ${deadlineMs} ms: ${what}`)

@@ -11,7 +11,7 @@ import { eventually } from './eventually.js'
 import { startRedisProxy } from './redis-proxy.js'
 import type { TestScope } from './start-redis.js'
 
-const startDeadlineMs = 20_000
+const startDeadlineMs = 60_000
 
 /** One server process of a test. */
 export interface RedisNode {

@@ -51,7 +51,7 @@ export const startGateway = async (env: Record<string, string> = {}) => {
     return answer?.ok === true
   }
   try {
-    await eventually('the gateway is ready', isReady, 30_000)
+    await eventually('the gateway is ready', isReady)
     return { url, key: (await readFile(join(dataDir, 'admin-api-key'), 'utf8')).trim(), close }
   } catch (error) {
     await close()

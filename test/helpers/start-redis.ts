@@ -19,10 +19,13 @@ export interface StartedRedis {
   socketPath: string
 }
 
+/** What stretches the deadlines of the request side in tests that are not about them: a process may stand still for seconds. */
+export const patience = 60
+
 /** An own server per call; closed and removed when the test ends. */
 export const startRedis = async (t: TestScope): Promise<StartedRedis> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
-  const settings: RedisSettings = { target: { kind: 'embedded', dataDir }, db: 0, tls: false, prefix: '{jobgate}' }
+  const settings: RedisSettings = { target: { kind: 'embedded', dataDir }, db: 0, tls: false, prefix: '{jobgate}', patience }
   const redis = await openRedis({ settings, log: pino({ level: 'silent' }) })
   t.after(async () => {
     await redis.close()

@@ -88,12 +88,15 @@ t.test('errors are logged seldom, and never with a password', async (t) => {
   const client = redis.request as Redis
   let errors = 0
   client.on('error', () => errors++)
+  const begun = Date.now()
   await eventually('many errors', () => errors >= 5)
   const logged = () => lines.filter((line) => line.msg === 'redis connection error')
-  t.equal(logged().length, 1)
+  const logsMost = () => 1 + Math.floor((Date.now() - begun) / 5000)
+  t.ok(logged().length > 0)
+  t.ok(logged().length <= logsMost(), `${logged().length} lines`)
 
-  client.emit('error', new Error('not logged either'))
-  t.equal(logged().length, 1)
+  client.emit('error', new Error('one more'))
+  t.ok(logged().length <= logsMost(), `${logged().length} lines`)
   const old = redis.connect('request') as Redis
   old.emit('error', new Error("ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'someone' 'canary-secret'"))
   const last = logged().at(-1)

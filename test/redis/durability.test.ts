@@ -15,7 +15,7 @@ import { createProbes } from '../helpers/probe-job-types.js'
 import { freePorts, startCluster, startServer } from '../helpers/redis-clusters.js'
 import { startRedisProxy } from '../helpers/redis-proxy.js'
 
-const deadlineMs = 30_000
+const deadlineMs = 60_000
 const log = pino({ level: 'silent' })
 const setScript = "return redis.call('SET', KEYS[1], ARGV[1])"
 const noWaitaof = /^DURABILITY=fsync: this Redis has no WAITAOF; .* \(now yes and everysec\)$/
@@ -178,10 +178,14 @@ t.test('write and confirmation share the time of one request', async (t) => {
     if (name?.toUpperCase() === 'WAIT') waits.push(Number(timeoutMs))
   })
   proxy.delay(500)
-  const error = await set(['{jobgate}:x'], ['1']).catch((caught: unknown) => caught)
+  let error: unknown
+  // On a machine that is slow enough the write alone takes all of the time.
+  await eventually('a confirmation was asked for', async () => {
+    error = await set(['{jobgate}:x'], ['1']).catch((caught: unknown) => caught)
+    return waits.length > 0
+  })
   t.equal(classifyRedisError(error), 'unknown')
-  await eventually('it has waited', () => waits.length === 1)
-  t.ok(Number(waits[0]) <= 500, String(waits))
+  for (const waited of waits) t.ok(waited <= 500, String(waited))
 })
 
 t.test('a repeat while Redis takes no writes: nobody knows whether the job is safe, and nobody says that there is none', async (t) => {

@@ -6,7 +6,7 @@ import t from 'tap'
 import { classifyRedisError } from '../../src/redis/failures.js'
 import { eventually } from '../helpers/eventually.js'
 import { startRedisProxy } from '../helpers/redis-proxy.js'
-import { startRedis } from '../helpers/start-redis.js'
+import { patience, startRedis } from '../helpers/start-redis.js'
 
 const failure = async (promise: Promise<unknown>): Promise<Error> =>
   promise.then(
@@ -75,13 +75,17 @@ t.test('what was not sent is refused, what was sent and not answered is unknown'
   const { openRedis } = await import('../../src/redis/connect.js')
   const { pino } = await import('pino')
   const target = { kind: 'host', host: '127.0.0.1', port: proxy.port } as const
-  const throughProxy = await openRedis({ settings: { ...settings, target }, log: pino({ level: 'silent' }) })
-  t.after(() => throughProxy.close())
-  const client = throughProxy.request
-  await once(client, 'ready')
+  const open = async (patience: number) => {
+    const connections = await openRedis({ settings: { ...settings, target, patience }, log: pino({ level: 'silent' }) })
+    t.after(() => connections.close())
+    await once(connections.request, 'ready')
+    return connections.request
+  }
+  const hasty = await open(1)
+  const client = await open(patience)
 
   proxy.swallowReplies(true)
-  t.equal(classifyRedisError(await failure(client.set('swallowed', '1'))), 'unknown', 'no answer in time')
+  t.equal(classifyRedisError(await failure(hasty.set('swallowed', '1'))), 'unknown', 'no answer in time')
   t.equal(await redis.connect('worker').get('swallowed'), '1', 'and rightly so: it was written')
 
   const cut = failure(client.set('cut', '1'))

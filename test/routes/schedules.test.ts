@@ -327,7 +327,7 @@ t.test('preview', async (t) => {
 
   await t.test('what is overdue is one run, however much was missed', async (t) => {
     const { nextRunAt } = (await put('overdue', echo('x', { everyMs: 1000 }))).json()
-    await eventually('three are missed', () => Date.now() > Date.parse(nextRunAt) + 3000, 10_000)
+    await eventually('three are missed', () => Date.now() > Date.parse(nextRunAt) + 3000)
     const { nextRuns } = (await get('/overdue?preview=3')).json()
     t.equal(nextRuns[0], nextRunAt)
     t.ok(Date.parse(nextRuns[1]) - Date.parse(nextRunAt) > 2000)

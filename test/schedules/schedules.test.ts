@@ -20,7 +20,7 @@ import { eventually } from '../helpers/eventually.js'
 import { startCluster } from '../helpers/redis-clusters.js'
 import type { TestScope } from '../helpers/start-redis.js'
 
-const deadlineMs = 20_000
+const deadlineMs = 60_000
 const minute = 60_000
 const echo = (label: string, more: object) => ({ type: 'echo', data: { label }, ...more })
 const put = async (app: TestApp, id: string, body: object) => {
