@@ -14,20 +14,48 @@ export const toCounts = (tap) => {
   return { total: count('total'), passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') }
 }
 
+/** What the YAML of a file that failed says beyond how it was started. */
+const ofFile = /^ {2}(?:exitCode|signal|expired|error|message|timeout):/
+
+/** The YAML behind the line `at`, whose indentation it shares; at most 40 lines. */
+const causeOf = (lines, at, indent) => {
+  if (lines[at + 1] !== `${indent}  ---`) return []
+  const end = lines.indexOf(`${indent}  ...`, at)
+  // A run that died in the middle leaves a cause without its end.
+  return lines.slice(at + 1, Math.min(end === -1 ? lines.length : end, at + 40) + 1)
+}
+
 /**
- * What failed in one raw TAP file: each `not ok` line with the YAML that explains it, the test before the file it is in.
+ * What failed in one raw TAP file: the name of each file, and below it each `not ok` line with the YAML that explains it.
  * In: the text of the file. Out: its lines; a cause of more than 40 lines is cut.
  */
 export const toFailures = (tap) => {
   const lines = tap.split('\n')
-  return lines.flatMap((line, at) => {
-    const indent = /^( *)not ok /.exec(line)?.[1]
-    if (indent === undefined || / # (SKIP|TODO)/.test(line)) return []
-    const opens = lines[at + 1] === `${indent}  ---`
-    const end = opens ? lines.indexOf(`${indent}  ...`, at) : at
-    // A run that died in the middle leaves a cause without its end.
-    return lines.slice(at, Math.min(end === -1 ? lines.length : end, at + 40) + 1)
-  })
+  const found = []
+  let inFile = []
+  for (const [at, line] of lines.entries()) {
+    const [, indent, not, name] = /^( *)(not )?ok \d+(?: - (\S+))?/.exec(line) ?? []
+    if (indent === undefined) continue
+    const isFailure = not !== undefined && !/ # (SKIP|TODO)/.test(line)
+    const cause = isFailure ? causeOf(lines, at, indent) : []
+    if (indent !== '') inFile.push(...(isFailure ? [line, ...cause] : []))
+    else {
+      if (isFailure) found.push('', `=== ${name}`, ...inFile, ...cause.filter((each) => ofFile.test(each)))
+      inFile = []
+    }
+  }
+  return [...found, ...inFile]
+}
+
+/** The line of coverage of one raw TAP file, which tap compares with the thresholds of package.json; null without one. */
+export const toCoverage = (tap) => {
+  const cells = tap
+    .match(/^All files .*$/m)?.[0]
+    .split('|')
+    .map((cell) => cell.trim())
+  if (cells === undefined) return null
+  const [, statements, branches, functions, lines] = cells
+  return `coverage in %: statements ${statements}, branches ${branches}, functions ${functions}, lines ${lines}`
 }
 
 const read = (path) => {

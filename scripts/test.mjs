@@ -1,12 +1,14 @@
-// `npm test`: installs what a bare checkout lacks, runs tap, and closes with the line of counts.
+// `npm test`: installs what a bare checkout lacks, runs tap, says how far it is, and closes with what failed and the line of counts.
+// It leaves out test/e2e, whose tests take minutes; `npm test -- --all` runs them too.
 // `npm test -- test/idempotency/fingerprint.test.ts` runs single files or folders, without the coverage thresholds.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { printCounts } from './test-counts.mjs'
+import { printCounts, toCoverage } from './test-counts.mjs'
+import { showProgress } from './test-progress.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
@@ -14,6 +16,8 @@ process.chdir(root)
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    /** Runs test/e2e as well. */
+    all: { type: 'boolean', default: false },
     /** Where the raw TAP goes. */
     output: { type: 'string', default: '.tap/raw.tap' },
     /** Leaves the closing line to the caller, which sums several runs. */
@@ -40,20 +44,28 @@ mkdirSync('.tap', { recursive: true })
 // A run that dies before its first test must not be counted by the file of the run before.
 rmSync(values.output, { force: true })
 
-/** On a terminal tap paints; elsewhere only its `tap` reporter prints plain lines, but doubles them beside `--output-file`. */
+/** tap's own reporters repaint the terminal and repeat the summary, so its raw TAP is kept and what it tells is shown. */
 const runTap = async (args) => {
-  const tap = ['node_modules/tap/dist/esm/run.mjs', 'run']
-  if (process.stdout.isTTY) return run(tap[0], [tap[1], '--reporter=base', `--output-file=${values.output}`, ...args])
-  const child = spawn(process.execPath, [...tap, '--reporter=tap', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const tap = ['node_modules/tap/dist/esm/run.mjs', 'run', '--reporter=tap']
+  const child = spawn(process.execPath, [...tap, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const raw = createWriteStream(values.output)
+  const progress = showProgress()
   child.stdout.pipe(raw)
-  child.stdout.pipe(process.stdout, { end: false })
+  child.stdout.setEncoding('utf8').on('data', progress.write)
   const [[status]] = await Promise.all([once(child, 'close'), once(raw, 'close')])
+  progress.close()
   return status ?? 1
 }
 
-const part = positionals.length > 0 ? ['--disable-coverage', '--allow-empty-coverage', '--allow-incomplete-coverage'] : []
-const tap = await runTap([...part, ...positionals.map(toFiles)])
+const isPart = positionals.length > 0
+const whatRuns = isPart
+  ? ['--disable-coverage', '--allow-empty-coverage', '--allow-incomplete-coverage', ...positionals.map(toFiles)]
+  : values.all
+    ? []
+    : ['--exclude=test/e2e/**']
+const tap = await runTap(whatRuns)
+const coverage = toCoverage(readFileSync(values.output, 'utf8'))
+if (coverage !== null) console.log(coverage)
 const counts = values['no-counts'] ? 0 : printCounts([values.output])
 // tap's own code comes first: coverage below a threshold is in no count.
 process.exitCode = tap || counts
