@@ -69,17 +69,18 @@ const sharedSchemas = [
 /** Builds the application over opened services; closing it leaves them open. */
 export const buildApp = async (services: Services) => {
   const { config, log } = services
+  const submissions = createSubmissionSchemas(services.jobTypes)
   const app = Fastify({
     ...toServerOptions({
       loggerInstance: log,
       trustProxy: config.http.trustProxy,
       bodyLimitBytes: config.http.bodyLimitBytes,
+      ownChecks: submissions,
     }),
   }).withTypeProvider<TypeBoxTypeProvider>()
   limitConnections(app.server)
 
-  const { shared, submission, batchItem, schedule } = createSubmissionSchemas(services.jobTypes.all)
-  for (const schema of [...sharedSchemas, ...shared]) app.addSchema(schema)
+  for (const schema of [...sharedSchemas, ...submissions.shared]) app.addSchema(schema)
 
   await app.register(httpMetrics, { metrics: services.metrics })
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
@@ -119,13 +120,13 @@ export const buildApp = async (services: Services) => {
     await scope.register(authenticate, { apiKeys: services.apiKeys })
     await scope.register(longPoll, { maxWaitMs: config.http.maxWaitMs, maxWaiters: config.http.maxWaiters, metrics: services.metrics })
 
-    await scope.register(submit, { services, submission })
-    await scope.register(batch, { services, batchItem })
+    await scope.register(submit, { services, submission: submissions.submission })
+    await scope.register(batch, { services, batchItem: submissions.batchItem, check: submissions.checkBatchItem })
     await scope.register(jobs, { services })
     await scope.register(jobControl, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
-    await scope.register(schedules, { services, schedule })
+    await scope.register(schedules, { services, schedule: submissions.schedule })
     await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues })
     await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
     await scope.register(adminJobs, { services })

@@ -1,6 +1,6 @@
 // Begins an attempt: everything up to its handler, whoever runs that.
 
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import { fail, type Integrations, type JobOutcome, type JobType, retry } from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
@@ -31,7 +31,7 @@ interface Deps {
   readonly integrationVariables: Readonly<Record<string, string>>
   readonly limits: Pick<AttemptLimits, 'admit'>
   readonly redis: RedisClient
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 /** Begins at once, without a round trip, in the usual case; else rejects with the error of Redis. */

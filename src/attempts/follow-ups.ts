@@ -3,10 +3,9 @@
 import type { Config } from '../config/config.js'
 import type { Submit } from '../jobs/accept.js'
 import type { JobEnvelope, StoredFollowUp } from '../jobs/envelope.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { readPointer, replaceAtPointer } from '../runtime/json-pointer.js'
-import { createDataChecks } from '../types/data-checks.js'
-import type { JobTypes } from '../types/registry.js'
+import { dataProblems, type JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 
 export type FollowUpsOutcome =
@@ -24,7 +23,7 @@ interface Ready {
 interface Deps {
   readonly jobTypes: JobTypes
   readonly config: Config
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
   readonly submit: Submit
 }
 
@@ -34,23 +33,21 @@ interface Deps {
  * even when the result has changed meanwhile. Throws the error of Redis.
  */
 export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) => {
-  const dataProblems = createDataChecks()
-
   /** What is wrong as text, or the submission. */
   const prepare = (
     { id, type: name, data, options, resultInto = {} }: StoredFollowUp,
     first: JobEnvelope,
     result: unknown,
   ): Ready | string => {
-    const type = jobTypes.find(name)
-    if (!type) return 'its job type is not known here'
+    const registered = jobTypes.get(name)
+    if (!registered) return 'its job type is not known here'
     const filled = structuredClone(sensitive.get(name)?.open(data) ?? data)
     for (const [into, from] of Object.entries(resultInto)) {
       const value = readPointer(result, from)
       if (value === undefined) return 'the result lacks a member that resultInto names'
       if (!replaceAtPointer(filled, into, structuredClone(value))) return 'resultInto leads to nothing in data'
     }
-    const [problem] = dataProblems(type, filled, { now: Date.now(), config })
+    const problem = dataProblems(registered, filled)[0] ?? registered.type.check?.(filled, { now: Date.now(), config })[0]
     if (problem) return problem.detail
     const { correlationId, userId, metadata } = first
     const inherited = { correlationId, ...(userId === undefined ? {} : { userId }), ...(metadata === undefined ? {} : { metadata }) }
@@ -67,7 +64,7 @@ export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) =
     const { tenant, traceparent, tracestate } = first
     const trace = traceparent === undefined ? {} : { trace: { traceparent, ...(tracestate === undefined ? {} : { tracestate }) } }
     for (const [step, { id, submission }] of ready.entries()) {
-      const outcome = await submit(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, ...trace })
+      const outcome = await submit(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, isChecked: true, ...trace })
       if (outcome.kind === 'full') return { kind: 'full' }
       if (outcome.kind === 'invalid') return refused(step, submission, outcome.errors[0]?.detail ?? 'does not fit')
       // Reused: an earlier attempt submitted it with another result. That one stands.

@@ -19,14 +19,14 @@ export const openHeartbeat = ({
   redis: RedisClient
   keys: Keys
   log: Logger
-  instance: WorkerInstance
+  /** `types` is asked before every beat. */
+  instance: Omit<WorkerInstance, 'types'> & { readonly types: () => readonly string[] }
 }) => {
-  const value = JSON.stringify(instance)
   const beat = async () => {
     const now = Date.now()
     await redis
       .multi()
-      .set(keys.worker(instance.id), value, 'PX', heartbeatTtlMs)
+      .set(keys.worker(instance.id), JSON.stringify({ ...instance, types: instance.types() }), 'PX', heartbeatTtlMs)
       .zadd(keys.workers, now, instance.id)
       .zremrangebyscore(keys.workers, '-inf', now - forgetMs)
       .exec()

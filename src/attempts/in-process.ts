@@ -9,7 +9,7 @@ import type { QueueKeys } from '../bullmq/queue-keys.js'
 import { assumeOldestRedis } from '../bullmq/redis-version.js'
 import type { Config } from '../config/config.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient, RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Metrics } from '../telemetry/metrics.js'
@@ -48,7 +48,7 @@ interface Deps {
   readonly metrics: Metrics
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly redis: RedisConnections
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
   readonly submitFollowUps: SubmitFollowUps
   readonly tracing: Tracing | undefined
 }
@@ -97,7 +97,7 @@ export const openWorkerPool = async (deps: Deps) => {
       id: config.instanceId,
       host: hostname(),
       pid: process.pid,
-      types: jobTypes.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
+      types: () => jobTypes.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
     },
   })
   const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {

@@ -12,15 +12,17 @@ const none = 'none'
 
 /** For the attempts of one queue. Durations in milliseconds; `code` is null for attempts that completed. */
 export const createAttemptMetrics = (
-  { attempts, attemptDurations, jobWaits }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits'>,
+  { attempts, attemptDurations, jobWaits, onRender }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits' | 'onRender'>,
   { jobErrors, jobTypes, queue }: { jobErrors: JobErrorTable; jobTypes: JobTypes; queue: QueueName },
 ) => {
   const waits = jobWaits.of(queue)
-  // There from the start: a rate needs the zero before the first one.
-  for (const { name } of jobTypes.all.filter((type) => type.queue === queue)) {
-    attempts.of(name, 'completed', none)
-    attempts.of(name, 'failed', 'not_configured' satisfies JobErrorCode)
-  }
+  // A rate needs the zero before the first one.
+  onRender(() => {
+    for (const { name } of jobTypes.all.filter((type) => type.queue === queue)) {
+      attempts.of(name, 'completed', none)
+      attempts.of(name, 'failed', 'not_configured' satisfies JobErrorCode)
+    }
+  })
   return {
     /** A job starts for the first time, `waitedMs` after it was due. */
     started: (waitedMs: number): void => waits.observe(Math.max(0, waitedMs) / 1000),

@@ -6,7 +6,6 @@ import { queueOfJobId } from '../bullmq/job-id.js'
 import type { SubmitContext, SubmitOutcome } from '../jobs/accept.js'
 import type { SeenJob } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
-import type { JobType } from '../types/definition.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
@@ -66,7 +65,9 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
 
 /** Throws 403 when the key may not submit this job type. */
 const requireGrant = ({ principal }: FastifyRequest, type: string, jobTypes: JobTypes): void => {
-  if (maySee(principal, { type, queue: (jobTypes.find(type) as JobType).queue })) return
+  const found = jobTypes.find(type)
+  // A type that is gone by now is refused by the submission itself.
+  if (!found || maySee(principal, { type, queue: found.queue })) return
   throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
 }
 

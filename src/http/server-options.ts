@@ -14,7 +14,7 @@ import {
 import type { Bindings, Logger } from 'pino'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
-import { validatorCompilers } from '../types/validator.js'
+import { type OwnChecks, validatorCompilers } from '../types/validator.js'
 import { endConnection } from './limits/end-connection.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
 import { type ProblemDetails, problems } from './problem-types.js'
@@ -38,6 +38,8 @@ export interface ServerSettings {
   readonly bodyLimitBytes?: number
   /** Complete headers have to arrive within this time. */
   readonly headersTimeoutMs?: number
+  /** Bodies that are checked otherwise than by their schema. */
+  readonly ownChecks?: OwnChecks
 }
 
 /**
@@ -59,7 +61,10 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
     // Requests that arrive while closing are answered by plugins/graceful-close, as a problem document.
     return503OnClosing: false,
     schemaController: {
-      compilersFactory: { buildValidator: validatorCompilers, buildSerializer: createSerializerCompilers() } as unknown as CompilersFactory,
+      compilersFactory: {
+        buildValidator: (schemas: Record<string, unknown>) => validatorCompilers(schemas, settings.ownChecks),
+        buildSerializer: createSerializerCompilers(),
+      } as unknown as CompilersFactory,
     },
     keepAliveTimeout: keepAliveTimeoutMs,
     // 0: the deadline of a body belongs to its route, since an NDJSON import may flow for hours.

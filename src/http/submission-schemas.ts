@@ -1,13 +1,21 @@
-// The schema of a submission: one closed object for each job type, told apart by `type`.
+// Submissions as the document describes them: one closed object for each job type, told apart by `type`. Checked they are elsewhere.
 
 import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import type { ScheduleDefinition } from '../schedules/checks.js'
 import { ScheduleOptions, scheduleMembers } from '../schedules/schema.js'
 import type { JobType } from '../types/definition.js'
-import { type FollowUp, followUpsMax, ResultInto } from '../types/follow-up.js'
-import { CorrelationId, JobOptions, Metadata, UserId } from '../types/job-schema.js'
+import type { FollowUp } from '../types/follow-up.js'
+import type { JobTypes } from '../types/registry.js'
 import { closed } from '../types/schema-parts.js'
-import type { Submission } from '../types/submission.js'
+import {
+  type BatchItem,
+  batchItemMembers,
+  createSubmissionValidator,
+  followUpMembers,
+  type Submission,
+  toSubmissionMembers,
+} from '../types/submission.js'
+import type { Validate } from '../types/validator.js'
 
 const toPascalCase = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase())
 
@@ -24,35 +32,21 @@ const toDataSchemas = (type: JobType): { data: TSchema; branches: TSchema[] } =>
   return { data, branches }
 }
 
-const toSchema = (type: JobType, suffix: string, more: Record<string, TSchema>): TObject => {
+/** Members that have a name of their own are described once, under it. */
+const toNamed = (members: Readonly<Record<string, TSchema>>): Record<string, TSchema> =>
+  Object.fromEntries(Object.entries(members).map(([name, schema]) => [name, schema.$id ? Type.Optional(Type.Ref(schema.$id)) : schema]))
+
+const toSchema = (type: JobType, suffix: string, members: Readonly<Record<string, TSchema>>): TObject => {
   const name = toPascalCase(type.name)
   return Type.Object(
     {
       type: Type.Unsafe<string>({ type: 'string', enum: [type.name] }),
       data: Type.Ref(`${name}Data`),
-      options: Type.Optional(Type.Ref(JobOptions.$id as string)),
-      ...more,
+      ...toNamed(members),
     },
     { $id: `${name}${suffix}`, ...closed, description: type.description },
   )
 }
-
-const followUpId = 'JobFollowUp'
-
-const toSubmissionSchema = (type: JobType, suffix: string, more: Record<string, TSchema> = {}): TObject =>
-  toSchema(type, suffix, {
-    userId: Type.Optional(UserId),
-    correlationId: Type.Optional(CorrelationId),
-    metadata: Type.Optional(Type.Ref(Metadata.$id as string)),
-    followUps: Type.Optional(
-      Type.Array(Type.Ref(followUpId), {
-        minItems: 1,
-        maxItems: followUpsMax,
-        description: 'Jobs to submit once this one has done its work, each once, with parts of its result. None when it fails.',
-      }),
-    ),
-    ...more,
-  })
 
 /** A union told apart by `type`. Not TypeBox's Union: that emits `anyOf`, which Ajv's discriminator refuses. */
 const toUnion = <T>(id: string, schemas: readonly TSchema[], description: string) =>
@@ -65,34 +59,36 @@ const toUnion = <T>(id: string, schemas: readonly TSchema[], description: string
     description,
   })
 
-/** An item of a batch: a submission that may bring its own key. */
-export interface BatchItem extends Submission {
-  readonly idempotencyKey?: string
-}
+const followUpId = 'JobFollowUp'
+const scheduleOverrides = { options: Type.Optional(ScheduleOptions), ...scheduleMembers }
 
-/** All schemas that have to be registered, and the unions over them. */
-export const createSubmissionSchemas = (types: readonly JobType[]) => {
-  const idempotencyKey = Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 255,
-      pattern: '^[\\x20-\\x7e]+$',
-      description: 'The key of this item, under the rules of the Idempotency-Key header; goes before the header of the batch.',
-    }),
-  )
-  const single = types.map((type) => toSubmissionSchema(type, 'Submission'))
-  const items = types.map((type) => toSubmissionSchema(type, 'BatchItem', { idempotencyKey }))
+/** The unions over all job types, all schemas that the document needs for them, and what checks bodies instead of them, by `$id`. */
+export const createSubmissionSchemas = (jobTypes: JobTypes) => {
+  const { all: types } = jobTypes
+  const members = toSubmissionMembers(Type.Ref(followUpId))
+  const single = types.map((type) => toSchema(type, 'Submission', members))
+  const items = types.map((type) => toSchema(type, 'BatchItem', { ...members, ...batchItemMembers }))
   const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` decides which data it takes.')
   const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
-  const schedules = types.map((type) =>
-    toSubmissionSchema(type, 'Schedule', { options: Type.Optional(Type.Ref(ScheduleOptions.$id as string)), ...scheduleMembers }),
-  )
+  const schedules = types.map((type) => toSchema(type, 'Schedule', { ...members, ...scheduleOverrides }))
   const schedule = toUnion<ScheduleDefinition>('JobSchedule', schedules, 'A job that recurs; `type` decides which data it takes.')
-  const followUps = types.map((type) => toSchema(type, 'FollowUp', { resultInto: Type.Optional(ResultInto) }))
+  const followUps = types.map((type) => toSchema(type, 'FollowUp', followUpMembers))
   const followUp = toUnion<FollowUp>(followUpId, followUps, 'A job to submit after another one; `type` decides which data it takes.')
   const data = types.map(toDataSchemas).flatMap(({ data, branches }) => [...branches, data])
   const shared = [...data, ...followUps, followUp, ...single, ...items, ...schedules, submission, batchItem, schedule]
-  return { shared, submission, batchItem, schedule }
+  const checks: ReadonlyMap<string, Validate> = new Map([
+    [submission.$id as string, createSubmissionValidator(jobTypes)],
+    [schedule.$id as string, createSubmissionValidator(jobTypes, scheduleOverrides)],
+  ])
+  return {
+    shared,
+    submission,
+    batchItem,
+    schedule,
+    checks,
+    documentOnly: new Set(shared.map(({ $id }) => $id as string)),
+    checkBatchItem: createSubmissionValidator(jobTypes, batchItemMembers),
+  }
 }
 
 /** The example body of one job type, as it can be sent. */

@@ -16,14 +16,13 @@ import type { Metrics } from '../telemetry/metrics.js'
 import type { Count } from '../telemetry/series.js'
 import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import type { FollowUp } from '../types/follow-up.js'
 import type { JobView, QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { checkSubmission } from './check-submission.js'
 import type { JobEnvelope } from './envelope.js'
 import { toIndexMember } from './job-index.js'
-import type { SensitiveData } from './sensitive-data.js'
+import type { SensitiveDataByType } from './sensitive-data.js'
 import type { JobViews } from './view.js'
 
 /** Who submits, and under which key. */
@@ -36,7 +35,12 @@ export interface SubmitContext {
   readonly jobId?: string
   /** The schedule that the job is a run of. */
   readonly scheduleId?: string
+  /** The `check` of the type has been asked about the data just now: it is not asked again. */
+  readonly isChecked?: boolean
 }
+
+/** Queues of the jobs that follow, in their order; undefined in the place of a type that is not registered. */
+type FollowUpQueues = readonly (QueueName | undefined)[] | undefined
 
 export type SubmitOutcome =
   /** `view` is what the first answer said, whether this is the first or a repeat. */
@@ -55,11 +59,11 @@ interface Deps {
   readonly jobTypes: JobTypes
   readonly config: Config
   readonly keys: Keys
-  readonly metrics: Pick<Metrics, 'submissions'>
+  readonly metrics: Pick<Metrics, 'onRender' | 'submissions'>
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly readClaim: ReadClaim
   readonly redis: RedisClient
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
   readonly views: JobViews
 }
 
@@ -69,9 +73,6 @@ interface Deps {
  */
 export const createSubmit = (deps: Deps) => {
   const { accept, jobTypes, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
-
-  const toFollowUpId = (firstId: string, step: number, { type }: FollowUp): string =>
-    followUpJobId(firstId, step, (jobTypes.find(type) as JobType).queue)
 
   const knownTenants = new Set<string>()
   let knownUntil = 0
@@ -93,7 +94,13 @@ export const createSubmit = (deps: Deps) => {
   }
 
   /** The stored form of a job. Members that are not there are undefined, not absent: objects of one shape are made faster. */
-  const toEnvelope = (submission: Submission, context: SubmitContext, jobId: string, options: ResolvedOptions): JobEnvelope => ({
+  const toEnvelope = (
+    submission: Submission,
+    context: SubmitContext,
+    jobId: string,
+    options: ResolvedOptions,
+    followUpQueues: FollowUpQueues,
+  ): JobEnvelope => ({
     data: submission.data,
     tenant: context.tenant,
     correlationId: submission.correlationId ?? toCorrelationId(jobId),
@@ -103,39 +110,50 @@ export const createSubmit = (deps: Deps) => {
     idempotencyKey: context.key === undefined || ownSpaces.has(context.key.space) ? undefined : context.key.key,
     runAt: options.runAt,
     expiresAt: options.expiresAt,
-    followUps: submission.followUps?.map((each, step) => ({ ...each, id: toFollowUpId(jobId, step, each) })),
+    followUps: submission.followUps?.map((each, step) => ({
+      ...each,
+      id: followUpJobId(jobId, step, followUpQueues?.[step] as QueueName),
+    })),
     scheduleId: context.scheduleId,
     traceparent: context.trace?.traceparent,
     tracestate: context.trace?.tracestate,
   })
 
   /** The first answer, from what the record kept and the request repeats. */
-  const replay = (submission: Submission, context: SubmitContext, record: IdempotencyRecord, replayed: boolean): SubmitOutcome => {
+  const replay = (
+    submission: Submission,
+    context: SubmitContext,
+    record: IdempotencyRecord,
+    replayed: boolean,
+    followUpQueues: FollowUpQueues,
+  ): SubmitOutcome => {
     const options = { ...record.options, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs: 0 } as const
-    const envelope = toEnvelope(submission, context, record.jobId, options)
+    const envelope = toEnvelope(submission, context, record.jobId, options, followUpQueues)
     const view = views.ofAccepted(record.jobId, submission.type, envelope, options, record.createdAt, record.fanOut)
     return { kind: 'accepted', view, replayed }
   }
 
   const submitOne = async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
     const { tenant, key } = context
-    const type = jobTypes.find(submission.type) as JobType
+    // Before anything is awaited: types may be gone afterwards.
+    const followUpQueues = submission.followUps?.map(({ type }) => jobTypes.find(type)?.queue)
     const now = Date.now()
     const claim = key && {
       key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
       fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
-    const { resolved, errors } = checkSubmission(submission, { jobTypes, config, now })
-    if (errors.length > 0 || resolved.kind === 'refused') {
-      const earlier = claim && (await replayOf(claim.key, claim.fingerprint))
-      return earlier ? replay(submission, context, earlier, true) : { kind: 'invalid', errors }
+    const checked = checkSubmission(submission, { jobTypes, config, now, isChecked: context.isChecked })
+    if (checked.kind === 'refused') {
+      const isKnown = jobTypes.find(submission.type) !== undefined && !followUpQueues?.includes(undefined)
+      const earlier = isKnown && claim && (await replayOf(claim.key, claim.fingerprint))
+      return earlier ? replay(submission, context, earlier, true, followUpQueues) : { kind: 'invalid', errors: checked.errors }
     }
 
-    const { options } = resolved
+    const { type, options } = checked
     const jobId = context.jobId ?? mintJobId(type.queue)
     const children = type.fanOut?.(submission.data) ?? null
     const fanOut = children !== null
-    const envelope = toEnvelope(submission, context, jobId, options)
+    const envelope = toEnvelope(submission, context, jobId, options, followUpQueues)
     const outcome = await accept({
       queue: queueKeys[type.queue],
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
@@ -154,16 +172,26 @@ export const createSubmit = (deps: Deps) => {
       case 'replayed': {
         const record = decodeRecord(outcome.record)
         // Our own id: the connection broke after the first try was carried out, and the client library sent it again.
-        return replay(submission, context, record, record.jobId !== jobId)
+        return replay(submission, context, record, record.jobId !== jobId, followUpQueues)
       }
       default:
         return outcome
     }
   }
 
-  const counts = new Map(jobTypes.all.map(({ name }) => [name, countersOf(metrics, name)]))
+  const counts = new Map<string, SubmissionCounts>()
+  const openCounts = (label: string): SubmissionCounts => {
+    const made = counts.get(label) ?? countersOf(metrics, label)
+    counts.set(label, made)
+    return made
+  }
+  const countsOf = (type: string): SubmissionCounts => counts.get(type) ?? openCounts(jobTypes.find(type) ? type : other)
+  // A rate needs the zero before the first one.
+  metrics.onRender(() => {
+    for (const { name } of jobTypes.all) countsOf(name)
+  })
   return async (submission: Submission, context: SubmitContext): Promise<SubmitOutcome> => {
-    const count = counts.get(submission.type) as SubmissionCounts
+    const count = countsOf(submission.type)
     try {
       const outcome = await submitOne(submission, context)
       count[toCounted(outcome)].inc()
@@ -178,7 +206,9 @@ export const createSubmit = (deps: Deps) => {
 const countedOutcomes = ['created', 'replayed', 'conflict', 'refused', 'unknown'] as const
 type SubmissionCounts = Readonly<Record<(typeof countedOutcomes)[number], Count>>
 
-/** All of them from the start: a rate needs the zero before the first one. */
+/** Stands for types that are not registered: a series for each name would have no bound. */
+const other = 'other'
+
 const countersOf = ({ submissions }: Pick<Metrics, 'submissions'>, type: string) =>
   Object.fromEntries(countedOutcomes.map((outcome) => [outcome, submissions.of(type, outcome)])) as SubmissionCounts
 
@@ -209,7 +239,7 @@ const toJobs = (
   options: ResolvedOptions,
   now: number,
   children: readonly unknown[] | null,
-  sensitive: ReadonlyMap<string, SensitiveData>,
+  sensitive: SensitiveDataByType,
 ): Acceptance['jobs'] => {
   const seal = (name: string, data: unknown) => sensitive.get(name)?.seal(data) ?? data
   const plainKind = options.runAt === undefined ? 'prioritized' : 'delayed'

@@ -1,13 +1,14 @@
 // What the schema of a submission cannot see.
 
+import type { ResolvedOptions } from '../bullmq/stored-options.js'
 import { readPointer } from '../runtime/json-pointer.js'
 import type { JobType, SubmissionCheck } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import { toPointerToken } from '../types/field-problems.js'
 import type { FollowUp } from '../types/follow-up.js'
 import type { JobOptions } from '../types/job-schema.js'
-import type { JobTypes } from '../types/registry.js'
-import { type ResolvedOutcome, resolveOptions } from './options.js'
+import { type JobTypes, unknownType } from '../types/registry.js'
+import { resolveOptions } from './options.js'
 
 /** What is looked at: a submission, or a job that is to follow one. */
 interface Payload {
@@ -17,21 +18,30 @@ interface Payload {
   readonly followUps?: readonly FollowUp[]
 }
 
-type Check = SubmissionCheck & { readonly jobTypes: JobTypes }
+interface Check extends SubmissionCheck {
+  readonly jobTypes: JobTypes
+  /** The `check` of the type has been asked about these data just now. */
+  readonly isChecked?: boolean | undefined
+}
+
+export type CheckOutcome =
+  | { readonly kind: 'fits'; readonly type: JobType; readonly options: ResolvedOptions }
+  | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
 
 const none: readonly FieldProblem[] = []
 
-/** What the options come to, and everything that is wrong; `errors` is empty only where the options are resolved. */
-export const checkSubmission = (
-  { type: name, data, options, followUps }: Payload,
-  check: Check,
-): { readonly resolved: ResolvedOutcome; readonly errors: readonly FieldProblem[] } => {
-  const type = check.jobTypes.find(name) as JobType
+/** What the options come to, or everything that is wrong. */
+export const checkSubmission = ({ type: name, data, options, followUps }: Payload, check: Check): CheckOutcome => {
+  const type = check.jobTypes.find(name)
+  if (!type) return { kind: 'refused', errors: [unknownType()] }
   const resolved = resolveOptions(type, data, options, check.config.queues, check.now)
-  const ofData = type.check?.(data, check) ?? none
-  if (ofData.length === 0 && resolved.kind === 'resolved' && followUps === undefined) return { resolved, errors: none }
+  const ofData = check.isChecked ? none : (type.check?.(data, check) ?? none)
+  const ofFollowUps = followUps === undefined ? none : followUps.flatMap((each, step) => followUpProblems(each, step, check))
+  if (resolved.kind === 'resolved' && ofData.length === 0 && ofFollowUps.length === 0) {
+    return { kind: 'fits', type, options: resolved.options }
+  }
   const ofOptions = resolved.kind === 'refused' ? resolved.errors : none
-  return { resolved, errors: [...ofData, ...ofOptions, ...(followUps ?? []).flatMap((each, step) => followUpProblems(each, step, check))] }
+  return { kind: 'refused', errors: [...ofData, ...ofOptions, ...ofFollowUps] }
 }
 
 /** Of a job that is to follow, as far as that can be told before there is a result. */
@@ -39,6 +49,7 @@ const followUpProblems = ({ resultInto = {}, ...job }: FollowUp, step: number, c
   const astray = Object.keys(resultInto)
     .filter((pointer) => readPointer(job.data, pointer) === undefined)
     .map((pointer) => ({ pointer: `#/resultInto/${toPointerToken(pointer)}`, detail: 'leads to nothing in data' }))
-  const faults = [...checkSubmission(job, check).errors, ...astray]
+  const outcome = checkSubmission(job, check)
+  const faults = outcome.kind === 'refused' ? [...outcome.errors, ...astray] : astray
   return faults.map((problem) => ({ ...problem, pointer: `#/followUps/${step}${problem.pointer.slice(1)}` }))
 }

@@ -12,7 +12,7 @@ import type { Scope } from '../runtime/scope.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { JobTypes } from '../types/registry.js'
 import { createSubmit } from './accept.js'
-import type { SensitiveData } from './sensitive-data.js'
+import type { SensitiveDataByType } from './sensitive-data.js'
 import { createJobViews } from './view.js'
 
 interface Deps {
@@ -23,7 +23,7 @@ interface Deps {
   readonly metrics: Metrics
   readonly queues: Queues
   readonly redis: RedisConnections
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 /**

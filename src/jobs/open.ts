@@ -15,7 +15,7 @@ import { createJobIndex, openIndexSweep } from './job-index.js'
 import { createJobList } from './list.js'
 import { createJobRecordReader } from './record.js'
 import { openRetention } from './retention.js'
-import type { SensitiveData } from './sensitive-data.js'
+import type { SensitiveDataByType } from './sensitive-data.js'
 import { createJobLook } from './snapshot.js'
 import { createJobViews } from './view.js'
 import { createAwaitFinish } from './wait.js'
@@ -26,7 +26,7 @@ interface Deps {
   readonly log: Logger
   readonly queues: Queues
   readonly redis: RedisConnections
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 /** Closed with `scope`. */

@@ -2,6 +2,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
+import type { JobType } from '../types/definition.js'
 import type { JobTypes } from '../types/registry.js'
 
 /** What clients see instead of a sensitive member. */
@@ -77,9 +78,24 @@ export const createSensitiveData = (schema: TSchema, keys: readonly Buffer[]) =>
 
 export type SensitiveData = ReturnType<typeof createSensitiveData>
 
-/** The sensitive data of every job type, by its name. */
-export const createSensitiveDataByType = (jobTypes: JobTypes, keys: readonly Buffer[]): ReadonlyMap<string, SensitiveData> =>
-  new Map(jobTypes.all.map(({ name, data }) => [name, createSensitiveData(data, keys)]))
+/** The sensitive data of every job type, by its name; undefined for a type that is not registered. */
+export interface SensitiveDataByType {
+  get(type: string): SensitiveData | undefined
+}
+
+/** Follows the registry. */
+export const createSensitiveDataByType = (jobTypes: JobTypes, keys: readonly Buffer[]): SensitiveDataByType => {
+  const made = new WeakMap<JobType, SensitiveData>()
+  return {
+    get(name) {
+      const type = jobTypes.find(name)
+      if (!type) return undefined
+      const known = made.get(type) ?? createSensitiveData(type.data, keys)
+      made.set(type, known)
+      return known
+    },
+  }
+}
 
 const keyId = (key: Buffer): string => createHash('sha256').update(key).digest('base64url').slice(0, 8)
 

@@ -8,7 +8,7 @@ import { type ResolvedOptions, toPriority } from '../bullmq/stored-options.js'
 import { toIsoTime } from '../runtime/iso-time.js'
 import type { JobError, JobState, JobView } from '../types/job-schema.js'
 import type { JobEnvelope } from './envelope.js'
-import type { SensitiveData } from './sensitive-data.js'
+import type { SensitiveDataByType } from './sensitive-data.js'
 
 const states: Readonly<Record<StoredState, JobState>> = {
   completed: 'completed',
@@ -59,10 +59,9 @@ export const toRetriedView = (view: JobView): JobView => ({
 })
 
 /** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognise: null. */
-export const maskDataOf = (sensitive: ReadonlyMap<string, SensitiveData>, type: string, data: unknown): unknown =>
-  sensitive.get(type)?.mask(data) ?? null
+export const maskDataOf = (sensitive: SensitiveDataByType, type: string, data: unknown): unknown => sensitive.get(type)?.mask(data) ?? null
 
-export const createJobViews = (sensitive: ReadonlyMap<string, SensitiveData>) => {
+export const createJobViews = (sensitive: SensitiveDataByType) => {
   const maskData = (type: string, data: unknown): unknown => maskDataOf(sensitive, type, data)
 
   return {

@@ -6,7 +6,7 @@ import { queueOfJobId } from '../bullmq/job-id.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 import { logLinesMax, toShownStackTraces } from '../jobs/record.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { maskDataOf } from '../jobs/view.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
 
@@ -21,13 +21,7 @@ export interface BoardQueue {
   getJobLogs(id: string): Promise<string[]>
 }
 
-export const createBoardQueues = ({
-  queues,
-  sensitive,
-}: {
-  queues: Queues
-  sensitive: ReadonlyMap<string, SensitiveData>
-}): readonly BoardQueue[] => {
+export const createBoardQueues = ({ queues, sensitive }: { queues: Queues; sensitive: SensitiveDataByType }): readonly BoardQueue[] => {
   /** The dashboard prints what `toJSON` gives, and nothing else. */
   const show = (job: Job): Job => {
     const shown = toShown(job, sensitive)
@@ -56,7 +50,7 @@ export const createBoardQueues = ({
 }
 
 /** Chosen member by member, so that what BullMQ or the envelope gain later stays hidden until somebody has looked at it. */
-const toShown = (job: Job, sensitive: ReadonlyMap<string, SensitiveData>): Record<string, unknown> => {
+const toShown = (job: Job, sensitive: SensitiveDataByType): Record<string, unknown> => {
   const { data, tenant, correlationId, userId, metadata, scheduleId, timeoutMs, expiresAt, followUps } = job.data as JobEnvelope
   const { attempts, backoff, delay, priority } = job.opts
   return {

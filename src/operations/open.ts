@@ -7,7 +7,7 @@ import { createQueueCounts } from '../bullmq/queue-counts.js'
 import { createQueueHistory } from '../bullmq/queue-history.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { JobControl } from '../jobs/control.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
@@ -27,7 +27,7 @@ interface Deps {
   readonly metrics: Metrics
   readonly queues: Queues
   readonly redis: RedisClient
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 /** Closed with `scope`. */

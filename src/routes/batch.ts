@@ -11,20 +11,23 @@ import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-response
 import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../http/problem-json.js'
 import { type Problem, problemResponses } from '../http/problem-schema.js'
 import type { ProblemDetails } from '../http/problem-types.js'
-import type { BatchItem } from '../http/submission-schemas.js'
 import type { SubmitContext } from '../jobs/accept.js'
 import { mapInOrder } from '../runtime/in-order.js'
 import { parseJson } from '../runtime/json-text.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import { type SchemaError, toFieldProblems } from '../types/field-problems.js'
+import { toFieldProblems } from '../types/field-problems.js'
 import { JobId } from '../types/job-schema.js'
 import { closed, headerCharsMax } from '../types/schema-parts.js'
+import type { BatchItem } from '../types/submission.js'
+import type { Validate } from '../types/validator.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface BatchOptions {
   readonly services: Pick<Services, 'jobTypes' | 'config' | 'submit'>
   /** The `oneOf` over all job types with their optional keys; registered by the app. */
   readonly batchItem: TSchema
+  /** Checks an item. */
+  readonly check: Validate
 }
 
 const itemsMax = 1000
@@ -59,7 +62,7 @@ type Result =
 /** An item as it was read: not yet checked, or already refused. */
 type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
-const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem }) => {
+const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem, check }) => {
   const { jobTypes, config, submit } = services
   const item = Type.Ref(batchItem.$id as string)
   await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
@@ -141,8 +144,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
   }
 
   async function submitItem(request: FastifyRequest, value: unknown, index: number, headerKey: string | null): Promise<Result> {
-    const errors = findErrors(request, value)
-    if (errors) return toRefusal(index, toItemFault(errors))
+    if (!check(value)) return toRefusal(index, toItemFault(toFieldProblems(check.errors ?? [])))
     const { idempotencyKey, ...submission } = value as BatchItem
     requireGrants(request, submission, jobTypes)
     const key = toItemKey(idempotencyKey, headerKey, index)
@@ -157,12 +159,6 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     if (outcome.kind !== 'accepted') return toRefusal(index, problemDetailsOf(toSubmitProblem(outcome)) as ProblemDetails)
     const { id } = outcome.view
     return { index, status: 202, id, location: `/v1/jobs/${id}`, ...(outcome.replayed ? { replayed: true } : {}) }
-  }
-
-  function findErrors(request: FastifyRequest, value: unknown) {
-    const validate = request.getValidationFunction(batchItem) ?? request.compileValidationSchema(batchItem)
-    if (validate(value)) return null
-    return toFieldProblems((validate.errors ?? []) as unknown as SchemaError[], 'body')
   }
 }
 

@@ -18,7 +18,8 @@ type Check = SubmissionCheck & { readonly jobTypes: JobTypes }
 /** Nothing: the schedule can be put. */
 export const scheduleProblems = (definition: ScheduleDefinition, check: Check): FieldProblem[] => {
   const clash = clashProblems(definition)
-  return [...(clash.length > 0 ? clash : timingProblems(definition, check.now)), ...checkSubmission(definition, check).errors]
+  const outcome = checkSubmission(definition, check)
+  return [...(clash.length > 0 ? clash : timingProblems(definition, check.now)), ...(outcome.kind === 'refused' ? outcome.errors : [])]
 }
 
 const clashProblems = ({ cron, timezone, everyMs }: ScheduleTiming): FieldProblem[] => {

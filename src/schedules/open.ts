@@ -5,7 +5,7 @@ import type { Queues } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
 import { createHasBegun } from '../jobs/job-begun.js'
 import type { Submissions } from '../jobs/open-submissions.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
 import { createLock } from '../redis/lock.js'
 import type { Keys } from '../redis/redis-keys.js'
@@ -26,7 +26,7 @@ interface Deps {
   readonly keys: Keys
   readonly log: Logger
   readonly queues: Queues
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 interface Over {
@@ -40,7 +40,7 @@ const openParts = async ({ jobTypes, config, keys, sensitive }: Deps, { connecti
   const clock = await scope.open('schedule clock', () => openScheduleClock({ redis, prefix: config.redis.prefix }))
   const records = createScheduleRecords({ redis, writing, keys, durability })
   const align = createScheduleAlign({ clock, records })
-  return { align, clock, payloads: createSchedulePayloads({ jobTypes, config, sensitive }), records, submit }
+  return { align, clock, payloads: createSchedulePayloads({ jobTypes, sensitive }), records, submit }
 }
 
 /** Schedules as clients handle them; closed with `scope`. */

@@ -1,11 +1,9 @@
 // What a schedule submits: checked when it is put, sealed while it is kept, opened and checked again for every run.
 
-import type { Config } from '../config/config.js'
-import type { SensitiveData } from '../jobs/sensitive-data.js'
-import { createDataChecks } from '../types/data-checks.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
-import type { JobTypes } from '../types/registry.js'
+import { dataProblems, type JobTypes, unknownType } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import type { ScheduleRecord } from './record.js'
 
@@ -16,8 +14,7 @@ export type SchedulePayload =
 
 interface Deps {
   readonly jobTypes: JobTypes
-  readonly config: Config
-  readonly sensitive: ReadonlyMap<string, SensitiveData>
+  readonly sensitive: SensitiveDataByType
 }
 
 /** The outcome for a payload with these faults. */
@@ -27,12 +24,11 @@ export const toRefused = (errors: readonly FieldProblem[]): SchedulePayload & { 
   return { kind: 'refused', code: 'schedule_refused', message: `${jobErrors.schedule_refused.meaning}${fault}`, errors }
 }
 
-export const createSchedulePayloads = ({ jobTypes, config, sensitive }: Deps) => {
-  const dataProblems = createDataChecks()
+export const createSchedulePayloads = ({ jobTypes, sensitive }: Deps) => {
   const change = <T extends { readonly type: string; readonly data: unknown }>(job: T, act: 'seal' | 'open' | 'mask'): T => ({
     ...job,
     // Secrets of a type that this version does not know cannot be told apart.
-    data: act === 'mask' && !sensitive.has(job.type) ? null : (sensitive.get(job.type)?.[act](job.data) ?? job.data),
+    data: act === 'mask' && !sensitive.get(job.type) ? null : (sensitive.get(job.type)?.[act](job.data) ?? job.data),
   })
   const changeAll = (record: ScheduleRecord, act: 'seal' | 'open' | 'mask'): ScheduleRecord => ({
     ...change(record, act),
@@ -45,10 +41,13 @@ export const createSchedulePayloads = ({ jobTypes, config, sensitive }: Deps) =>
     /** For answers. */
     mask: (record: ScheduleRecord): ScheduleRecord => changeAll(record, 'mask'),
 
-    /** What a run is to submit. The job type, this version, or the time of day may have moved on since the schedule was put. */
+    /**
+     * What a run is to submit, data checked against their schema: the job type may have moved on since the schedule was put.
+     * What the schema cannot see is left to the submission.
+     */
     open(record: ScheduleRecord): SchedulePayload {
-      const type = jobTypes.find(record.type)
-      if (!type) return { kind: 'refused', code: 'unknown_job_type', message: jobErrors.unknown_job_type.meaning, errors: [] }
+      const registered = jobTypes.get(record.type)
+      if (!registered) return { kind: 'refused', code: 'unknown_job_type', message: jobErrors.unknown_job_type.meaning, errors: [] }
       let opened: ScheduleRecord
       try {
         opened = changeAll(record, 'open')
@@ -56,10 +55,10 @@ export const createSchedulePayloads = ({ jobTypes, config, sensitive }: Deps) =>
         return toRefused([{ pointer: '#/data', detail: 'cannot be decrypted with the DATA_ENCRYPTION_KEY of this worker' }])
       }
       const { data, options, userId, correlationId, metadata, followUps } = opened
-      const errors = dataProblems(type, data, { now: Date.now(), config })
+      const errors = dataProblems(registered, data)
       if (errors.length > 0) return toRefused(errors)
       const unknown = (followUps ?? []).findIndex((each) => !jobTypes.find(each.type))
-      if (unknown !== -1) return toRefused([{ pointer: `#/followUps/${unknown}/type`, detail: 'names no known type' }])
+      if (unknown !== -1) return toRefused([unknownType(`#/followUps/${unknown}/type`)])
       const submission: Submission = {
         type: record.type,
         data,

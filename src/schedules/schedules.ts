@@ -64,12 +64,13 @@ export const createSchedules = ({ align, jobTypes, clock, config, payloads, reco
       definition: ScheduleDefinition,
       { isVisible, preview }: { isVisible: IsVisible; preview?: number | undefined },
     ): Promise<PutScheduleOutcome> {
+      const type = jobTypes.find(definition.type)
       const errors = scheduleProblems(definition, { jobTypes, config, now: Date.now() })
-      if (errors.length > 0) return { kind: 'invalid', errors }
+      if (!type || errors.length > 0) return { kind: 'invalid', errors }
       const key = scheduleKey(tenant, id)
       const before = await records.read(key)
       if (before && !isVisible(before.record)) return { kind: 'hidden' }
-      const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, jobTypes)), config.schedules.max)
+      const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, type)), config.schedules.max)
       if (kind === 'full') return { kind }
       await align(key)
       const stored = await records.read(key)
@@ -131,13 +132,13 @@ export const createSchedules = ({ align, jobTypes, clock, config, payloads, reco
 
 export type Schedules = ReturnType<typeof createSchedules>
 
-const toRecord = (tenant: string, id: string, definition: ScheduleDefinition, jobTypes: JobTypes): ScheduleRecord => {
+const toRecord = (tenant: string, id: string, definition: ScheduleDefinition, { queue }: JobType): ScheduleRecord => {
   const { startAt, endAt, ...rest } = definition
   return {
     ...rest,
     id,
     tenant,
-    queue: (jobTypes.find(definition.type) as JobType).queue,
+    queue,
     ...(startAt === undefined ? {} : { startAt: Date.parse(startAt) }),
     ...(endAt === undefined ? {} : { endAt: Date.parse(endAt) }),
   }

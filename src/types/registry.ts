@@ -1,11 +1,83 @@
-// The job types that this process knows, looked up by name.
+// The job types that this process knows, by name and version, each with the validator of its data. They may change while it runs.
 
 import type { JobType } from './definition.js'
+import { type FieldProblem, toFieldProblems } from './field-problems.js'
+import { createOwnValidator, type Validate } from './validator.js'
 
-/** Looks job types up by name. */
-export const createJobTypes = (types: readonly JobType[]) => {
-  const byName = new Map(types.map((type) => [type.name, type]))
-  return { all: types, find: (name: string): JobType | undefined => byName.get(name) }
+/** One version of a job type. */
+export interface RegisteredType {
+  readonly type: JobType
+  /** Counts from 1; the data of a job fit the version under which it was accepted. */
+  readonly version: number
+  /** Checks data against the schema, which is compiled on the first call and dropped with the version. */
+  readonly validate: Validate
+}
+
+/**
+ * Starts with `types` as version 1 of each. Whoever derives something from all of them asks again when `revision` is another;
+ * what is derived from one is kept by its `JobType` in a WeakMap, since another version is another object.
+ */
+export const createJobTypes = (types: readonly JobType[] = []) => {
+  /** Versions of each name, ascending; never empty. */
+  const byName = new Map<string, readonly [RegisteredType, ...RegisteredType[]]>()
+  const latest = new Map<string, RegisteredType>()
+  let all: readonly JobType[] = []
+  let revision = 0
+
+  const setVersions = (name: string, versions: readonly RegisteredType[]): void => {
+    const [first, ...others] = versions
+    if (first) {
+      byName.set(name, [first, ...others])
+      latest.set(name, others.at(-1) ?? first)
+    } else {
+      byName.delete(name)
+      latest.delete(name)
+    }
+    all = [...latest.values()].map(({ type }) => type)
+    revision++
+  }
+
+  /** A registered version of a type; without a number the latest. */
+  const get = (name: string, version?: number): RegisteredType | undefined =>
+    version === undefined ? latest.get(name) : byName.get(name)?.find((each) => each.version === version)
+
+  const jobTypes = {
+    /** The latest version of each, in the order in which their names were registered; another list after every change. */
+    get all(): readonly JobType[] {
+      return all
+    },
+    /** Another number after every change. */
+    get revision(): number {
+      return revision
+    },
+    get,
+    /** The definition of a registered version; without a number of the latest. */
+    find: (name: string, version?: number): JobType | undefined => get(name, version)?.type,
+    /** Registers one version of a type, in place of the one with the same number. */
+    put(type: JobType, version = 1): void {
+      const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
+      const versions = [...others, { type, version, validate: createOwnValidator(type.data) }]
+      setVersions(
+        type.name,
+        versions.sort((one, other) => one.version - other.version),
+      )
+    },
+    /** Forgets one version of a type, or all of them; whether there was one. Jobs and schedules of it stay where they are. */
+    remove(name: string, version?: number): boolean {
+      if (!get(name, version)) return false
+      setVersions(name, version === undefined ? [] : (byName.get(name) ?? []).filter((each) => each.version !== version))
+      return true
+    },
+  }
+  for (const type of types) jobTypes.put(type)
+  return jobTypes
 }
 
 export type JobTypes = ReturnType<typeof createJobTypes>
+
+/** What is wrong with data by the schema of their type, with pointers into `#/data`; nothing: they fit. */
+export const dataProblems = ({ validate }: RegisteredType, data: unknown): FieldProblem[] =>
+  validate(data) ? [] : toFieldProblems(validate.errors ?? [], 'body', '/data')
+
+/** What is wrong with a submission whose type is not registered. */
+export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'names no known type' })

@@ -1,6 +1,7 @@
 // The two ways requests are validated: bodies exactly as sent, everything else converted from text.
 
 import { AjvCompiler } from '@fastify/ajv-compiler'
+import type { SchemaError } from './field-problems.js'
 
 /** What Fastify hands a validator builder. */
 interface RouteSchema {
@@ -10,9 +11,10 @@ interface RouteSchema {
   httpPart?: string
   contentType?: string
 }
-interface Validate {
+/** Whether data fit; `errors` tells what was wrong with those of the last call. */
+export interface Validate {
   (data: unknown): boolean
-  errors?: unknown
+  errors?: readonly SchemaError[] | null | undefined
 }
 type Compile = (route: RouteSchema) => Validate
 
@@ -59,14 +61,23 @@ export const isDateTime = (text: string): boolean => {
   return day >= 1 && day <= (days[month - 1] ?? 0)
 }
 
-const build = AjvCompiler() as unknown as (schemas: Record<string, unknown>, options: object) => Compile
+const createBuild = AjvCompiler as unknown as () => (schemas: Record<string, unknown>, options: object) => Compile
+const build = createBuild()
+
+/** Bodies that are checked by hand, and the schemas that only describe them, both by `$id`. */
+export interface OwnChecks {
+  readonly checks: ReadonlyMap<string, Validate>
+  readonly documentOnly: ReadonlySet<string>
+}
+const noChecks: OwnChecks = { checks: new Map(), documentOnly: new Set() }
 
 /**
  * For Fastify's `schemaController.compilersFactory.buildValidator`.
- * In: shared schemas by `$id`. Out: a compiler that chooses by `httpPart`; without one, a body is assumed,
- * so that `request.compileValidationSchema` checks NDJSON lines like bodies.
+ * In: shared schemas by `$id`. Out: a compiler that chooses by `httpPart`; without one, a body is assumed.
+ * A body whose schema is a `$ref` to one of `checks` is given to that check.
  */
-export const validatorCompilers = (schemas: Record<string, unknown>): Compile => {
+export const validatorCompilers = (shared: Record<string, unknown>, { checks, documentOnly } = noChecks): Compile => {
+  const schemas = Object.fromEntries(Object.entries(shared).filter(([id]) => !documentOnly.has(id)))
   const quick = build(schemas, { customOptions: bodies, onCreate })
   const converting = build(schemas, { customOptions: texts, onCreate })
   let thorough: Compile | undefined
@@ -78,18 +89,40 @@ export const validatorCompilers = (schemas: Record<string, unknown>): Compile =>
   return (route) => {
     if (route.httpPart === 'headers') return converting({ ...route, schema: toLowerCaseNames(route.schema) })
     if (route.httpPart === 'querystring' || route.httpPart === 'params') return converting(route)
-    return toBodyValidator(quick(route), () => openThorough()(route))
+    const own = checks.get((route.schema as { $ref?: string }).$ref ?? '')
+    if (own) return own
+    const first = quick(route)
+    return toBodyValidator(
+      () => first,
+      () => openThorough()(route),
+    )
   }
 }
 
+/**
+ * A validator of bodies that is compiled on its first call, by an Ajv of its own: one that is shared keeps every schema for good,
+ * even after `removeSchema` (ajv 8, issue 1413). `schema` refers to nothing outside itself. That it is a schema at all is not
+ * checked here, which makes an Ajv of its own as cheap as a shared one.
+ */
+export const createOwnValidator = (schema: unknown): Validate => {
+  const open = (options: object): Validate =>
+    createBuild()({}, { customOptions: { ...options, meta: false, validateSchema: false }, onCreate })({ schema })
+  return toBodyValidator(
+    () => open(bodies),
+    () => open({ ...bodies, allErrors: true }),
+  )
+}
+
 /** Stops at the first fault; only then, and only for a body of sensible size, collects the others. */
-const toBodyValidator = (first: Validate, openAll: () => Validate): Validate => {
+const toBodyValidator = (openFirst: () => Validate, openAll: () => Validate): Validate => {
+  let first: Validate | undefined
   let all: Validate | undefined
   const validate: Validate = (data) => {
     validate.errors = null
+    first ??= openFirst()
     if (first(data)) return true
     validate.errors = first.errors
-    if (countValues(data, thoroughValuesMax) <= thoroughValuesMax) {
+    if (isThorough(data)) {
       all ??= openAll()
       if (!all(data)) validate.errors = all.errors
     }
@@ -97,6 +130,9 @@ const toBodyValidator = (first: Validate, openAll: () => Validate): Validate => 
   }
   return validate
 }
+
+/** Whether all faults of a body are collected. */
+export const isThorough = (data: unknown): boolean => countValues(data, thoroughValuesMax) <= thoroughValuesMax
 
 /** Counts members and items, giving up above `max`. */
 const countValues = (data: unknown, max: number): number => {

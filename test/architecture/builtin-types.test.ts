@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { builtinTypes } from '../../src/builtin/builtin.js'
-import { createJobTypes } from '../../src/types/registry.js'
+import { validatorCompilers } from '../../src/types/validator.js'
 import { root } from '../helpers/source-files.js'
 
 /** One file a job type; what stands beside them exports none. */
@@ -31,11 +31,13 @@ t.test('every type has a file of its own that exports it and nothing else of the
   }
 })
 
-t.test('finds a type by name, and nothing by another', async (t) => {
-  const jobTypes = createJobTypes(builtinTypes)
-  for (const type of builtinTypes) t.equal(jobTypes.find(type.name), type)
-  t.equal(jobTypes.find('no-such-type'), undefined)
-  t.equal(jobTypes.find('constructor'), undefined)
+t.test('the schemas of every type are JSON Schemas', async (t) => {
+  const compile = validatorCompilers({})
+  for (const { name, data, result, example } of builtinTypes) {
+    const validate = compile({ schema: data })
+    t.equal(validate(example), true, `${name}: its example fits`)
+    t.type(compile({ schema: result }), 'function', name)
+  }
 })
 
 t.test('OAS-4 every type has an example ready to send in the document', async (t) => {

@@ -15,7 +15,8 @@ t.test('a beat', async (t) => {
   const now = Date.now()
   await client.zadd(keys.workers, now - 2 * 3_600_000, 'killed long ago', now - 60_000, 'killed just now')
   const instance: WorkerInstance = { id: 'lives', host: 'here', pid: 1, types: ['echo'] }
-  const heartbeat = openHeartbeat({ redis: client, keys, log: pino({ level: 'silent' }), instance })
+  const { types, ...rest } = instance
+  const heartbeat = openHeartbeat({ redis: client, keys, log: pino({ level: 'silent' }), instance: { ...rest, types: () => types } })
   await eventually('it is told', async () => (await client.zscore(keys.workers, instance.id)) !== null)
   t.same(await client.zrangebyscore(keys.workers, '-inf', '+inf'), ['killed just now', 'lives'])
   t.same(await readWorkerInstances(client, keys), [instance])

@@ -160,7 +160,7 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
   t.after(() => clock.close())
   const records = createScheduleRecords({ redis: request, writing: request, keys })
   const align = createScheduleAlign({ clock, records })
-  const payloads = createSchedulePayloads({ jobTypes, config, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
+  const payloads = createSchedulePayloads({ jobTypes, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
   const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs })
   const refuse = createRefuseRun({ accept, keys, queueKeys, redis: request })
   const hasBegun = createHasBegun({ redis: request, queueKeys })
