@@ -294,7 +294,7 @@ t.test('a thread that dies', async (t) => {
 
 t.test('threads start from TypeScript sources under tsx too', async (t) => {
   const script = `
-    const { openTranscriptAnalysis } = await import('../integrations/src/analysis/transcript-analysis.ts')
+    const { openTranscriptAnalysis } = await import('./src/analysis/transcript-analysis.ts')
     const analyzer = openTranscriptAnalysis({ threads: 1, maxSentences: 2000 })
     const request = { transcript: { text: 'Cats sleep.' }, parts: ['keywords'], language: 'auto', maxSentences: 1, maxKeywords: 1 }
     console.log(JSON.stringify(await analyzer.analyze(request, new AbortController().signal)))

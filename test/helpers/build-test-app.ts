@@ -42,6 +42,8 @@ export const freshRateWindowMs = (): string => {
   return String(Math.floor(now / Math.ceil(now / 86_400_000)))
 }
 
+const terminalStates = new Set(['completed', 'failed', 'cancelled'])
+
 interface Options {
   /** Environment on top of the defaults for tests. */
   readonly env?: Record<string, string>
@@ -112,8 +114,11 @@ export const buildTestApp = async (
     request,
     submit: (payload, headers = {}) => request({ method: 'POST', url: '/v1/jobs', payload: payload as object, headers }),
     finished: async (id) => {
-      const answer = await request({ method: 'GET', url: `/v1/jobs/${id}?waitMs=20000` })
-      return answer.json()
+      for (;;) {
+        const answer = await request({ method: 'GET', url: `/v1/jobs/${id}?waitMs=20000` })
+        const job = answer.json()
+        if (answer.statusCode !== 200 || terminalStates.has(job.state)) return job
+      }
     },
   }
 }

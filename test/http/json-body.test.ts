@@ -105,7 +105,7 @@ t.test('PRB-1 a 10 MB body is 413, announced or not, over a real connection', as
 })
 
 t.test('PRB-1 a body that drips is 408 within its time, each by its own', async (t) => {
-  const { app, lines } = await smallApp(t, { bodyTimeoutMs: 200 })
+  const { app, lines } = await smallApp(t, { bodyTimeoutMs: 1000 })
   addRoute(app)
   const { port, origin } = await listen(app)
   const startDrip = () => {

@@ -35,7 +35,7 @@ const submitCancelled = async (test: TestApp, label: string): Promise<string> =>
 }
 
 t.test('LRO-5 finished and cancelled jobs go in time, though no worker runs any more', async (t) => {
-  const test = await buildTestApp(t, { env: { JOB_RETENTION_COMPLETED_MS: '1000', JOB_RETENTION_FAILED_MS: '1000' } })
+  const test = await buildTestApp(t, { env: { JOB_RETENTION_COMPLETED_MS: '5000', JOB_RETENTION_FAILED_MS: '5000' } })
   const completed = await submitOne(test, 'done')
   t.match(await test.finished(completed), { state: 'completed' })
   await test.services.closeWorkers()

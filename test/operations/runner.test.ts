@@ -19,11 +19,13 @@ t.test('another instance takes over where one was closed', async (t) => {
   await begin(first, 'external-api/pause')
   const second = await buildTestApp(t, { beside: first, env: { WORKERS_ENABLED: 'false' } })
 
-  const { id } = (await begin(second, 'external-api/dead-letters/redrive', { filter: {}, ratePerSecond: 15 })).json()
+  const { id } = (await begin(second, 'external-api/dead-letters/redrive', { filter: {}, ratePerSecond: 5 })).json()
   await eventually('the first step is done', async () => ((await second.services.operations.read(id))?.affected ?? 0) > 0)
   await second.services.operations.close()
   const left = await first.services.operations.read(id)
-  t.match(left, { state: 'running', affected: 15, scanned: 15 })
+  // A slow machine may be some steps further by now.
+  t.match(left, { state: 'running', scanned: left?.affected })
+  t.ok((left?.affected ?? 0) % 5 === 0 && (left?.affected ?? 0) < 40, `${left?.affected} jobs`)
   await first.services.operations.look()
   t.match(await ended(first, id), { state: 'completed', affected: 40, scanned: 40, total: 40 })
   t.match((await first.request({ method: 'GET', url: '/admin/queues/external-api/metrics' })).json(), { paused: 40, failed: 0 })

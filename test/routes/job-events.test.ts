@@ -29,6 +29,15 @@ const begin = async ({ app }: TestApp, id: string) => {
 const submitOne = async ({ submit }: TestApp, type: string, label: string, more: object = {}): Promise<string> =>
   (await submit({ type, data: { label }, ...more })).json().id
 
+/** The whole stream of a job that does not begin before it is followed. */
+const followFromStart = async (test: TestApp, type: string, label: string, options: object = {}) => {
+  const id = await submitOne(test, type, label, { options: { ...options, delayMs: 3_600_000 } })
+  const stream = await begin(test, id)
+  await stream.saw('event: waiting')
+  await test.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })
+  return { id, events: parseSse(await stream.text()) }
+}
+
 t.test('the stream of a job', async (t) => {
   const test = await buildTestApp(t)
   await t.test('SSE-1 SSE-2 from its present state to its last event', async (t) => {
@@ -52,8 +61,7 @@ t.test('the stream of a job', async (t) => {
   })
 
   await t.test('every change has its event', async (t) => {
-    const id = await submitOne(test, 'flaky', 'changes', { options: { delayMs: 400, backoff: { type: 'fixed', delayMs: 1 } } })
-    const events = parseSse((await follow(test, id)).body)
+    const { events } = await followFromStart(test, 'flaky', 'changes', { backoff: { type: 'fixed', delayMs: 1 } })
     t.same(
       events.map(({ event, data }) => [event, data['state']]),
       [
@@ -69,15 +77,14 @@ t.test('the stream of a job', async (t) => {
   })
 
   await t.test('progress, failure and cancellation', async (t) => {
-    const progress = await submitOne(test, 'progress', 'prog', { options: { delayMs: 300 } })
-    const events = parseSse((await follow(test, progress)).body)
+    const { events } = await followFromStart(test, 'progress', 'prog')
     t.same(
       events.filter(({ event }) => event === 'progress').map(({ data }) => data['progress']),
       [50, { step: 'last' }],
     )
 
-    const refused = await submitOne(test, 'refuse', 'ref', { options: { delayMs: 300 } })
-    t.match(parseSse((await follow(test, refused)).body).at(-1), { event: 'failed', data: { error: { code: 'invalid_data' } } })
+    const refused = await followFromStart(test, 'refuse', 'ref')
+    t.match(refused.events.at(-1), { event: 'failed', data: { error: { code: 'invalid_data' } } })
 
     const blocked = await submitOne(test, 'block', 'canc')
     await test.probes.started('canc')
@@ -89,8 +96,7 @@ t.test('the stream of a job', async (t) => {
   })
 
   await t.test('SSE-3 Last-Event-ID resumes after it', async (t) => {
-    const id = await submitOne(test, 'progress', 'resume', { options: { delayMs: 300 } })
-    const all = parseSse((await follow(test, id)).body)
+    const { id, events: all } = await followFromStart(test, 'progress', 'resume')
     for (let at = 1; at < all.length - 1; at++) {
       const rest = parseSse((await follow(test, id, { 'last-event-id': all[at]?.id as string })).body)
       t.same(

@@ -40,8 +40,8 @@ t.test('with a worker', async (t) => {
   const app = await buildTestApp(t)
 
   await t.test('every run is a job like any other', async (t) => {
-    const before = Date.now()
     await put(app, 'every', { ...echo('every', { everyMs: 1000, limit: 3 }), correlationId: 'c1' })
+    const after = Date.now()
     await eventually('it is over', async () => (await get(app, 'every')).nextRunAt === null, deadlineMs)
     const { runs, lastRun, skippedRuns } = await get(app, 'every')
     t.same([runs, skippedRuns], [3, 0])
@@ -55,7 +55,7 @@ t.test('with a worker', async (t) => {
       t.match(app.probes.runs.filter(({ jobId }) => jobId === id).length, 1)
     }
     const created = jobs.map(({ createdAt }: { createdAt: string }) => Date.parse(createdAt)).reverse()
-    t.ok(created[0] - before < 1000, 'the first run is at once')
+    t.ok(Date.parse(lastRun.dueAt) - 2000 <= after, 'the first run is at once')
     t.ok(created[1] > created[0] && created[2] > created[1], 'each has its own createdAt')
     t.equal((await app.request({ method: 'GET', url: `/v1/jobs/${jobs[0].id}` })).statusCode, 200)
     t.equal((await app.request({ method: 'GET', url: `/admin/queues/external-api/jobs/${jobs[0].id}` })).statusCode, 200)
@@ -96,30 +96,31 @@ t.test('with a worker', async (t) => {
     const hourly = { everyMs: 3_600_000 }
     await put(app, 'same', echo('same', hourly))
     await app.probes.started('same')
+    await eventually('the run is counted', async () => (await get(app, 'same')).runs === 1)
     const first = await get(app, 'same')
     for (let times = 0; times < 3; times++) t.equal((await put(app, 'same', echo('same', hourly))).nextRunAt, first.nextRunAt)
     t.equal((await put(app, 'same', echo('other', hourly))).nextRunAt, first.nextRunAt)
     t.equal((await get(app, 'same')).runs, 1)
     await put(app, 'same', echo('anew', { everyMs: 7_200_000 }))
     await app.probes.started('anew')
-    t.equal((await get(app, 'same')).runs, 2)
+    await eventually('the run is counted', async () => (await get(app, 'same')).runs === 2)
     t.equal(app.probes.runs.filter(({ label }) => label === 'same' || label === 'other').length, 1)
   })
 
   await t.test('nothing is due after endAt, nor after it was deleted', async (t) => {
-    await put(app, 'ends', echo('ends', { everyMs: 1000, endAt: new Date(Date.now() + 1500).toISOString() }))
+    await put(app, 'ends', echo('ends', { everyMs: 1000, endAt: new Date(Date.now() + 4500).toISOString() }))
     await put(app, 'gone', echo('gone', { everyMs: 1000 }))
     await app.probes.started('gone')
     t.equal((await app.request({ method: 'DELETE', url: '/v1/schedules/gone' })).statusCode, 204)
     const { runs } = await eventuallyOver(app, 'ends')
-    // A busy machine may come to the second one only when the end is over.
-    t.ok(runs === 1 || runs === 2, `${runs} runs`)
+    // A busy machine may come to the last ones only when the end is over.
+    t.ok(runs >= 1 && runs <= 5, `${runs} runs`)
     const gone = (await jobsOf(app, 'gone')).length
     // A third schedule tells that time has passed.
     await put(app, 'later', echo('later', { everyMs: 1000, limit: 3 }))
     await eventuallyOver(app, 'later')
-    // It may have been over with its second one still on its way; a third was never due.
-    t.ok((await get(app, 'ends')).runs <= 2)
+    // It may have been over with its fifth one still on its way; a sixth was never due.
+    t.ok((await get(app, 'ends')).runs <= 5)
     t.equal((await jobsOf(app, 'gone')).length, gone)
   })
 
@@ -243,19 +244,25 @@ t.test('ticks, served by hand', async (t) => {
     t.match(await tick('asleep', missed - 3_000_000), { kind: 'submitted', runs: 1 })
     t.match(await get(app, 'asleep'), { runs: 1, lastRun: { dueAt: new Date(missed - 3_000_000).toISOString() } })
     await put(app, 'outage', echo('outage', everySecond))
+    const begun = Date.now()
     await tick('outage', missed - 300_000, { awakeSince: missed - 300_000 })
+    // Those that fall due meanwhile are not late.
+    const newSeconds = Math.ceil((Date.now() - begun) / 1000)
     const madeUp = (await get(app, 'outage')).runs
-    t.ok(madeUp > 50 && madeUp <= 65, `${madeUp} are made up for at most`)
+    t.ok(madeUp > 50 && madeUp <= 62 + newSeconds, `${madeUp} are made up for at most`)
   })
 
   await t.test('what is missed is not made up for beyond the end', async (t) => {
-    const end = Date.now() + 1500
-    await put(app, 'ended', { ...echo('ended', everySecond), endAt: new Date(end).toISOString() })
+    await put(app, 'ended', { ...echo('ended', everySecond), endAt: new Date(now + 60 * minute).toISOString() })
+    const { keys, redis } = app.services
+    const key = scheduleKey('default', 'ended')
+    const record = JSON.parse((await redis.request.hget(keys.schedule(key), 'record')) as string)
+    const end = second - 1000
+    await redis.request.hset(keys.schedule(key), 'record', JSON.stringify({ ...record, endAt: end }))
     // As it is once the clock's last tick has been taken.
-    await parts.clock.remove(scheduleKey('default', 'ended'))
-    await eventually('it is over by some runs', () => Date.now() > end + 2000)
+    await parts.clock.remove(key)
     t.match(await tick('ended', second - 3000, { awakeSince: second - 4000 }), { kind: 'submitted' })
-    t.ok(Date.parse((await get(app, 'ended')).lastRun.dueAt) <= end)
+    t.match(await get(app, 'ended'), { runs: 3, lastRun: { dueAt: new Date(end).toISOString() } })
   })
 
   await t.test('runs do not pile up behind one that nobody takes', async (t) => {

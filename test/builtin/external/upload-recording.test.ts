@@ -250,7 +250,7 @@ t.test('what the source does wrong is told apart, and nothing is left', async (t
   ]
   let current: SourceHandler = status(500)
   const { run, store } = await open(t, (request, response) => current(request, response), {
-    upload: { maxBytes: 6 * mebibyte, idleTimeoutMs: 300 },
+    upload: { maxBytes: 6 * mebibyte, idleTimeoutMs: 3000 },
   })
   for (const [name, source, change, kind, code] of cases) {
     current = source
