@@ -5,6 +5,8 @@ import { openJobs } from './jobs/open.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { requireMailTemplates } from './mail/templates/templates.js'
 import { openOperating } from './operations/open.js'
+import { createLock } from './redis/lock.js'
+import { openDuties } from './runtime/duty.js'
 import { closeOnFailure, createScope, type Scope } from './runtime/scope.js'
 import { openSchedules } from './schedules/open.js'
 import { type Base, openBase, openTools, openWorking, type StartOptions, type Tools } from './worker.js'
@@ -28,6 +30,8 @@ export const openServices = async (options: StartOptions) => {
     const auth = await openAuth(base, scope)
     const jobs = await openJobs(base, scope)
     const operating = await openOperating({ ...base, control: jobs.control, redis: request }, scope)
+    const lock = createLock({ redis: request, keys })
+    await openDuties([...jobs.duties, ...operating.duties], { log, lock }, scope)
     // Opened last, so that they are drained before anything that they need is closed.
     const working = tools && startWorking(base, tools, scope)
 

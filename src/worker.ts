@@ -12,7 +12,9 @@ import { createSensitiveDataByType } from './jobs/sensitive-data.js'
 import { openMetricsListener } from './operations/metrics-listener.js'
 import { watchRedis } from './operations/queue-gauges.js'
 import { openRedis } from './redis/connect.js'
+import { createLock } from './redis/lock.js'
 import { createKeys } from './redis/redis-keys.js'
+import { openDuties } from './runtime/duty.js'
 import { closeOnFailure, createScope, type Scope } from './runtime/scope.js'
 import { openTicks } from './schedules/open.js'
 import { createMetrics } from './telemetry/metrics.js'
@@ -61,11 +63,13 @@ export type Tools = Awaited<ReturnType<typeof openTools>>
 
 /** Works jobs and serves schedules at once; closing gives running jobs SHUTDOWN_GRACE_MS. `ready` settles once Redis is there. */
 export const openWorking = async (base: Base, { connection, integrations }: Tools, scope: Scope) => {
-  const { shutdownGraceMs } = base.config.http
+  const { config, keys, log } = base
+  const { shutdownGraceMs } = config.http
   const submissions = await openSubmissions(base, { role: 'worker', connection }, scope)
   const submitFollowUps = createFollowUps({ ...base, submit: submissions.submit })
   const { close: _close, ...called } = integrations
   const ticks = await openTicks(base, { connection, submissions }, scope)
+  await openDuties(ticks.duties, { log, lock: createLock({ redis: connection, keys }) }, scope)
   const pool = await scope.open(
     'worker pool',
     () => openWorkerPool({ ...base, integrations: called, integrationVariables, queueKeys: base.queues.keys, submitFollowUps }),

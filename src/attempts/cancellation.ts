@@ -5,6 +5,7 @@ import { endMark, marksCancelled } from '../bullmq/cancelled.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { keepSubscribed } from '../redis/subscribe.js'
+import { openDuty } from '../runtime/duty.js'
 import { AbortHandle, type AbortReason } from './abort-handle.js'
 
 /** A running attempt. */
@@ -74,9 +75,15 @@ export const openCancellation = async ({
     consequence: 'not subscribed to cancellations; running jobs are checked at intervals instead',
   })
 
-  const timer = setInterval(() => {
-    if (running.size > 0) checkSafely(running.values())
-  }, checkIntervalMs)
+  const duty = openDuty(
+    {
+      name: 'cancellation',
+      everyMs: checkIntervalMs,
+      run: () => (running.size > 0 ? check(running.values()) : undefined),
+      failure: 'checking for cancelled jobs failed',
+    },
+    { log },
+  )
 
   return {
     /** Registers an attempt; `key` is that of its job's hash. When the job has just been cancelled it is told to stop as soon as that is sure. */
@@ -98,7 +105,7 @@ export const openCancellation = async ({
     },
     running: () => running.size,
     close() {
-      clearInterval(timer)
+      void duty.close()
       unsubscribe()
       subscriber.disconnect()
     },

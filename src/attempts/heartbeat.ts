@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { openDuty } from '../runtime/duty.js'
 import { heartbeatTtlMs, type WorkerInstance } from './worker-instances.js'
 
 const intervalMs = heartbeatTtlMs / 3
@@ -31,15 +32,15 @@ export const openHeartbeat = ({
       .zremrangebyscore(keys.workers, '-inf', now - forgetMs)
       .exec()
   }
-  const beatSafely = () => {
-    beat().catch((error: Error) => log.warn({ error: error.message }, 'heartbeat was not written; the next one follows'))
-  }
-  beatSafely()
-  const timer = setInterval(beatSafely, intervalMs)
+  const duty = openDuty(
+    { name: 'heartbeat', everyMs: intervalMs, startsAtOnce: true, run: beat, failure: 'heartbeat was not written' },
+    { log },
+  )
   return {
     async close() {
-      clearInterval(timer)
+      const ended = duty.close()
       if (redis.status !== 'ready') return
+      await ended
       await redis.multi().del(keys.worker(instance.id)).zrem(keys.workers, instance.id).exec()
     },
   }

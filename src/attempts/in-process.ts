@@ -1,7 +1,6 @@
 // Drives attempts in this process: a BullMQ worker for every queue, started and drained together.
 
 import { hostname } from 'node:os'
-import { setTimeout as pause } from 'node:timers/promises'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
@@ -12,6 +11,8 @@ import type { JobEnvelope } from '../jobs/envelope.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient, RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { withDeadline } from '../runtime/deadline.js'
+import { createThrottledLog } from '../runtime/throttled-log.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { runInSpan, type Tracing } from '../telemetry/spans.js'
 import { canServe, type Integrations } from '../types/definition.js'
@@ -34,8 +35,6 @@ const stalledCountMax = 4
 const removedAtOnceMax = 1000
 /** Beyond the grace of running jobs, closing may take this long: Redis may go away in the middle of it. */
 const closeMarginMs = 5000
-/** At most one line in this time about errors of one worker: a lost Redis raises thousands. */
-const errorLogIntervalMs = 5000
 
 interface Deps {
   readonly jobTypes: JobTypes
@@ -114,7 +113,7 @@ export const openWorkerPool = async (deps: Deps) => {
     const closed = Promise.all(workers.map((worker) => worker.close(isCutOff)))
       .then(heartbeat.close)
       .then(() => true)
-    if (!(await Promise.race([closed, pause(graceMs + closeMarginMs, false, { ref: false })]))) log.warn('workers did not stop in time')
+    if (!(await withDeadline(closed, graceMs + closeMarginMs, false))) log.warn('workers did not stop in time')
     clearTimeout(release)
     cancellation.close()
   }
@@ -139,18 +138,10 @@ const toKeep = (ageMs: number, count: number | undefined) => ({
 })
 
 const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
-  let quietUntil = 0
-  let unlogged = 0
-  worker.on('error', (error) => {
-    const now = Date.now()
-    if (now < quietUntil) {
-      unlogged++
-      return
-    }
-    log.warn({ queue, error: error.message, unlogged }, 'worker error')
-    quietUntil = now + errorLogIntervalMs
-    unlogged = 0
-  })
+  worker.on(
+    'error',
+    createThrottledLog((error: Error, unlogged) => log.warn({ queue, error: error.message, unlogged }, 'worker error')),
+  )
 }
 
 /** Makes BullMQ's processors: each runs one attempt and tells BullMQ by its result, or by what it throws, how that ended. */

@@ -1,5 +1,6 @@
 // Reads the event streams of all queues on one connection and hands each job's events to whoever follows that job.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import { type JobEventName, type QueueName, queueNames } from '../types/job-schema.js'
@@ -50,7 +51,8 @@ export const openJobEvents = ({
   let client: RedisClient | undefined
   let reading: Promise<void> | undefined
   let idleSince = 0
-  let closed = false
+  let loop: Promise<void> | undefined
+  const stop = new AbortController()
 
   const start = async () => {
     client ??= connect()
@@ -60,11 +62,11 @@ export const openJobEvents = ({
         positions.set(name, last?.[0] ?? '0-0')
       }),
     )
-    void readLoop(client)
+    loop = readLoop(client)
   }
 
   const readLoop = async (reader: RedisClient) => {
-    while (!closed) {
+    while (!stop.signal.aborted) {
       if (listeners.size === 0 && Date.now() - idleSince > lingerMs) {
         // Whoever follows next starts anew from the end of the streams.
         reading = undefined
@@ -76,9 +78,9 @@ export const openJobEvents = ({
         const reply = (await reader.xread('COUNT', eventsPerRead, 'BLOCK', blockMs, 'STREAMS', ...streams, ...from)) as ReadReply
         for (const [key, entries] of reply ?? []) dispatch(byKey.get(key) as QueueName, entries)
       } catch (error) {
-        if (closed) return
+        if (stop.signal.aborted) return
         log.warn({ error: (error as Error).message }, 'reading job events failed; waits fall back to polling')
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        await pause(retryMs, undefined, { signal: stop.signal }).catch(() => {})
       }
     }
   }
@@ -152,8 +154,9 @@ export const openJobEvents = ({
     followed: () => listeners.size,
 
     async close() {
-      closed = true
+      stop.abort()
       client?.disconnect()
+      await loop
     },
   }
 }

@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { type OpenDuty, openDuty } from '../runtime/duty.js'
 import { problem } from './problem-json.js'
 
 declare module 'fastify' {
@@ -43,14 +44,18 @@ const gracefulClose = async (app: FastifyInstance) => {
     done(null, payload)
   })
 
-  let idleLook: NodeJS.Timeout | undefined
+  let idleLook: OpenDuty | undefined
   app.addHook('preClose', async () => {
     isStopping = true
     stop.abort()
     // Answers that began before told their clients to keep the connection; the server closes those that are idle by now only.
-    idleLook = setInterval(() => app.server.closeIdleConnections(), idleLookMs)
+    const run = () => app.server.closeIdleConnections()
+    idleLook = openDuty(
+      { name: 'idle-connections', everyMs: idleLookMs, run, failure: 'closing idle connections failed' },
+      { log: app.log },
+    )
   })
-  app.addHook('onClose', async () => clearInterval(idleLook))
+  app.addHook('onClose', async () => idleLook?.close())
 }
 
 export default fp(gracefulClose, { name: 'graceful-close', dependencies: ['problem-json'] })

@@ -1,5 +1,6 @@
 // Finds out whether this instance can take requests, for probes and the home page alike.
 
+import { withDeadline } from '../runtime/deadline.js'
 import type { ProblemName } from './problem-types.js'
 import { shareFor } from './share-for.js'
 
@@ -43,12 +44,10 @@ const findFailure = (options: ReadinessOptions, redis: CheckStatus): ReadinessSt
   return null
 }
 
-const ping = (redis: ReadinessOptions['redis']): Promise<CheckStatus> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(() => resolve('failed'), pingTimeoutMs)
-    const settle = (status: CheckStatus) => () => {
-      clearTimeout(timer)
-      resolve(status)
-    }
-    redis.ping().then(settle('ok'), settle('failed'))
-  })
+const ping = (redis: ReadinessOptions['redis']): Promise<CheckStatus> => {
+  const answered = redis.ping().then(
+    (): CheckStatus => 'ok',
+    (): CheckStatus => 'failed',
+  )
+  return withDeadline(answered, pingTimeoutMs, 'failed')
+}

@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { openDuty } from '../runtime/duty.js'
 import { qualityOf } from './headers/content-negotiation.js'
 import { problem } from './problem-json.js'
 
@@ -65,13 +66,17 @@ interface OpenStream {
 const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: SseOptions) => {
   const open = new Set<OpenStream>()
   // One timer and one listener for all: thousands of them would cost more than the streams themselves.
-  const beat = setInterval(() => {
+  const sendAll = () => {
     for (const each of open) sendHeartbeat(each)
-  }, heartbeatMs)
+  }
+  const duty = openDuty(
+    { name: 'sse-heartbeat', everyMs: heartbeatMs, run: sendAll, failure: 'sending heartbeats failed' },
+    { log: app.log },
+  )
   app.stopSignal.addEventListener('abort', () => {
     for (const { finish } of open) finish()
   })
-  app.addHook('onClose', async () => clearInterval(beat))
+  app.addHook('onClose', async () => duty.close())
 
   app.decorateReply('sse', function (this: FastifyReply, source: SseSource, { signal }: { readonly signal?: AbortSignal } = {}) {
     this.header('content-type', mediaType).header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')

@@ -5,6 +5,7 @@ import { queueOfJobId } from '../bullmq/job-id.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import type { Duty } from '../runtime/duty.js'
 import type { QueueName } from '../types/job-schema.js'
 
 /** Base 36 digits of a creation time in milliseconds: fixed width, so that text order is time order until the year 5188. */
@@ -50,60 +51,67 @@ export const createJobIndex = ({ redis, keys }: { redis: RedisClient; keys: Keys
 export type JobIndex = ReturnType<typeof createJobIndex>
 
 /**
- * Forgets, at intervals, entries whose jobs are gone: BullMQ removes finished jobs without telling.
- * Rounds walk each tenant's index from old to new and then again: each goes on where the one before came to, as far as
- * jobs are missing and a bounded number of steps beyond.
+ * A duty: forgets entries whose jobs are gone, since BullMQ removes finished jobs without telling.
+ * Rounds walk each tenant's index from old to new and then again: each goes on where the one before, of whichever instance, came to,
+ * as far as jobs are missing and a bounded number of steps beyond.
  */
-export const openIndexSweep = ({
+export const createIndexSweep = ({
   index,
+  keys,
   redis,
   queueKeys,
   log,
 }: {
   index: JobIndex
+  keys: Keys
   redis: RedisClient
   queueKeys: Readonly<Record<QueueName, QueueKeys>>
   log: Logger
-}) => {
+}): Duty => {
   const isGone = async (member: string): Promise<boolean> => {
     const id = idOfIndexMember(member)
     const queue = queueOfJobId(id)
     return queue === undefined || (await redis.exists(queueKeys[queue].job(id))) === 0
   }
 
-  /** The last entry that was looked at, by tenant; none at the beginning. */
-  const positions = new Map<string, string>()
-
-  const sweepTenant = async (tenant: string): Promise<number> => {
+  /** From `start` on, the last entry that was looked at. Gives how many were removed, and the last one of this round; none at the end. */
+  const sweepTenant = async (tenant: string, start: string | undefined, signal: AbortSignal) => {
+    let position = start
     let removed = 0
-    for (let kept = 0; kept < keptStepsMax; ) {
-      const { members, next } = await index.oldest(tenant, positions.get(tenant))
+    for (let kept = 0; kept < keptStepsMax && !signal.aborted; ) {
+      const { members, next } = await index.oldest(tenant, position)
       const gone = await Promise.all(members.map(isGone))
       const stale = members.filter((_member, at) => gone[at])
       await index.remove(tenant, stale)
       removed += stale.length
-      if (next === undefined) {
-        positions.delete(tenant)
-        break
-      }
-      positions.set(tenant, next)
+      position = next
+      if (next === undefined) break
       if (stale.length < members.length / 10) kept++
     }
-    return removed
+    return { removed, position }
   }
 
-  const sweep = async () => {
+  const run = async (signal: AbortSignal) => {
     const tenants = new Set(await index.tenants())
-    for (const tenant of positions.keys()) if (!tenants.has(tenant)) positions.delete(tenant)
+    const positions = await redis.hgetall(keys.jobIndexPositions)
+    const unlisted = Object.keys(positions).filter((tenant) => !tenants.has(tenant))
+    if (unlisted.length > 0) await redis.hdel(keys.jobIndexPositions, ...unlisted)
     for (const tenant of tenants) {
-      const removed = await sweepTenant(tenant)
+      if (signal.aborted) return
+      const { removed, position } = await sweepTenant(tenant, positions[tenant], signal)
+      if (position !== undefined) await redis.hset(keys.jobIndexPositions, tenant, position)
+      else if (positions[tenant] !== undefined) await redis.hdel(keys.jobIndexPositions, tenant)
       if (removed > 0) log.debug({ tenant, removed }, 'index entries of removed jobs forgotten')
     }
   }
 
-  const timer = setInterval(() => {
-    sweep().catch((error: Error) => log.warn({ error: error.message }, 'sweeping the job index failed; the next round follows'))
-  }, sweepIntervalMs)
-  timer.unref()
-  return { sweep, close: () => clearInterval(timer) }
+  return {
+    name: 'job-index',
+    everyMs: sweepIntervalMs,
+    jitter: 0.1,
+    isShared: true,
+    unref: true,
+    run,
+    failure: 'sweeping the job index failed',
+  }
 }

@@ -6,15 +6,14 @@ import type { Queues } from '../bullmq/queues.js'
 import { createJobReader } from '../bullmq/read-jobs.js'
 import type { Config } from '../config/config.js'
 import type { RedisConnections } from '../redis/connect.js'
-import { createLock } from '../redis/lock.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import { createJobControl } from './control.js'
 import { createJobFeed } from './event-stream.js'
-import { createJobIndex, openIndexSweep } from './job-index.js'
+import { createIndexSweep, createJobIndex } from './job-index.js'
 import { createJobList } from './list.js'
 import { createJobRecordReader } from './record.js'
-import { openRetention } from './retention.js'
+import { createRetention } from './retention.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
 import { createJobLook } from './snapshot.js'
 import { createJobViews } from './view.js'
@@ -37,8 +36,6 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
   const events = await scope.open('job events', () =>
     openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
   )
-  await scope.open('index sweep', () => openIndexSweep({ index, redis, queueKeys: queues.keys, log }))
-  await scope.open('retention', () => openRetention({ limits: config.queues, lock: createLock({ redis, keys }), log, queues, redis }))
   return {
     events,
     look,
@@ -46,6 +43,10 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
     awaitFinish: createAwaitFinish({ events, look }),
     control: createJobControl({ redis, keys, queues }),
     list: createJobList({ index, look, redis, keys }),
+    duties: [
+      createIndexSweep({ index, keys, redis, queueKeys: queues.keys, log }),
+      createRetention({ limits: config.queues, log, queues, redis }),
+    ],
     readJobRecord: createJobRecordReader({ redis, queues }),
   }
 }

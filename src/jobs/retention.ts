@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import type { Queues } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
 import type { RedisClient } from '../redis/connect.js'
-import type { Lock } from '../redis/lock.js'
+import type { Duty } from '../runtime/duty.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
 
 /** Jobs that one script removes: it blocks Redis for some 30 ms. */
@@ -44,27 +44,23 @@ interface Kept {
 
 interface Deps {
   readonly limits: Pick<Config['queues'], 'removeOnComplete' | 'removeOnFail' | 'retentionCompletedMs' | 'retentionFailedMs'>
-  /** One instance at a time is on duty. */
-  readonly lock: Lock
   readonly log: Logger
   readonly queues: Queues
   readonly redis: RedisClient
 }
 
 /**
- * Holds every queue to its limits at intervals, until closed: cancelled jobs and the last ones of an idle queue too, which no
- * worker looks at. A round lasts half an interval at most; what is left is for the next one.
+ * A duty: holds every queue to its limits, cancelled jobs and the last ones of an idle queue too, which no worker looks at.
+ * A round lasts half an interval at most; what is left is for the next one.
  */
-export const openRetention = ({ limits, lock, log, queues, redis }: Deps) => {
+export const createRetention = ({ limits, log, queues, redis }: Deps): Duty => {
   const { removeOnComplete, removeOnFail, retentionCompletedMs, retentionFailedMs } = limits
   const shortest = Math.min(retentionCompletedMs, retentionFailedMs)
   const intervalMs = Math.min(intervalMsMax, Math.max(intervalMsMin, shortest / 2))
-  const lockMs = Math.floor(intervalMs * 0.9)
   const all = queueNames.flatMap((queue): Kept[] => [
     { queue, state: 'completed', ageMs: retentionCompletedMs, count: removeOnComplete },
     { queue, state: 'failed', ageMs: retentionFailedMs, count: removeOnFail },
   ])
-  const stop = new AbortController()
 
   /** How many were removed, and whether more are to be. */
   const removeSome = async ({ queue, state, ageMs, count }: Kept): Promise<{ removed: number; isMore: boolean }> => {
@@ -81,10 +77,8 @@ export const openRetention = ({ limits, lock, log, queues, redis }: Deps) => {
     return { removed, isMore: removed > 0 && removed < wanted }
   }
 
-  /** How many jobs were removed; null when another instance is on duty. */
-  const round = async (): Promise<number | null> => {
-    // Not given back: it is free again for the next round.
-    if (!(await lock('retention', lockMs))) return null
+  /** How many jobs were removed. */
+  const removeAll = async (signal: AbortSignal): Promise<number> => {
     const end = performance.now() + intervalMs / 2
     let total = 0
     // A step of each in turn: a large backlog holds up no other queue.
@@ -92,7 +86,7 @@ export const openRetention = ({ limits, lock, log, queues, redis }: Deps) => {
       const more: Kept[] = []
       for (const each of open) {
         const start = performance.now()
-        if (stop.signal.aborted || start > end) return total
+        if (signal.aborted || start > end) return total
         const { removed, isMore } = await removeSome(each)
         total += removed
         if (isMore) more.push(each)
@@ -104,24 +98,17 @@ export const openRetention = ({ limits, lock, log, queues, redis }: Deps) => {
     return total
   }
 
-  let running = Promise.resolve()
-  const roundSafely = () => {
-    running = running
-      .then(round)
-      .then((removed) => {
-        if (removed) log.debug({ removed }, 'finished jobs removed, their retention is over')
-      })
-      .catch((error: Error) => log.warn({ error: error.message }, 'removing finished jobs failed; the next round follows'))
-  }
-  const timer = setInterval(roundSafely, intervalMs)
-  timer.unref()
   return {
-    round,
-    /** Settles after the step that is under way. */
-    async close(): Promise<void> {
-      clearInterval(timer)
-      stop.abort()
-      await running
+    name: 'retention',
+    everyMs: intervalMs,
+    jitter: 0.1,
+    backoffMsMax: intervalMsMax,
+    isShared: true,
+    unref: true,
+    async run(signal) {
+      const removed = await removeAll(signal)
+      if (removed > 0) log.debug({ removed }, 'finished jobs removed, their retention is over')
     },
+    failure: 'removing finished jobs failed',
   }
 }

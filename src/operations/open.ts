@@ -41,13 +41,15 @@ export const openOperating = async ({ control, keys, log, metrics, queues, redis
     queueKeys: queues.keys,
     workerInstances,
   })
+  const operations = await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis }))
   watchRedis(metrics, redis)
   watchQueues(metrics, { reader: queueMetrics, log })
   return {
     audit,
     boardQueues: createBoardQueues({ queues, sensitive }),
     deadLetters: createDeadLetterList({ bulk, queueKeys: queues.keys }),
-    operations: await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis })),
+    duties: [operations.duty],
+    operations,
     queueControl: createQueueControl({ queues, audit }),
     queueMetrics,
     workerInstances,

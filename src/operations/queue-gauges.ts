@@ -2,7 +2,8 @@
 
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
-import { createRedisProbe, withDeadline } from '../redis/probe.js'
+import { createRedisProbe } from '../redis/probe.js'
+import { withDeadline } from '../runtime/deadline.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { QueueName } from '../types/job-schema.js'
 import type { QueueMetrics, QueueMetricsReader } from './queue-metrics.js'

@@ -8,6 +8,7 @@ import type { JobControl } from '../jobs/control.js'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
+import type { Duty } from '../runtime/duty.js'
 import { operationPlans } from './plans.js'
 import { createOperationRecords, type Operation, type OperationState, operationLeaseMs } from './records.js'
 
@@ -171,10 +172,14 @@ export const openOperations = ({
   const look = async (): Promise<void> => {
     for (const [slot, id] of Object.entries(await records.open())) start(slot, id)
   }
-  const timer = setInterval(() => {
-    look().catch((error: Error) => log.debug({ error: error.message }, 'looking for operations failed; the next look follows'))
-  }, lookIntervalMs)
-  timer.unref()
+  const duty: Duty = {
+    name: 'operations',
+    everyMs: lookIntervalMs,
+    unref: true,
+    run: look,
+    failure: 'looking for operations failed',
+    failureLevel: 'debug',
+  }
 
   /** Tells the jobs that run now to stop; they end as cancelled. */
   const stopActive = async (queue: QueueKeys): Promise<void> => {
@@ -232,10 +237,10 @@ export const openOperations = ({
     },
 
     look,
+    duty,
 
     /** Leaves its operations, after the step they are at, for another instance. */
     async close(): Promise<void> {
-      clearInterval(timer)
       stop.abort()
       await Promise.all(running.values())
     },

@@ -3,6 +3,7 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 import type { RedisSettings } from '../config/config.js'
+import { createThrottledLog } from '../runtime/throttled-log.js'
 import { checkServer } from './check-server.js'
 import { openEmbeddedRedis } from './embedded.js'
 import { countSends, limitCluster } from './ioredis-patches.js'
@@ -11,9 +12,6 @@ export type RedisClient = Redis | Cluster
 
 /** Roles differ in how long they wait: a request fails within its deadline, a worker never gives up. */
 export type RedisRole = 'request' | 'limiter' | 'worker' | 'events'
-
-/** At most one line in this time about errors of one connection: a lost Redis raises thousands. */
-const errorLogIntervalMs = 5000
 
 /** A master that became a replica keeps its connections: a new one leads to the new master. */
 const reconnectOnError = (error: Error) => error.message.startsWith('READONLY')
@@ -198,21 +196,12 @@ const secretsOf = ({ target, password }: RedisSettings): string[] => {
 
 const logErrors = (options: { client: RedisClient; role: RedisRole; log: Logger; secrets: string[] }) => {
   const { client, role, log, secrets } = options
-  let quietUntil = 0
-  let unlogged = 0
-  const note = (error: NodeJS.ErrnoException & { lastNodeError?: Error }) => {
-    const now = Date.now()
-    if (now < quietUntil) {
-      unlogged++
-      return
-    }
+  const note = createThrottledLog((error: NodeJS.ErrnoException & { lastNodeError?: Error }, unlogged) => {
     const text = [error.message || error.code, error.lastNodeError?.message].filter(Boolean).join(': ')
     // Servers that lack a command repeat its arguments, and those of HELLO and AUTH hold the password.
     const shown = secrets.reduce((shorter, secret) => shorter.replaceAll(secret, '***'), text)
     log.warn({ role, error: shown, unlogged }, 'redis connection error')
-    quietUntil = now + errorLogIntervalMs
-    unlogged = 0
-  }
+  })
   client.on('error', note)
   if (client instanceof Cluster) client.on('node error', note)
 }

@@ -3,6 +3,7 @@
 import { Cluster, Command } from 'ioredis'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
+import { openDuty } from '../runtime/duty.js'
 import type { RedisClient } from './connect.js'
 import { unconfirmed, unfit } from './failures.js'
 import { noteConnection } from './ioredis-patches.js'
@@ -45,11 +46,24 @@ export const openDurability = ({
     if (typeof found === 'object' && (typeof finding !== 'object' || finding?.fault !== found.fault)) log.error(found.fault)
     finding = found
   }
-  // Whatever keeps it from looking keeps it from writing too; the next look follows.
-  const checkQuietly = (): Promise<void> => check().catch((error: Error) => log.debug({ error: error.message }, 'durability not checked'))
-  const timer = durability === 'fsync' ? setInterval(checkQuietly, checkIntervalMs) : undefined
-  timer?.unref()
-  if (durability === 'fsync') redis.on('ready', checkQuietly)
+  const duty =
+    durability === 'fsync'
+      ? openDuty(
+          {
+            name: 'durability',
+            everyMs: checkIntervalMs,
+            unref: true,
+            run: check,
+            failure: 'durability not checked',
+            // Whatever keeps it from looking keeps it from writing too.
+            failureLevel: 'debug',
+            canEnd: () => redis.status === 'ready',
+          },
+          { log },
+        )
+      : undefined
+  const checkNow = (): Promise<void> | undefined => duty?.trigger()
+  redis.on('ready', checkNow)
 
   /** Resolves once what was written on the connection `written` is safe. */
   const wait = async ({ socket: written }: SentOn, leftMs: number): Promise<void> => {
@@ -77,7 +91,7 @@ export const openDurability = ({
     async checked(): Promise<void> {
       if (finding) return
       await untilReady(redis, firstCheckMs)
-      if (redis.status === 'ready') await checkQuietly()
+      if (redis.status === 'ready') await checkNow()
     },
 
     /**
@@ -97,9 +111,9 @@ export const openDurability = ({
       return written
     },
 
-    close(): void {
-      clearInterval(timer)
-      redis.off('ready', checkQuietly)
+    async close(): Promise<void> {
+      redis.off('ready', checkNow)
+      await duty?.close()
     },
   }
 }

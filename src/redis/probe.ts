@@ -1,5 +1,7 @@
 // Asks Redis whether it answers, and how fast, without ever waiting long for it.
 
+import { withDeadline } from '../runtime/deadline.js'
+
 interface Pingable {
   readonly status: string
   ping(): Promise<unknown>
@@ -24,13 +26,4 @@ export const createRedisProbe = (redis: Pingable, deadlineMs: number) => {
     })
     return withDeadline(answered, deadlineMs, null)
   }
-}
-
-/** What the promise gives, or `otherwise` when it takes longer. The promise must not reject. */
-export const withDeadline = <T>(promise: Promise<T>, deadlineMs: number, otherwise: T): Promise<T> => {
-  let timer: NodeJS.Timeout
-  const late = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), deadlineMs)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

@@ -9,6 +9,8 @@ export const createKeys = (prefix: string) => {
     idempotency: (digest: string) => `${own}:idem:${digest}`,
     /** Sorted set of all jobs of one tenant in creation order. */
     jobIndex: (tenant: string) => `${own}:index:${tenant}`,
+    /** Hash of tenant → the last entry of its index that a sweep has looked at. */
+    jobIndexPositions: `${own}:index-positions`,
     /** Names of the tenants that have an index. */
     tenants: `${own}:tenants`,
     /** What an attempt has begun or done with a vendor. */

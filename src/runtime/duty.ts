@@ -1,6 +1,7 @@
 // A background duty: rounds of work at intervals or at once, one at a time, until it is closed.
 
 import type { Logger } from 'pino'
+import type { Scope } from './scope.js'
 import { createThrottledLog } from './throttled-log.js'
 
 /** Takes the named lock for `ttlMs`; null while somebody else holds it. */
@@ -42,8 +43,13 @@ export interface OpenDuty {
   close(): Promise<void>
 }
 
-/** `lock` is needed for a duty that is shared. */
-export const openDuty = (duty: Duty, { log, lock }: { log: Pick<Logger, 'warn' | 'debug'>; lock?: TakeLock }): OpenDuty => {
+interface Tools {
+  readonly log: Pick<Logger, 'warn' | 'debug'>
+  /** For duties that are shared. */
+  readonly lock?: TakeLock
+}
+
+export const openDuty = (duty: Duty, { log, lock }: Tools): OpenDuty => {
   const { name, everyMs, run, failure, failureLevel = 'warn', isShared = false, jitter = 0, canEnd = () => true } = duty
   if (isShared && !lock) throw new Error(`The duty ${name} is shared by all instances and needs a lock`)
   const stop = new AbortController()
@@ -107,4 +113,9 @@ export const openDuty = (duty: Duty, { log, lock }: { log: Pick<Logger, 'warn' |
       if (canEnd()) await running
     },
   }
+}
+
+/** Opens one after another; closed with `scope`. */
+export const openDuties = async (duties: readonly Duty[], tools: Tools, scope: Scope): Promise<void> => {
+  for (const duty of duties) await scope.open(`duty ${duty.name}`, () => openDuty(duty, tools))
 }

@@ -7,13 +7,12 @@ import { createHasBegun } from '../jobs/job-begun.js'
 import type { Submissions } from '../jobs/open-submissions.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
-import { createLock } from '../redis/lock.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import type { JobTypes } from '../types/registry.js'
 import { openScheduleClock } from './clock.js'
 import { createSchedulePayloads } from './payload.js'
-import { createScheduleAlign } from './reconcile.js'
+import { createReconcileDuty, createScheduleAlign } from './reconcile.js'
 import { createScheduleRecords } from './record.js'
 import { createRefuseRun } from './refuse-run.js'
 import { createSchedules } from './schedules.js'
@@ -55,7 +54,6 @@ export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
   const hasBegun = createHasBegun({ redis: connection, queueKeys: queues.keys })
   const refuse = createRefuseRun({ accept: submissions.accept, keys, queueKeys: queues.keys, redis: connection })
   const runSchedule = createRunSchedule({ ...parts, config, hasBegun, keys, log, refuse })
-  return scope.open('schedule worker', () =>
-    openScheduleWorker({ ...parts, config, connection, lock: createLock({ redis: connection, keys }), log, runSchedule }),
-  )
+  const worker = await scope.open('schedule worker', () => openScheduleWorker({ config, connection, log, runSchedule }))
+  return { ...worker, duties: [createReconcileDuty({ ...parts, connection, log })] }
 }

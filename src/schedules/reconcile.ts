@@ -1,5 +1,8 @@
 // Brings the clock of a schedule in line with its record, whoever changed or broke either of them.
 
+import type { Logger } from 'pino'
+import type { RedisClient } from '../redis/connect.js'
+import type { Duty } from '../runtime/duty.js'
 import type { ScheduleClock } from './clock.js'
 import { isOver, type ScheduleRecords, type StoredSchedule } from './record.js'
 import { dueAtOf, firstRun, printTiming } from './timing.js'
@@ -46,3 +49,35 @@ export const createScheduleAlign = ({ records, clock }: { records: ScheduleRecor
 }
 
 export type ScheduleAlign = ReturnType<typeof createScheduleAlign>
+
+/** One worker at a time looks at every schedule this often. */
+const reconcileIntervalMs = 30_000
+
+/** A duty: reconciles every schedule. It begins once Redis is there. */
+export const createReconcileDuty = ({
+  align,
+  connection,
+  log,
+  records,
+}: {
+  align: ScheduleAlign
+  connection: RedisClient
+  log: Logger
+  records: ScheduleRecords
+}): Duty => ({
+  name: 'schedules',
+  everyMs: reconcileIntervalMs,
+  startsAtOnce: true,
+  isShared: true,
+  async run(signal) {
+    for await (const keys of records.all()) {
+      for (const key of keys) {
+        if (signal.aborted) return
+        const done = await align(key)
+        if (done !== 'kept') log.debug({ schedule: key, done }, 'schedule looked after')
+      }
+    }
+  },
+  failure: 'looking after schedules failed',
+  canEnd: () => connection.status === 'ready',
+})

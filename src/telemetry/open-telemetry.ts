@@ -24,6 +24,8 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { Logger } from 'pino'
 import type { TracingSettings } from '../config/config.js'
+import { withDeadline } from '../runtime/deadline.js'
+import { createThrottledLog } from '../runtime/throttled-log.js'
 import type { SpanAttributes, SpanPlace, SpanStart, TraceSpan, Tracing } from './spans.js'
 import { readVersion } from './version.js'
 
@@ -76,16 +78,10 @@ export const openOpenTelemetry = async ({
 }
 
 const closeInTime = async (provider: TracerProvider, log: Logger): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), closeTimeoutMs)
-  })
   try {
-    if ((await Promise.race([provider.shutdown(), late])) === 'late') log.warn('the last spans were not sent in time')
+    if ((await withDeadline(provider.shutdown(), closeTimeoutMs, 'late')) === 'late') log.warn('the last spans were not sent in time')
   } catch (error) {
     log.warn({ error: (error as Error).message }, 'the last spans were not sent')
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -136,15 +132,16 @@ const createExporter = async ({ protocol, url, headers }: TracingSettings): Prom
 
 /** The SDK would drop spans without a word. */
 const logFailures = (exporter: SpanExporter, log: Logger): SpanExporter => {
-  let quietUntil = 0
+  const note = createThrottledLog(
+    ({ error, spans }: { error: Error | undefined; spans: number }, unlogged) =>
+      log.warn({ error: error?.message, spans, unlogged }, 'spans were not sent'),
+    errorLogIntervalMs,
+  )
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
         // 0 is success; the name for it lies in a package of its own.
-        if (result.code !== 0 && Date.now() >= quietUntil) {
-          quietUntil = Date.now() + errorLogIntervalMs
-          log.warn({ error: result.error?.message, spans: spans.length }, 'spans were not sent')
-        }
+        if (result.code !== 0) note({ error: result.error, spans: spans.length })
         done(result)
       })
     },

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { mintJobId } from '../../src/bullmq/job-id.js'
 import { createQueueKeys } from '../../src/bullmq/queue-keys.js'
-import { createJobIndex, openIndexSweep, toIndexMember } from '../../src/jobs/job-index.js'
+import { createIndexSweep, createJobIndex, toIndexMember } from '../../src/jobs/job-index.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
 import { queueNames } from '../../src/types/job-schema.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
@@ -18,18 +18,22 @@ const openSweep = async (t: Test) => {
   if (client.status !== 'ready') await once(client, 'ready')
   const keys = createKeys(prefix)
   const queueKeys = Object.fromEntries(queueNames.map((name) => [name, createQueueKeys(prefix, name)])) as Parameters<
-    typeof openIndexSweep
+    typeof createIndexSweep
   >[0]['queueKeys']
-  const sweep = openIndexSweep({
-    index: createJobIndex({ redis: client, keys }),
-    redis: client,
-    queueKeys,
-    log: pino({ level: 'silent' }),
-  })
-  t.after(() => sweep.close())
+  const beside = () =>
+    createIndexSweep({
+      index: createJobIndex({ redis: client, keys }),
+      keys,
+      redis: client,
+      queueKeys,
+      log: pino({ level: 'silent' }),
+    })
+  const { run } = beside()
   let time = 1_700_000_000_000
   return {
-    sweep: sweep.sweep,
+    sweep: (signal = new AbortController().signal) => run(signal),
+    /** The sweep of another instance. */
+    beside,
     size: (tenant: string) => client.zcard(keys.jobIndex(tenant)),
     async add(tenant: string, count: number, { isThere }: { isThere: boolean }): Promise<string[]> {
       const ids = Array.from({ length: count }, () => mintJobId('email'))
@@ -80,6 +84,25 @@ t.test('a round looks at so many, the next one goes on, and the last begins anew
   await add('a', 0, { isThere: true })
   await sweep()
   t.equal(await size('a'), 25_480, 'of a tenant that was not listed meanwhile, the position is not kept')
+})
+
+t.test('the next instance goes on where the one before came to', async (t) => {
+  const { sweep, size, add, beside } = await openSweep(t)
+  await add('a', 25_500, { isThere: true })
+  await add('a', 10, { isThere: false })
+  await sweep()
+  t.equal(await size('a'), 25_510, 'has not come so far')
+  await beside().run(new AbortController().signal)
+  t.equal(await size('a'), 25_500)
+})
+
+t.test('a round that is told to end does no more', async (t) => {
+  const { sweep, size, add } = await openSweep(t)
+  await add('a', 10, { isThere: false })
+  await sweep(AbortSignal.abort())
+  t.equal(await size('a'), 10)
+  await sweep()
+  t.equal(await size('a'), 0)
 })
 
 t.test('a tenant is listed again after Redis has lost the list', async (t) => {

@@ -2,8 +2,9 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { openQueues } from '../../src/bullmq/queues.js'
 import type { Config } from '../../src/config/config.js'
-import { openRetention } from '../../src/jobs/retention.js'
+import { createRetention } from '../../src/jobs/retention.js'
 import { createLock } from '../../src/redis/lock.js'
+import { openDuty } from '../../src/runtime/duty.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -12,17 +13,24 @@ const lines: string[] = []
 const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) })
 
 /** A duty of the test's own on the Redis of an app; the app's own first round is a minute away. */
-const openDuty = (t: Test, { services }: TestApp, limits: Partial<Config['queues']> = {}) => {
+const openRetention = (t: Test, { services }: TestApp, limits: Partial<Config['queues']> = {}) => {
   const { keys, redis } = services
   const lock = createLock({ redis: redis.request, keys })
   const queues = openQueues({ redis: redis.request, prefix: keys.prefix, log })
   const defaults = { removeOnComplete: undefined, removeOnFail: undefined, retentionCompletedMs: hour, retentionFailedMs: hour }
-  const retention = openRetention({ limits: { ...defaults, ...limits }, lock, log, queues, redis: redis.request })
+  const retention = openDuty(createRetention({ limits: { ...defaults, ...limits }, log, queues, redis: redis.request }), { lock, log })
   t.after(async () => {
     await retention.close()
     await queues.close()
   })
-  return { ...retention, lock }
+  /** How many jobs a round removed: what it says of itself. */
+  const round = async () => {
+    const before = lines.length
+    await retention.trigger()
+    const said = lines.slice(before).find((line) => line.includes('finished jobs removed'))
+    return said ? JSON.parse(said).removed : 0
+  }
+  return { round, lock }
 }
 
 const submitOne = async ({ submit }: TestApp, label: string, options: object = {}): Promise<string> =>
@@ -58,7 +66,7 @@ t.test('the oldest beyond a cap go, in steps', async (t) => {
     pipeline.hset(queueKeys['external-api'].job(`ext_old${at}`), 'name', 'echo')
   }
   await pipeline.exec()
-  const { round } = openDuty(t, test, { removeOnFail: 3, retentionFailedMs: 366 * 24 * hour * 100 })
+  const { round } = openRetention(t, test, { removeOnFail: 3, retentionFailedMs: 366 * 24 * hour * 100 })
   t.equal(await round(), 701)
   t.same(await redis.request.zrange(failed, 0, '-1'), ids.slice(1))
   t.same(await redis.request.keys(queueKeys['external-api'].job('ext_old*')), [])
@@ -68,7 +76,7 @@ t.test('no cap, nothing too old: nothing goes, and nothing is written', async (t
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const id = await submitCancelled(test, 'kept')
   const before = await test.services.redis.request.xlen(test.services.queueKeys['external-api'].events)
-  t.equal(await openDuty(t, test).round(), 0)
+  t.equal(await openRetention(t, test).round(), 0)
   t.equal(await statusOf(test, id), 200)
   t.equal(await test.services.redis.request.xlen(test.services.queueKeys['external-api'].events), before)
 })
@@ -76,9 +84,9 @@ t.test('no cap, nothing too old: nothing goes, and nothing is written', async (t
 t.test('one instance is on duty', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const id = await submitCancelled(test, 'cancelled')
-  const { round, lock } = openDuty(t, test, { removeOnFail: 0 })
+  const { round, lock } = openRetention(t, test, { removeOnFail: 0 })
   const elsewhere = await lock('retention', hour)
-  t.equal(await round(), null)
+  t.equal(await round(), 0)
   t.equal(await statusOf(test, id), 200)
   await elsewhere?.release()
   t.equal(await round(), 1)
@@ -90,7 +98,7 @@ t.test('a round that fails is a warning, and the next one follows', async (t) =>
   const { queueKeys, redis } = test.services
   const id = await submitCancelled(test, 'cancelled')
   await redis.request.set(queueKeys.email.completed, 'not a set')
-  openDuty(t, test, { retentionFailedMs: 1000 })
+  openRetention(t, test, { retentionFailedMs: 1000 })
   await eventually('it fails', () => lines.some((line) => line.includes('removing finished jobs failed')))
   await redis.request.del(queueKeys.email.completed)
   await eventually('it goes on', async () => (await statusOf(test, id)) === 404)

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { openDuty } from '../../runtime/duty.js'
 import type { Metrics } from '../../telemetry/metrics.js'
 import { sendProblem } from '../problem-json.js'
 
@@ -71,8 +72,10 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
     reported = total
     reportAt = lookedAt + reportIntervalMs
   }
-  const timer = setInterval(look, lookIntervalMs)
-  timer.unref()
+  const duty = openDuty(
+    { name: 'overload', everyMs: lookIntervalMs, unref: true, run: look, failure: 'the event loop was not looked at' },
+    { log: app.log },
+  )
 
   app.decorate('isOverloaded', () => isFull() || performance.now() - shedAt < reportIntervalMs)
   app.decorate('submissionCounts', counts)
@@ -84,7 +87,7 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
     shedAt = performance.now()
     shed(request, reply)
   })
-  app.addHook('onClose', async () => clearInterval(timer))
+  app.addHook('onClose', async () => duty.close())
 }
 
 const shed = (request: FastifyRequest, reply: FastifyReply): void => {
