@@ -6,28 +6,19 @@ import type { Logger } from 'pino'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import { assumeOldestRedis } from '../bullmq/redis-version.js'
-import type { Config } from '../config/config.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
-import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient, RedisConnections } from '../redis/connect.js'
-import type { Keys } from '../redis/redis-keys.js'
 import { withDeadline } from '../runtime/deadline.js'
 import { createThrottledLog } from '../runtime/throttled-log.js'
-import type { Metrics } from '../telemetry/metrics.js'
-import { runInSpan, type Tracing } from '../telemetry/spans.js'
-import { canServe, type Integrations } from '../types/definition.js'
-import type { JobErrorTable } from '../types/job-errors.js'
+import { runInSpan } from '../telemetry/spans.js'
+import { canServe } from '../types/definition.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
-import type { JobTypes } from '../types/registry.js'
-import { type Attempt, createOpenAttempt, type HandedOutJob } from './attempt.js'
-import { createBegin } from './begin.js'
+import type { Attempt, HandedOutJob } from './attempt.js'
 import { type Cancellation, openCancellation } from './cancellation.js'
-import type { SubmitFollowUps } from './follow-ups.js'
+import { createAttemptEngine, type EngineDeps } from './engine.js'
 import { openHeartbeat } from './heartbeat.js'
-import { createAttemptLimits } from './limits.js'
-import { type AttemptMetrics, createAttemptMetrics } from './metrics.js'
 import { type AttemptNotes, createRunHandler } from './run-handler.js'
-import { type AttemptWriter, createSettle } from './settle.js'
+import type { AttemptWriter } from './settle.js'
 
 /** A job whose worker died is handed out again this often before it counts as poison. */
 const stalledCountMax = 4
@@ -36,20 +27,9 @@ const removedAtOnceMax = 1000
 /** Beyond the grace of running jobs, closing may take this long: Redis may go away in the middle of it. */
 const closeMarginMs = 5000
 
-interface Deps {
-  readonly jobTypes: JobTypes
-  readonly config: Config
-  readonly integrations: Integrations
-  readonly integrationVariables: Readonly<Record<string, string>>
-  readonly jobErrors: JobErrorTable
-  readonly keys: Keys
-  readonly log: Logger
-  readonly metrics: Metrics
+interface Deps extends Omit<EngineDeps, 'redis'> {
   readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
   readonly redis: RedisConnections
-  readonly sensitive: SensitiveDataByType
-  readonly submitFollowUps: SubmitFollowUps
-  readonly tracing: Tracing | undefined
 }
 
 /**
@@ -145,21 +125,15 @@ const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
 }
 
 /** Makes BullMQ's processors: each runs one attempt and tells BullMQ by its result, or by what it throws, how that ended. */
-const createProcessors = (deps: Omit<Deps, 'redis'> & { redis: RedisClient; cancellation: Cancellation }) => {
-  const { cancellation, config, integrations, jobErrors, jobTypes, keys, log, redis } = deps
-  const metrics = Object.fromEntries(
-    queueNames.map((queue) => [queue, createAttemptMetrics(deps.metrics, { jobErrors, jobTypes, queue })]),
-  ) as Record<QueueName, AttemptMetrics>
-  const limits = createAttemptLimits({ config, keys, redis })
-  const openAttempt = createOpenAttempt({ log, metrics, tracing: deps.tracing })
-  const begin = createBegin({ ...deps, limits })
+const createProcessors = (deps: EngineDeps & { cancellation: Cancellation }) => {
+  const { cancellation, config, integrations, keys, log, redis } = deps
+  const engine = createAttemptEngine(deps)
   const runHandler = createRunHandler({ integrations, keys, markerTtlMs: config.queues.attemptMarkerMs, redis })
-  const settle = createSettle({ jobErrors, limits, metrics, submitFollowUps: deps.submitFollowUps })
 
   const work = async (attempt: Attempt, held: HeldJob): Promise<unknown> => {
     const abort = cancellation.begin(held.id, held.key)
     try {
-      const beginning = begin(attempt)
+      const beginning = engine.begin(attempt)
       const begun = beginning instanceof Promise ? await beginning : beginning
       const report =
         begun.kind === 'begun'
@@ -167,7 +141,7 @@ const createProcessors = (deps: Omit<Deps, 'redis'> & { redis: RedisClient; canc
           : begun.kind === 'decided'
             ? begun.outcome
             : begun
-      await settle(attempt, report, abort, held)
+      await engine.settle(attempt, report, abort, held)
       return held.tellBullmq()
     } finally {
       // Not recorded as an end: what ended it was the loss of Redis.
@@ -180,7 +154,7 @@ const createProcessors = (deps: Omit<Deps, 'redis'> & { redis: RedisClient; canc
     const source = { queue, redis, log }
     return (job: Job<JobEnvelope>, token?: string): Promise<unknown> => {
       const held = new HeldJob(job, token as string, source)
-      const attempt = openAttempt(held)
+      const attempt = engine.open(held)
       return runInSpan(attempt.span, () => work(attempt, held))
     }
   }

@@ -1,0 +1,53 @@
+// The attempt engine: opens, begins and settles attempts, whoever drives them. It knows nothing of BullMQ or HTTP.
+// A driver hands out a job, runs its handler or has that done elsewhere, and writes the end that the engine decides on.
+
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.js'
+import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
+import type { RedisClient } from '../redis/connect.js'
+import type { Keys } from '../redis/redis-keys.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import type { Tracing } from '../telemetry/spans.js'
+import type { Integrations } from '../types/definition.js'
+import type { JobErrorTable } from '../types/job-errors.js'
+import { type QueueName, queueNames } from '../types/job-schema.js'
+import type { JobTypes } from '../types/registry.js'
+import { createOpenAttempt } from './attempt.js'
+import { createBegin } from './begin.js'
+import type { SubmitFollowUps } from './follow-ups.js'
+import { createAttemptLimits } from './limits.js'
+import { type AttemptMetrics, createAttemptMetrics } from './metrics.js'
+import { createSettle } from './settle.js'
+
+export interface EngineDeps {
+  readonly config: Config
+  readonly integrations: Integrations
+  /** The variable an operator has to set for each integration: named by the error `not_configured`. */
+  readonly integrationVariables: Readonly<Record<string, string>>
+  /** Which codes are retryable: those of every type that is attempted. */
+  readonly jobErrors: JobErrorTable
+  readonly jobTypes: JobTypes
+  readonly keys: Keys
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly redis: RedisClient
+  readonly sensitive: SensitiveDataByType
+  readonly submitFollowUps: SubmitFollowUps
+  readonly tracing: Tracing | undefined
+}
+
+/** `open`, `begin`, then `settle`, once each, for every job that is handed out; a driver that fails in between ends the span. */
+export const createAttemptEngine = (deps: EngineDeps) => {
+  const { jobErrors, jobTypes } = deps
+  const metrics = Object.fromEntries(
+    queueNames.map((queue) => [queue, createAttemptMetrics(deps.metrics, { jobErrors, jobTypes, queue })]),
+  ) as Record<QueueName, AttemptMetrics>
+  const limits = createAttemptLimits(deps)
+  return {
+    open: createOpenAttempt({ ...deps, metrics }),
+    begin: createBegin({ ...deps, limits }),
+    settle: createSettle({ ...deps, limits, metrics }),
+  }
+}
+
+export type AttemptEngine = ReturnType<typeof createAttemptEngine>
