@@ -12,7 +12,7 @@ const generate = async () => {
     { buildApp },
     { builtinTypes },
     { createJobTypes },
-    { loadConfig },
+    { loadBuiltinConfig },
     { builtinErrors: jobErrors },
     { integrationVariables },
     { Email, Line, Link },
@@ -22,7 +22,7 @@ const generate = async () => {
     import('../dist/app.js'),
     import('../dist/builtin/builtin.js'),
     import('../dist/types/registry.js'),
-    import('../dist/config/config.js'),
+    import('../dist/builtin/config.js'),
     import('../dist/builtin/job-errors.js'),
     import('../dist/builtin/integrations.js'),
     import('../dist/types/schema-parts.js'),
@@ -30,7 +30,7 @@ const generate = async () => {
     import('../dist/telemetry/logger.js'),
   ])
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
-  const config = loadConfig(
+  const config = loadBuiltinConfig(
     { REDIS_URL: `unix://${join(dataDir, 'none.sock')}`, ADMIN_API_KEY: 'only-for-the-document', DATA_DIR: dataDir },
     dataDir,
   )

@@ -20,7 +20,7 @@ export const openServices = async (options: StartOptions) => {
   const { config, jobTypes, log, scope = createScope() } = options
   return closeOnFailure(scope, async () => {
     // Submissions are checked against the operator's templates: a broken one stops the start, not the first e-mail.
-    const emailTemplates = requireMailTemplates(config.email)
+    const emailTemplates = requireMailTemplates(config.settings.mail.email)
     const base = await openBase(options, { share: false }, scope)
     const { redis, keys, metrics, queues, tracing } = base
     const request = redis.request

@@ -3,10 +3,10 @@
 import type { Logger } from 'pino'
 import { createFollowUps } from './attempts/follow-ups.js'
 import { openWorkerPool } from './attempts/in-process.js'
+import type { BuiltinConfig } from './builtin/config.js'
 import { integrationVariables, openIntegrations } from './builtin/integrations.js'
 import { builtinErrors } from './builtin/job-errors.js'
 import { openQueues } from './bullmq/queues.js'
-import type { Config } from './config/config.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { createSensitiveDataByType } from './jobs/sensitive-data.js'
 import { openMetricsListener } from './operations/metrics-listener.js'
@@ -22,7 +22,7 @@ import { openTracing } from './telemetry/tracing.js'
 import type { JobTypes } from './types/registry.js'
 
 export interface StartOptions {
-  readonly config: Config
+  readonly config: BuiltinConfig
   readonly jobTypes: JobTypes
   readonly log: Logger
   /** Everything is opened in it: closed here when the start fails, else by the caller. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t from 'tap'
-import { loadConfig } from '../src/config/config.js'
+import { loadBuiltinConfig } from '../src/builtin/config.js'
 import { openServices } from '../src/gateway.js'
 import { createJobTypes } from '../src/types/registry.js'
 import { openWorkers } from '../src/worker.js'
@@ -17,7 +17,11 @@ t.test('an integration that cannot be opened stops the start', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   t.after(() => rm(dataDir, { recursive: true, force: true }))
   const open = async (env: Record<string, string>) =>
-    openServices({ config: loadConfig({ DATA_DIR: dataDir, ADMIN_API_KEY: 'admin-key-of-the-tests', ...env }, dataDir), jobTypes, log })
+    openServices({
+      config: loadBuiltinConfig({ DATA_DIR: dataDir, ADMIN_API_KEY: 'admin-key-of-the-tests', ...env }, dataDir),
+      jobTypes,
+      log,
+    })
   const wrong = { SMTP_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'nobody' }
 
   await t.rejects(open({ ...wrong, WORKERS_ENABLED: 'true' }), { message: /^Configuration: MAIL_FROM/ })
@@ -27,7 +31,7 @@ t.test('an integration that cannot be opened stops the start', async (t) => {
   t.pass('a gateway without workers sends no e-mails; the Redis of the attempts before is gone')
 
   const url = `unix://${gateway.redis.socketPath}`
-  const workers = openWorkers({ config: loadConfig({ ...wrong, REDIS_URL: url }, dataDir), jobTypes, log })
+  const workers = openWorkers({ config: loadBuiltinConfig({ ...wrong, REDIS_URL: url }, dataDir), jobTypes, log })
   await t.rejects(workers, { message: /^Configuration: MAIL_FROM/ })
 })
 
@@ -44,6 +48,6 @@ t.test('a setting of a form that cannot be used is told by its name, in one line
       /^Configuration: TRUST_PROXY is a comma-separated list of addresses/,
     ]),
   ]
-  for (const [env, message] of cases) t.throws(() => loadConfig(env, tmpdir()), { message }, JSON.stringify(env))
-  t.same(loadConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8, ::1' }, tmpdir()).http.trustProxy, ['loopback', '10.0.0.0/8', '::1'])
+  for (const [env, message] of cases) t.throws(() => loadBuiltinConfig(env, tmpdir()), { message }, JSON.stringify(env))
+  t.same(loadBuiltinConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8, ::1' }, tmpdir()).http.trustProxy, ['loopback', '10.0.0.0/8', '::1'])
 })

@@ -160,7 +160,7 @@ export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases, variab
   ]
   if (unknown.length > 0) throw new Error(`scripts/openapi/job-types-document.mjs does not fit the jobTypes: ${unknown.join(', ')}`)
   return `${[
-    '<!-- Written by `npm run openapi` from src/builtin/builtin.ts and src/builtin/job-errors.ts: change those. -->',
+    '<!-- Written by `npm run openapi` from src/builtin/builtin.ts and the job-errors.ts of each subject: change those. -->',
     '# Job types',
     'Each takes the `data` below in `POST /v1/jobs`, and leaves the result in `result` of the job. Unknown members are ' +
       'refused. Sensitive members read `***` in every answer and are encrypted in Redis when `DATA_ENCRYPTION_KEY` is set. ' +

@@ -1,14 +1,8 @@
 // Analyses transcripts without any outside service, off the event loop; handlers find it as `ctx.integrations.analyzer`.
 
 import type { AnalysisRequest, Extraction } from './extract.js'
+import type { AnalysisSettings } from './settings.js'
 import { createThreads, type ThreadOutcome } from './threads.js'
-
-export interface AnalysisSettings {
-  /** Transcripts analysed at once, each in a thread of its own. */
-  readonly threads: number
-  /** More sentences than this are ranked part by part. */
-  readonly maxSentences: number
-}
 
 export type TranscriptAnalysis = ReturnType<typeof openTranscriptAnalysis>
 

@@ -1,7 +1,9 @@
 // How a built-in job type is defined: like any other, and with the integrations it names at hand, typed.
 
 import type { Static, TSchema } from '@sinclair/typebox'
-import { defineJobType, type JobContext, type JobOutcome, type JobTypeDefinition } from '../types/definition.js'
+import { defineJobType, type JobContext, type JobOutcome, type JobTypeDefinition, type SubmissionCheck } from '../types/definition.js'
+import type { FieldProblem } from '../types/field-problems.js'
+import type { BuiltinConfig } from './config.js'
 import type { IntegrationName, Integrations } from './integrations.js'
 import type { BuiltinErrorCode } from './job-errors.js'
 
@@ -14,9 +16,15 @@ export type BuiltinContext<K extends IntegrationName = never> = JobContext<Opene
 /** How an attempt of a built-in type ends: with codes that are in the list. */
 export type BuiltinOutcome<R> = JobOutcome<R, BuiltinErrorCode>
 
+/** What submissions of a built-in type are checked against beyond their schema. */
+export interface BuiltinCheck extends SubmissionCheck {
+  readonly config: BuiltinConfig
+}
+
 interface Definition<D extends TSchema, R extends TSchema, K extends IntegrationName> extends JobTypeDefinition<D, R, Opened<K>> {
   readonly requires: readonly K[]
   readonly requiresOneOf?: readonly IntegrationName[]
+  check?(data: Static<D>, check: BuiltinCheck): FieldProblem[]
   run(data: Static<D>, ctx: BuiltinContext<K>): Promise<BuiltinOutcome<Static<R>>>
 }
 

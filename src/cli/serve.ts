@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from '../app.js'
 import { builtinTypes } from '../builtin/builtin.js'
-import { loadConfig } from '../config/config.js'
+import { loadBuiltinConfig } from '../builtin/config.js'
 import { openServices } from '../gateway.js'
 import { closeOnFailure, createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
@@ -19,7 +19,7 @@ const requestMarginMs = 5000
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
 export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<string> => {
   tuneHeap()
-  const config = loadConfig()
+  const config = loadBuiltinConfig()
   const log = createLogger({ level: config.logLevel })
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   return closeOnFailure(scope, async () => {

@@ -2,7 +2,7 @@
 
 import closeWithGrace from 'close-with-grace'
 import { builtinTypes } from '../builtin/builtin.js'
-import { loadConfig } from '../config/config.js'
+import { loadBuiltinConfig } from '../builtin/config.js'
 import { createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
@@ -15,7 +15,7 @@ const stopMarginMs = 15_000
 /** Runs until a signal comes; resolves once the workers run. Exit code 0 after a clean stop. */
 export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<void> => {
   tuneHeap()
-  const config = loadConfig()
+  const config = loadBuiltinConfig()
   const log = createLogger({ level: config.logLevel })
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   const workers = await openWorkers({ config, jobTypes, log, scope })

@@ -4,29 +4,11 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { type Static, type TObject, Type } from '@sinclair/typebox'
+import { type Static, type TObject, type TProperties, Type } from '@sinclair/typebox'
 import envSchema from 'env-schema'
-import { Environment } from './environment.js'
-import {
-  attemptMarkerMs,
-  toAliyunSmsSettings,
-  toLarkSettings,
-  toLlmSettings,
-  toStorageSettings,
-  toTencentCallbackSettings,
-  toTencentMeetingSettings,
-} from './integration-settings.js'
-import {
-  areTogether,
-  type HostPort,
-  readNamedFile,
-  requireKey,
-  requirePort,
-  requireProxies,
-  requireUrl,
-  toHostPorts,
-  toPairs,
-} from './setting-checks.js'
+import { day } from '../runtime/durations.js'
+import { ClientEnvironment, Environment } from './environment.js'
+import { type HostPort, readNamedFile, requireKey, requireProxies, requireUrl, toHostPorts, toPairs } from './setting-checks.js'
 
 /** Which Redis to talk to, decided by the variables that are set. */
 export type RedisTarget =
@@ -49,23 +31,54 @@ export interface RedisSettings {
   patience?: number
 }
 
-export type Config = Readonly<ReturnType<typeof toConfig>>
+/** What every gateway and worker is told, whatever job types it knows. */
+export type CoreConfig = Readonly<ReturnType<typeof toConfig>>
+
+/** Besides, what each subject made of its own variables: `settings` is looked into by those who know the subject. */
+export type Config<S = unknown> = CoreConfig & { readonly settings: S }
+
+/** The variables of one subject, such as e-mail or a vendor, and what they become. */
+export interface SubjectSettings<V extends TProperties = TProperties, S = unknown> {
+  /** By name: default, bounds, and one line on what it does. */
+  readonly variables: V
+  /** Throws an Error with one readable line about settings that contradict each other. */
+  toSettings(env: Static<TObject<V>>, core: CoreConfig): S
+}
+
+/** States the variables of one subject. */
+export const defineSettings = <V extends TProperties, S>(
+  variables: V,
+  toSettings: (env: Static<TObject<V>>, core: CoreConfig) => S,
+): SubjectSettings<V, S> => ({ variables, toSettings })
+
+/** What a list of subjects' settings becomes, by subject. */
+export type SettingsOf<T extends Readonly<Record<string, SubjectSettings>>> = {
+  readonly [K in keyof T]: ReturnType<T[K]['toSettings']>
+}
 
 /**
  * Reads the environment and, for what it lacks, `.env` in `cwd`.
  * Secrets may also come from files: `NAME_FILE` names a file that holds the value of `NAME`.
+ * `subjects` are those whose settings are wanted beside the core's.
  * Throws an Error with one readable line about every bad value.
  */
-export const loadConfig = (env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): Config =>
-  Object.freeze(toConfig(read(Environment, env, cwd)))
+export const loadConfig = <T extends Readonly<Record<string, SubjectSettings>> = Record<never, never>>(
+  env: NodeJS.ProcessEnv = process.env,
+  cwd: string = process.cwd(),
+  subjects: T = {} as T,
+): Config<SettingsOf<T>> => {
+  const variables = Object.assign({}, ...Object.values(subjects).map((subject) => subject.variables))
+  const given = read(Type.Object({ ...Environment.properties, ...variables }), env, cwd) as Environment
+  const core = toConfig(given)
+  const settings = Object.entries(subjects).map(([name, subject]) => [name, subject.toSettings(given, core)])
+  return Object.freeze({ ...core, settings: Object.fromEntries(settings) })
+}
 
 /** Where the commands that talk to a gateway find it. */
 export interface ClientSettings {
   readonly url: string
   readonly apiKey?: string | undefined
 }
-
-const ClientEnvironment = Type.Pick(Environment, ['JOBGATE_URL', 'JOBGATE_API_KEY'])
 
 /** Reads only what such a command needs, from the same places: a setting of the gateway cannot be in its way. */
 export const loadClientSettings = (env: NodeJS.ProcessEnv = process.env, cwd: string = process.cwd()): ClientSettings => {
@@ -191,57 +204,6 @@ const toConfig = (env: Environment) => ({
   },
   /** AES-256 keys; the first encrypts, all decrypt. */
   encryptionKeys: toEncryptionKeys(env.DATA_ENCRYPTION_KEY),
-  smtp: env.SMTP_URL
-    ? {
-        url: requireUrl('SMTP_URL', env.SMTP_URL, ['smtp:', 'smtps:']),
-        requireTls: env.SMTP_REQUIRE_TLS,
-        maxConnections: env.SMTP_MAX_CONNECTIONS,
-        ratePerSecond: env.SMTP_RATE_PER_SECOND,
-        connectTimeoutMs: env.SMTP_CONNECT_TIMEOUT_MS,
-        socketTimeoutMs: env.SMTP_SOCKET_TIMEOUT_MS,
-      }
-    : undefined,
-  email: {
-    from: env.MAIL_FROM,
-    templateDir: env.EMAIL_TEMPLATE_DIR,
-    defaultLocale: env.EMAIL_DEFAULT_LOCALE,
-    linkHosts: env.EMAIL_LINK_HOSTS,
-    messageIdDomain: env.EMAIL_MESSAGE_ID_DOMAIN,
-    onAmbiguous: env.EMAIL_ON_AMBIGUOUS,
-  },
-  storage: {
-    aws: toStorageSettings(env, 'AWS'),
-    aliyun: toStorageSettings(env, 'ALIYUN'),
-    tencent: toStorageSettings(env, 'TENCENT'),
-  },
-  upload: {
-    maxBytes: env.UPLOAD_MAX_BYTES,
-    /** Lower case. */
-    contentTypes: env.UPLOAD_CONTENT_TYPES.map((entry) => entry.trim().toLowerCase()),
-    partBytes: env.UPLOAD_PART_BYTES,
-    concurrency: env.UPLOAD_CONCURRENCY,
-    idleTimeoutMs: env.UPLOAD_IDLE_TIMEOUT_MS,
-  },
-  lark: toLarkSettings(env),
-  /** What events of Lark are checked with. */
-  larkCallback: areTogether('LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN', {
-    LARK_ENCRYPT_KEY: env.LARK_ENCRYPT_KEY,
-    LARK_VERIFICATION_TOKEN: env.LARK_VERIFICATION_TOKEN,
-  })
-    ? { encryptKey: env.LARK_ENCRYPT_KEY as string, verificationToken: env.LARK_VERIFICATION_TOKEN as string }
-    : undefined,
-  tencentMeeting: toTencentMeetingSettings(env),
-  /** What events of Tencent Meeting are checked with. */
-  tencentMeetingCallback: toTencentCallbackSettings(env),
-  aliyunSms: toAliyunSmsSettings(env),
-  analysis: { threads: env.ANALYSIS_THREADS, maxSentences: env.ANALYSIS_MAX_SENTENCES, llm: toLlmSettings(env) },
-  outbound: {
-    /** Lower case; an entry that starts with a dot stands for a whole domain. */
-    allowHosts: env.OUTBOUND_ALLOW_HOSTS.map((entry) => entry.trim().toLowerCase()),
-    allowPorts: env.OUTBOUND_ALLOW_PORTS.map((entry) => requirePort('OUTBOUND_ALLOW_PORTS', entry)),
-    allowPrivateHosts: toHostPorts('OUTBOUND_ALLOW_PRIVATE_HOSTS', env.OUTBOUND_ALLOW_PRIVATE_HOSTS),
-    maxRedirects: env.OUTBOUND_MAX_REDIRECTS,
-  },
 })
 
 /** Where spans go and which are recorded. */
@@ -315,3 +277,9 @@ const toEncryptionKeys = (value: string | undefined): Buffer[] =>
       if (key.length !== 32) throw new Error('Configuration: DATA_ENCRYPTION_KEY holds keys of 32 bytes in base64')
       return key
     })
+
+/**
+ * How long what an attempt began is remembered after the last attempt that asked, in milliseconds: no attempt takes more than a day,
+ * and as long as the failed job is kept a client may retry it.
+ */
+const attemptMarkerMs = (retentionFailedMs: number): number => Math.max(7 * day, retentionFailedMs) + day

@@ -1,27 +1,15 @@
-// Every variable that Jobgate reads: name, bounds, default, and one line on what it does.
+// The variables of Jobgate itself: name, bounds, default, and one line on what each does. Subjects state their own.
 
 import { type Static, Type } from '@sinclair/typebox'
 import { day } from '../runtime/durations.js'
-
-const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description })
-const count = (value: number, minimum: number, maximum: number, description: string) =>
-  Type.Integer({ default: value, minimum, maximum, description })
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
-const textOr = (value: string, description: string) => Type.String({ default: value, minLength: 1, description })
-const choice = <const T extends readonly string[]>(value: T[number], values: T, description: string) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: [...values], default: value, description })
-/** A comma-separated list. */
-const list = (description: string) => Type.Unsafe<string[]>({ type: 'string', separator: ',', default: '', description })
-
-const listOr = (value: string, description: string) =>
-  Type.Unsafe<string[]>({ type: 'string', separator: ',', default: value, description })
+import { choice, count, flag, list, text, textOr } from './variables.js'
 
 /** No default of its own: QUEUE_CONCURRENCY_DEFAULT stands in. */
 const concurrency = (what: string) => Type.Integer({ minimum: 1, maximum: 1000, description: `${what}; unset: QUEUE_CONCURRENCY_DEFAULT.` })
 /** A number without a default: unset means no cap. */
 const cap = (description: string) => Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000_000, description }))
 
-/** Every variable Jobgate reads. The order is that of `.env.example`. */
+/** What gateways and workers read, whatever job types they know. */
 export const Environment = Type.Object({
   HOST: textOr('127.0.0.1', 'Address to listen on; the container sets 0.0.0.0.'),
   PORT: count(3000, 0, 65535, 'Port to listen on; 0 takes a free one.'),
@@ -135,114 +123,11 @@ export const Environment = Type.Object({
   DATA_ENCRYPTION_KEY: text(
     '32 bytes in base64: encrypts sensitive members of job data at rest. Several, comma-separated: the first encrypts, all decrypt.',
   ),
+})
+export type Environment = Static<typeof Environment>
 
-  SMTP_URL: text('smtp:// or smtps:// address of the mail server, with user and password if it asks for them.'),
-  MAIL_FROM: textOr('Jobgate <no-reply@localhost>', 'Sender of every e-mail.'),
-  SMTP_REQUIRE_TLS: flag(false, 'Refuse to send without TLS.'),
-  SMTP_MAX_CONNECTIONS: count(5, 1, 100, 'Connections to the mail server at once.'),
-  SMTP_RATE_PER_SECOND: count(0, 0, 100_000, 'Messages a second at most; 0 sets no limit.'),
-  SMTP_CONNECT_TIMEOUT_MS: count(10_000, 100, 600_000, 'Connecting to the mail server may take this long.'),
-  SMTP_SOCKET_TIMEOUT_MS: count(30_000, 100, 600_000, 'The mail server may stay silent this long.'),
-  EMAIL_TEMPLATE_DIR: text(
-    "Folder whose files <name>.<en|zh>.<html|text|subject>.hbs replace or join Jobgate's own templates; see docs/email-templates.md.",
-  ),
-  EMAIL_DEFAULT_LOCALE: choice('en', ['en', 'zh'], 'Language of an e-mail that names none.'),
-  EMAIL_LINK_HOSTS: list('Hosts that links in e-mails may point to; empty allows every host.'),
-  EMAIL_MESSAGE_ID_DOMAIN: text('Domain of the Message-ID; unset: that of MAIL_FROM.'),
-  EMAIL_ON_AMBIGUOUS: choice('retry', ['retry', 'fail'], 'What to do when the connection broke after the message was handed over.'),
-
-  STORAGE_AWS_REGION: text('Region of Amazon S3, such as eu-central-1. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_AWS_BUCKET: text('Bucket that recordings go to on Amazon S3.'),
-  STORAGE_AWS_ACCESS_KEY_ID: text('Access key id for Amazon S3.'),
-  STORAGE_AWS_SECRET_ACCESS_KEY: text('Secret access key for Amazon S3.'),
-  STORAGE_AWS_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_AWS_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
-  STORAGE_ALIYUN_REGION: text('Region of Aliyun OSS, such as cn-shanghai. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_ALIYUN_BUCKET: text('Bucket that recordings go to on Aliyun OSS.'),
-  STORAGE_ALIYUN_ACCESS_KEY_ID: text('Access key id for Aliyun OSS.'),
-  STORAGE_ALIYUN_SECRET_ACCESS_KEY: text('Secret access key for Aliyun OSS.'),
-  STORAGE_ALIYUN_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_ALIYUN_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
-  STORAGE_TENCENT_REGION: text('Region of Tencent COS, such as ap-guangzhou. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_TENCENT_BUCKET: text('Bucket that recordings go to on Tencent COS, with the APPID at its end.'),
-  STORAGE_TENCENT_ACCESS_KEY_ID: text('Access key id for Tencent COS.'),
-  STORAGE_TENCENT_SECRET_ACCESS_KEY: text('Secret access key for Tencent COS.'),
-  STORAGE_TENCENT_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_TENCENT_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
-
-  UPLOAD_MAX_BYTES: count(5_368_709_120, 1, 5_497_558_138_880, 'Largest recording that is uploaded.'),
-  UPLOAD_CONTENT_TYPES: listOr(
-    'video/*,audio/*,text/plain,text/vtt,application/octet-stream',
-    'Media types that are uploaded; a subtype may be *.',
-  ),
-  UPLOAD_PART_BYTES: count(
-    8_388_608,
-    5_242_880,
-    536_870_912,
-    'Size of one part of an upload; about five parts are held in memory per upload.',
-  ),
-  UPLOAD_CONCURRENCY: count(
-    1,
-    1,
-    1000,
-    'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.',
-  ),
-  UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'The source of a recording may stay silent this long.'),
-
-  LARK_BASE_URL: textOr('https://open.feishu.cn', 'Address of the Lark API; https://open.larksuite.com outside of China.'),
-  LARK_APP_ID: text('App id at Lark. Set LARK_APP_ID and LARK_APP_SECRET, or neither.'),
-  LARK_APP_SECRET: text('App secret at Lark.'),
-  LARK_ENCRYPT_KEY: text('Encrypt key of the events that Lark sends. Set LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN, or neither.'),
-  LARK_VERIFICATION_TOKEN: text('Verification token of the events that Lark sends.'),
-  LARK_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Lark may take this long.'),
-  LARK_MEETING_APP_TOKEN: text('Token of the Base that meetings are synced to when a job names none; LARK_MEETING_TABLE_ID goes with it.'),
-  LARK_MEETING_TABLE_ID: text('Table that meetings are synced to when a job names none.'),
-  LARK_MEETING_KEY_FIELD: textOr('meetingId', 'Column that holds the meeting id when a job names none.'),
-
-  TENCENT_MEETING_BASE_URL: textOr('https://api.meeting.qq.com', 'Address of the Tencent Meeting API.'),
-  TENCENT_MEETING_SECRET_ID: text('Secret id at Tencent Meeting. Set SECRET_ID, SECRET_KEY and APP_ID, or none of them.'),
-  TENCENT_MEETING_SECRET_KEY: text('Secret key at Tencent Meeting.'),
-  TENCENT_MEETING_APP_ID: text('App id (enterprise id) at Tencent Meeting.'),
-  TENCENT_MEETING_SDK_ID: text('SDK id at Tencent Meeting, for apps that have one.'),
-  TENCENT_MEETING_USER_ID: text('User on whose behalf meetings are managed when a job names nobody.'),
-  TENCENT_MEETING_INSTANCE_ID: count(1, 0, 100, 'Kind of device that calls are made for; 1 is a PC.'),
-  TENCENT_MEETING_WEBHOOK_TOKEN: text('Token of the events that Tencent Meeting sends.'),
-  TENCENT_MEETING_ENCODING_AES_KEY: text('EncodingAESKey of those events, 43 characters; unset: they come unencrypted.'),
-  TENCENT_MEETING_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Tencent Meeting may take this long.'),
-
-  ALIYUN_SMS_ENDPOINT: textOr('https://dysmsapi.aliyuncs.com', 'Address of the Aliyun SMS API.'),
-  ALIYUN_SMS_ACCESS_KEY_ID: text('Access key id for Aliyun SMS. Set ACCESS_KEY_ID, ACCESS_KEY_SECRET and TEMPLATES, or none of them.'),
-  ALIYUN_SMS_ACCESS_KEY_SECRET: text('Access key secret for Aliyun SMS.'),
-  ALIYUN_SMS_SIGN_NAME: text('Sign name of text messages whose job names none.'),
-  ALIYUN_SMS_TEMPLATES: list('Template codes that jobs may use.'),
-  ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'One call to Aliyun SMS may take this long.'),
-  ALIYUN_SMS_PER_NUMBER_LIMITS: listOr('1/60,5/3600,10/86400', 'Text messages one phone number may get: count/seconds, all of them hold.'),
-
-  ANALYSIS_LLM_BASE_URL: text(
-    'Address of an OpenAI-compatible language model, version included. Set LLM_BASE_URL and LLM_MODEL, or none of them.',
-  ),
-  ANALYSIS_LLM_API_KEY: text('API key of the language model, if it asks for one.'),
-  ANALYSIS_LLM_MODEL: text('Name of the model.'),
-  ANALYSIS_LLM_TIMEOUT_MS: count(60_000, 100, 600_000, 'One call to the language model may take this long.'),
-  ANALYSIS_LLM_MAX_TOKENS: count(2000, 100, 100_000, 'Tokens of one answer of the language model.'),
-  ANALYSIS_MAX_SENTENCES: count(
-    2000,
-    100,
-    5000,
-    'Transcripts with more sentences are summarised part by part, and not sent to the language model.',
-  ),
-  ANALYSIS_THREADS: count(1, 1, 64, 'Transcripts analysed at once per worker, each in a thread of its own.'),
-
-  OUTBOUND_ALLOW_HOSTS: list(
-    'Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.',
-  ),
-  OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
-  OUTBOUND_ALLOW_PRIVATE_HOSTS: list(
-    'host:port list that may be reached although private, by plain http too. For tests and demonstrations only.',
-  ),
-  OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Redirects that are followed while fetching.'),
-
+/** What the commands that talk to a gateway read. */
+export const ClientEnvironment = Type.Object({
   JOBGATE_URL: textOr('http://127.0.0.1:3000', 'Address of the gateway that commands such as submit talk to.'),
   JOBGATE_API_KEY: text('API key that these commands send.'),
 })
-export type Environment = Static<typeof Environment>

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
 import type { BaseLogger } from 'pino'
-import type { Config } from '../config/config.js'
 import { traceCall } from '../telemetry/spans.js'
 import { toSender } from './sender.js'
+import type { MailSettings } from './settings.js'
 import { type SmtpFault, type SmtpOutcome, toSmtpOutcome } from './smtp-outcome.js'
 import type { MailTemplates } from './templates/templates.js'
 
@@ -26,8 +26,8 @@ export interface Mail {
 }
 
 export interface SmtpDeps {
-  readonly smtp: NonNullable<Config['smtp']>
-  readonly email: Config['email']
+  readonly smtp: NonNullable<MailSettings['smtp']>
+  readonly email: MailSettings['email']
   readonly templates: MailTemplates
   readonly log: Pick<BaseLogger, 'warn' | 'error'>
 }

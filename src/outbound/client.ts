@@ -3,10 +3,10 @@
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
-import type { Config } from '../config/config.js'
 import { toHttpEnd, traceCall } from '../telemetry/spans.js'
 import type { OutboundFault, OutboundOutcome } from './outcome.js'
 import { checkUrl, isExempt, isPrivateHost, isPublicAddress, judge, toHost, toPort } from './rules.js'
+import type { OutboundSettings } from './settings.js'
 
 export interface OutboundRequest {
   readonly signal: AbortSignal
@@ -31,15 +31,14 @@ const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
  * `lookup` and `ca` stand in for the system's resolver and authorities.
  */
 export const createOutbound = ({
-  config,
+  rules,
   lookup = systemLookup as LookupFunction,
   ca,
 }: {
-  config: Pick<Config, 'outbound'>
+  rules: OutboundSettings
   lookup?: LookupFunction
   ca?: string
 }) => {
-  const rules = config.outbound
   const tls = { rejectUnauthorized: true, ...(ca === undefined ? {} : { ca }) }
   const agent = new Agent({
     connect: guard(
@@ -123,7 +122,7 @@ const onlyPublic =
 
 /** Checks in the connector: a literal address never reaches `lookup`. */
 const guard =
-  (rules: Config['outbound'], guarded: buildConnector.connector, exempt: buildConnector.connector): buildConnector.connector =>
+  (rules: OutboundSettings, guarded: buildConnector.connector, exempt: buildConnector.connector): buildConnector.connector =>
   (options, callback) => {
     const host = toHost(options.hostname)
     if (isExempt(rules, host, toPort(options.port, options.protocol))) return exempt(options, callback)

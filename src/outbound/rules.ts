@@ -1,7 +1,7 @@
 // Which addresses that others chose may be fetched, as far as their text and their numbers tell.
 
 import ipaddr from 'ipaddr.js'
-import type { Config } from '../config/config.js'
+import type { OutboundSettings } from './settings.js'
 
 /** Which rule an address breaks. */
 export type OutboundRefusal = 'malformed' | 'scheme' | 'userinfo' | 'port' | 'host' | 'address' | 'downgrade'
@@ -41,13 +41,13 @@ const toCanonical = (address: string): string | null => {
 }
 
 /** Says what is wrong with an address as far as its text tells, or null. Names are resolved only when connecting. */
-export const checkUrl = (url: string, rules: Config['outbound']): string | null => {
+export const checkUrl = (url: string, rules: OutboundSettings): string | null => {
   const verdict = judge(url, rules)
   return 'refused' in verdict ? refusals[verdict.refused] : null
 }
 
 /** What the text of an address tells; `from` is the one that redirected to it. */
-export const judge = (text: string, rules: Config['outbound'], from?: URL): { url: URL } | { refused: OutboundRefusal } => {
+export const judge = (text: string, rules: OutboundSettings, from?: URL): { url: URL } | { refused: OutboundRefusal } => {
   if (!URL.canParse(text, from?.href)) return { refused: 'malformed' }
   const url = new URL(text, from?.href)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return { refused: 'scheme' }
@@ -77,7 +77,7 @@ export const isPrivateHost = (host: string): boolean =>
   toCanonical(host) !== null ? !isPublicAddress(host) : host === 'localhost' || host.endsWith('.localhost')
 
 /** Whether the operator allows this host and port although they are private. */
-export const isExempt = (rules: Config['outbound'], host: string, port: number): boolean =>
+export const isExempt = (rules: OutboundSettings, host: string, port: number): boolean =>
   rules.allowPrivateHosts.some((entry) => toHost(entry.host) === host && entry.port === port)
 
 const isListed = (hosts: readonly string[], host: string): boolean =>

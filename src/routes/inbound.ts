@@ -2,9 +2,9 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import type { VerifiedWebhook } from '../builtin/external/process-webhook.js'
-import { stsTokenName } from '../builtin/open-vendors.js'
+import { openInboundSources } from '../builtin/inbound.js'
 import type { Services } from '../gateway.js'
 import { toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problem-json.js'
@@ -12,8 +12,7 @@ import { problemResponse, problemResponses } from '../http/problem-schema.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import { closed } from '../types/schema-parts.js'
 import type { CallbackEvent, CallbackReading } from '../vendors/callback-checks.js'
-import { createLarkCallback } from '../vendors/lark/callback.js'
-import { createTencentMeetingCallback } from '../vendors/tencent-meeting/callback.js'
+import type { InboundAnswer, InboundRoute } from '../vendors/inbound.js'
 import { createVendorTokens } from '../vendors/tokens.js'
 
 export interface InboundOptions {
@@ -22,22 +21,6 @@ export interface InboundOptions {
 
 /** Owner of the jobs that events become: the tenant of the first key. */
 const tenant = 'default'
-/** The vendor sends an event again unless it gets exactly this text. */
-const tencentReceipt = 'successfully received callback'
-
-const sealed = (member: string, description: string) =>
-  Type.Object(
-    { [member]: Type.String({ minLength: 1, description }) },
-    { ...closed, description: 'One event or check, as the vendor sends it.' },
-  )
-const textResponse = (description: string) => ({
-  description,
-  content: { 'text/plain': { schema: Type.String() } },
-})
-const signatureHeaders = (names: readonly string[]) =>
-  Type.Object(
-    Object.fromEntries(names.map((name) => [name, Type.Optional(Type.String({ maxLength: 512, description: 'Part of the signature.' }))])),
-  )
 
 const refusals = {
   400: problemResponse('The signature holds, but the event is of no known form.'),
@@ -45,19 +28,58 @@ const refusals = {
   404: problemResponse('Events of this vendor are not configured.'),
   ...problemResponses,
 }
-const open = { tags: ['inbound'], security: [] }
+
+/** What documents say of a route. */
+const toSchema = <C>({
+  operationId,
+  summary,
+  description,
+  signatureHeaders,
+  querystring,
+  sealed,
+  answer,
+}: InboundRoute<C>): FastifySchema => ({
+  operationId,
+  summary,
+  description,
+  tags: ['inbound'],
+  security: [],
+  headers: Type.Object(
+    Object.fromEntries(
+      signatureHeaders.map((name) => [name, Type.Optional(Type.String({ maxLength: 512, description: 'Part of the signature.' }))]),
+    ),
+  ),
+  ...(querystring ? { querystring } : {}),
+  ...(sealed
+    ? {
+        body: Type.Object(
+          { [sealed.member]: Type.String({ minLength: 1, description: sealed.description }) },
+          { ...closed, description: 'One event or check, as the vendor sends it.' },
+        ),
+      }
+    : {}),
+  response: {
+    200:
+      answer.schema['type'] === 'string'
+        ? { description: answer.description, content: { 'text/plain': { schema: answer.schema } } }
+        : jsonResponse(answer.schema, answer.description),
+    ...refusals,
+  },
+})
 
 const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { services }) => {
   const { config, keys, redis, submit } = services
-  const lark = config.larkCallback && createLarkCallback(config.larkCallback)
-  const tencent = config.tencentMeetingCallback && createTencentMeetingCallback(config.tencentMeetingCallback)
   const tokens = createVendorTokens({ redis: redis.request, keys, encryptionKeys: config.encryptionKeys })
   readRawBodies(app)
   // What a signature covers is checked by the signature, on the bytes as they came.
   const validatorCompiler = () => () => true
 
   /** Stores an event once: the vendor's id of it is the idempotency key. */
-  const store = async (request: FastifyRequest, source: VerifiedWebhook['source'], { eventId, eventType, payload }: CallbackEvent) => {
+  const store = async (request: FastifyRequest, source: VerifiedWebhook['source'], event: CallbackEvent) => {
+    const { credential, eventId, eventType, payload } = event
+    if (credential && !(await tokens.store(credential.name, credential.token, credential.expiresAt))) {
+      request.log.warn({ credential: credential.name }, 'a token was not kept: it has ended, or DATA_ENCRYPTION_KEY is not set')
+    }
     const data: VerifiedWebhook = { source, eventId, eventType, payload: { ...payload }, verified: true }
     const key = { key: `${source}:${eventId}`, space: 'inbound' as const }
     const outcome = await submit({ type: 'process-webhook', data }, { tenant, key, ...toJobTrace(request) })
@@ -73,87 +95,30 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     return toRefusal(kind)
   }
 
-  app.get(
-    '/v1/inbound/tencent-meeting',
-    {
-      schema: {
-        operationId: 'checkTencentMeetingCallback',
-        summary: 'Answer the address check of Tencent Meeting',
-        description: 'Tencent Meeting calls this when the address is entered there; the answer is the decrypted text of check_str.',
-        ...open,
-        headers: signatureHeaders(['timestamp', 'nonce', 'signature']),
-        querystring: Type.Object({ check_str: Type.String({ minLength: 1, maxLength: 4096, description: 'Encrypted text to decrypt.' }) }),
-        response: { 200: textResponse('The decrypted text.'), ...refusals },
-      },
-    },
-    async (request, reply) => {
-      if (!tencent) throw notConfigured('TENCENT_MEETING_WEBHOOK_TOKEN')
-      // Base64 has no blanks: a vendor that leaves + unencoded in the query means +.
-      const checkStr = request.query.check_str.replaceAll(' ', '+')
-      const read = tencent.check({ headers: request.headers, checkStr })
-      if (read.kind !== 'challenge') throw await refuse(request, reply, read.kind)
-      return reply.type('text/plain; charset=utf-8').send(read.text)
-    },
-  )
-
-  app.post(
-    '/v1/inbound/tencent-meeting',
-    {
-      validatorCompiler,
-      schema: {
-        operationId: 'receiveTencentMeetingEvent',
-        summary: 'Take in an event of Tencent Meeting',
-        description: 'Stores a genuine event as a process-webhook job, once per event, and confirms it afterwards.',
-        ...open,
-        headers: signatureHeaders(['timestamp', 'nonce', 'signature']),
-        body: sealed('data', 'The event, encrypted and in base64.'),
-        response: { 200: textResponse(`Always \`${tencentReceipt}\`: the event is stored.`), ...refusals },
-      },
-    },
-    async (request, reply) => {
-      if (!tencent) throw notConfigured('TENCENT_MEETING_WEBHOOK_TOKEN')
-      const read = tencent.read({ headers: request.headers, rawBody: toRawBody(request) })
-      if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
-      if (read.stsToken) {
-        const isStored = await tokens.store(stsTokenName, read.stsToken.token, read.stsToken.expiresAt)
-        if (!isStored) request.log.warn('an STS token was not kept: it has ended, or DATA_ENCRYPTION_KEY is not set')
-      }
-      await store(request, 'tencent-meeting', read)
-      return reply.type('text/plain; charset=utf-8').send(tencentReceipt)
-    },
-  )
-
-  app.post(
-    '/v1/inbound/lark',
-    {
-      validatorCompiler,
-      schema: {
-        operationId: 'receiveLarkEvent',
-        summary: 'Take in an event of Lark',
-        description:
-          'Stores a genuine event as a process-webhook job, once per event, and confirms it afterwards. Answers the address check too.',
-        ...open,
-        headers: signatureHeaders(['X-Lark-Signature', 'X-Lark-Request-Timestamp', 'X-Lark-Request-Nonce']),
-        body: sealed('encrypt', 'The event, encrypted and in base64.'),
-        response: {
-          200: jsonResponse(
-            Type.Object({ challenge: Type.Optional(Type.String({ description: 'Only for the address check.' })) }, closed),
-            'Taken in.',
-          ),
-          ...refusals,
+  for (const { source, variable, callback, routes } of openInboundSources(config)) {
+    for (const route of routes) {
+      app.route({
+        method: route.method,
+        url: `/v1/inbound/${source}`,
+        // What a query lacks is said before the signature is looked at.
+        ...(route.sealed ? { validatorCompiler } : {}),
+        schema: toSchema(route),
+        async handler(request, reply) {
+          if (!callback) throw notConfigured(variable)
+          const query = request.query as Readonly<Record<string, string>>
+          const read = route.read(callback, { headers: request.headers, query, rawBody: toRawBody(request) })
+          if (read.kind === 'challenge') return send(reply, route.toChallengeAnswer(read.text))
+          if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
+          await store(request, source, read)
+          return send(reply, route.receipt)
         },
-      },
-    },
-    async (request, reply) => {
-      if (!lark) throw notConfigured('LARK_ENCRYPT_KEY')
-      const read = lark.read({ headers: request.headers, rawBody: toRawBody(request) })
-      if (read.kind === 'challenge') return { challenge: read.text }
-      if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
-      await store(request, 'lark', read)
-      return {}
-    },
-  )
+      })
+    }
+  }
 }
+
+const send = (reply: FastifyReply, answer: InboundAnswer) =>
+  typeof answer === 'string' ? reply.type('text/plain; charset=utf-8').send(answer) : reply.send(answer)
 
 /** Signatures cover bytes, not values: bodies arrive here as they came. */
 const readRawBodies = (app: Pick<FastifyInstance, 'removeAllContentTypeParsers' | 'addContentTypeParser'>): void => {

@@ -71,6 +71,7 @@ export interface JobContext<I = Integrations> {
 export interface SubmissionCheck {
   /** Milliseconds since 1970. */
   readonly now: number
+  /** What the settings of subjects hold is known to their job types alone. */
   readonly config: Config
 }
 

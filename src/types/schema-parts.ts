@@ -44,9 +44,6 @@ export const MeetingId = Type.String({
   description: "The caller's own id of the meeting.",
 })
 
-/** An id that a vendor issued. */
-export const VendorId = Type.String({ pattern: '^[A-Za-z0-9_]{1,64}$', maxLength: 64 })
-
 /** An absolute https address (http only where the operator allows it). Userinfo is refused. */
 export const Link = (options: StringOptions = {}) =>
   Type.String({ minLength: 8, maxLength: 2048, pattern: '^https?://[^\\s@/?#]+(?:[/?#][^\\s]*)?$', ...options })

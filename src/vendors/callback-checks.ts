@@ -21,6 +21,15 @@ export interface CallbackEvent {
   readonly eventId: string
   readonly eventType: string
   readonly payload: Readonly<Record<string, unknown>>
+  /** What came with the event and was taken out of it. */
+  readonly credential?: ReceivedCredential
+}
+
+/** A token to be kept under `name` until `expiresAt`, in milliseconds since 1970. */
+export interface ReceivedCredential {
+  readonly name: string
+  readonly token: string
+  readonly expiresAt: number
 }
 
 /** Header values by lower-case name, as Node hands them over. */

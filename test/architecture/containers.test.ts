@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { allVariables } from '../../src/builtin/config.js'
 import { Environment } from '../../src/config/environment.js'
 import { root } from '../helpers/source-files.js'
 
@@ -46,7 +47,7 @@ t.test('the image runs as a numbered user, in exec form, with a health check by 
 })
 
 t.test('every variable that image and compose file set is one of ours', async (t) => {
-  const known = new Set([...Object.keys(Environment.properties), 'NODE_ENV'])
+  const known = new Set([...Object.keys(allVariables), 'NODE_ENV'])
   const image = [...(/^ENV (.+)$/m.exec(dockerfile)?.[1] ?? '').matchAll(/(\w+)=/g)].map(([, name]) => name as string)
   const services = ['gateway', 'worker'].flatMap((name) => Object.keys(service(name).environment ?? {}))
   t.same(

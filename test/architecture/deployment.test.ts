@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { allVariables } from '../../src/builtin/config.js'
 import { Environment } from '../../src/config/environment.js'
 import { type Manifest, manifestFaults } from '../helpers/kubernetes-schema.js'
 import { root } from '../helpers/source-files.js'
@@ -143,7 +144,7 @@ t.test('selectors find the pods', async (t) => {
 t.test('variables are ours, and every secret that is read is in the example and in the volume', async (t) => {
   const secret = find<Manifest & { stringData: Record<string, string> }>('Secret', 'jobgate').stringData
   const { data } = find<Manifest & { data: Record<string, string> }>('ConfigMap', 'jobgate')
-  const known = new Set(Object.keys(Environment.properties))
+  const known = new Set(Object.keys(allVariables))
   const unknown = (names: string[]) => names.filter((name) => !known.has(name.replace(/_FILE$/, '')))
   t.same(unknown([...Object.keys(data), ...Object.keys(secret)]), [])
   t.same(Object.values(secret).filter(Boolean), [], 'no value that somebody could leave as it is')

@@ -1,10 +1,10 @@
-// Holds `.env.example` to the variables of environment.ts: all of them, no others, in order, with the right defaults.
+// Holds `.env.example` to the variables of all subjects: all of them, no others, in order, with the right defaults.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
-import { Environment } from '../../src/config/environment.js'
+import { allVariables } from '../../src/builtin/config.js'
 import { root } from '../helpers/source-files.js'
 
 /** `NAME=value` sets a default; `# NAME=` lists a variable that has none. */
@@ -17,10 +17,10 @@ const listed = lines.flatMap((line, index) => {
     ? [{ name: match[2] as string, value: match[3] as string, commented: match[1] !== undefined, above: lines[index - 1] ?? '' }]
     : []
 })
-const known = Object.entries<TSchema>(Environment.properties)
+const known = Object.entries<TSchema>(allVariables)
 const defaultOf = (schema: TSchema): string => (schema['default'] === undefined ? '' : String(schema['default']))
 
-t.test('lists exactly the variables of environment.ts, in their order', async (t) => {
+t.test('lists exactly the variables of all subjects, in their order', async (t) => {
   t.same(
     listed.map(({ name }) => name),
     known.map(([name]) => name),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import t from 'tap'
 import { createFollowUps } from '../../src/attempts/follow-ups.js'
 import { builtinTypes } from '../../src/builtin/builtin.js'
-import { loadConfig } from '../../src/config/config.js'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import type { Submission } from '../../src/types/submission.js'
@@ -134,7 +134,7 @@ t.test('every real job type can follow: the check with the result in it knows al
     submitted.push(submission)
     return { kind: 'reused' } as const
   }
-  const followUps = createFollowUps({ jobTypes, config: loadConfig({}, tmpdir()), sensitive: new Map(), submit })
+  const followUps = createFollowUps({ jobTypes, config: loadBuiltinConfig({}, tmpdir()), sensitive: new Map(), submit })
   const first = { data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000 }
   for (const { name, example } of jobTypes.all) {
     t.same(await followUps({ ...first, followUps: [{ id: 'x', type: name, data: example }] }, null), { kind: 'submitted' }, name)

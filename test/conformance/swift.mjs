@@ -28,12 +28,12 @@ const check = async (settings, client) => {
   const opened = []
   const open = (provider, overrides = {}) => {
     const storage = openObjectStorage({
-      config: {
-        storage: { [provider]: { ...settings, ...overrides } },
+      settings: {
+        buckets: { [provider]: { ...settings, ...overrides } },
         upload: { maxBytes: 1e9, contentTypes: [], partBytes: 5 * mebibyte, concurrency: 1, idleTimeoutMs: 5000 },
-        outbound: { allowHosts: [], allowPorts: [], allowPrivateHosts: [], maxRedirects: 3 },
-        queues: { concurrency: { 'external-api': 1 } },
       },
+      outbound: { allowHosts: [], allowPorts: [], allowPrivateHosts: [], maxRedirects: 3 },
+      placesAtOnce: 1,
     })
     opened.push(storage)
     return storage.store(provider)

@@ -7,7 +7,7 @@ import { Writable } from 'node:stream'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 import { type App, buildApp } from '../../src/app.js'
-import { type Config, loadConfig } from '../../src/config/config.js'
+import { type BuiltinConfig, loadBuiltinConfig } from '../../src/builtin/config.js'
 import { openServices, type Services } from '../../src/gateway.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 import type { JobType } from '../../src/types/definition.js'
@@ -21,7 +21,7 @@ export const adminKey = 'admin-key-of-the-tests'
 export interface TestApp {
   readonly app: App
   readonly services: Services
-  readonly config: Config
+  readonly config: BuiltinConfig
   readonly probes: ReturnType<typeof createProbes>
   /** Every line that was logged. */
   readonly logs: string[]
@@ -62,7 +62,7 @@ export const buildTestApp = async (
 ): Promise<TestApp> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const shared = beside ? { REDIS_URL: `unix://${beside.services.redis.socketPath}` } : {}
-  const loaded = loadConfig(
+  const loaded = loadBuiltinConfig(
     {
       ADMIN_API_KEY: adminKey,
       DATA_DIR: dataDir,

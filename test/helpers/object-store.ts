@@ -6,8 +6,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { startFauxqs } from 'fauxqs'
-import type { Config } from '../../src/config/config.js'
-import type { StorageSettings } from '../../src/config/integration-settings.js'
+import type { OutboundSettings } from '../../src/outbound/settings.js'
+import type { BucketSettings, ObjectStorageSettings } from '../../src/vendors/object-storage/settings.js'
 
 /** What one request to the store asks for. */
 export type Operation = 'head' | 'put' | 'create' | 'part' | 'complete' | 'abort' | 'other'
@@ -82,7 +82,7 @@ export const startObjectStore = async (
   front.listen(0, '127.0.0.1')
   await once(front, 'listening')
 
-  const settings: StorageSettings = {
+  const settings: BucketSettings = {
     region: 'us-east-1',
     bucket,
     accessKeyId: 'AKIATEST',
@@ -121,20 +121,26 @@ export const startObjectStore = async (
   }
 }
 
-/** The parts of a Config that uploads look at. */
+/** What `openObjectStorage` is opened with. */
 export const uploadConfig = (
-  storage: Partial<Config['storage']>,
-  overrides: { upload?: Partial<Config['upload']>; allowPrivateHosts?: Config['outbound']['allowPrivateHosts']; concurrency?: number } = {},
-): Pick<Config, 'storage' | 'upload' | 'outbound' | 'queues'> => ({
-  storage: { aws: undefined, aliyun: undefined, tencent: undefined, ...storage },
-  upload: {
-    maxBytes: 100_000_000,
-    contentTypes: ['video/*', 'audio/*', 'text/plain', 'application/octet-stream'],
-    partBytes: 5_242_880,
-    concurrency: 1,
-    idleTimeoutMs: 2000,
-    ...overrides.upload,
+  buckets: Partial<ObjectStorageSettings['buckets']>,
+  overrides: {
+    upload?: Partial<ObjectStorageSettings['upload']>
+    allowPrivateHosts?: OutboundSettings['allowPrivateHosts']
+    concurrency?: number
+  } = {},
+): { settings: ObjectStorageSettings; outbound: OutboundSettings; placesAtOnce: number } => ({
+  settings: {
+    buckets: { aws: undefined, aliyun: undefined, tencent: undefined, ...buckets },
+    upload: {
+      maxBytes: 100_000_000,
+      contentTypes: ['video/*', 'audio/*', 'text/plain', 'application/octet-stream'],
+      partBytes: 5_242_880,
+      concurrency: 1,
+      idleTimeoutMs: 2000,
+      ...overrides.upload,
+    },
   },
   outbound: { allowHosts: [], allowPorts: [], allowPrivateHosts: overrides.allowPrivateHosts ?? [], maxRedirects: 3 },
-  queues: { concurrency: { 'external-api': overrides.concurrency ?? 1 } } as Config['queues'],
+  placesAtOnce: overrides.concurrency ?? 1,
 })

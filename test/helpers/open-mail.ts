@@ -1,8 +1,8 @@
 // Opens the SMTP integration as a worker does, with settings given as environment variables.
 
 import { tmpdir } from 'node:os'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { openIntegrations } from '../../src/builtin/integrations.js'
-import { loadConfig } from '../../src/config/config.js'
 
 export interface LogLine {
   level: 'warn' | 'error'
@@ -10,7 +10,7 @@ export interface LogLine {
 }
 
 /** Reads no `.env`: the temporary folder has none. */
-export const mailConfig = (env: Record<string, string> = {}) => loadConfig({ ...env }, tmpdir())
+export const mailConfig = (env: Record<string, string> = {}) => loadBuiltinConfig({ ...env }, tmpdir())
 
 /** `lines` is everything that was logged. */
 export const openMail = async (url: string, env: Record<string, string> = {}) => {

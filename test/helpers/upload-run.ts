@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { StorageSettings } from '../../src/config/integration-settings.js'
+import type { BucketSettings } from '../../src/vendors/object-storage/settings.js'
 import { eventually } from './eventually.js'
 import { root } from './source-files.js'
 import { startSourceServer, stream } from './source-server.js'
@@ -100,7 +100,7 @@ export const runUploads = async (
     sizeBytes,
     atOnce,
     partBytes,
-  }: { store: StorageSettings; count: number; sizeBytes: number; atOnce: number; partBytes?: number },
+  }: { store: BucketSettings; count: number; sizeBytes: number; atOnce: number; partBytes?: number },
 ): Promise<{ uploads: UploadedRecording[]; memory: WorkerMemory; tookMs: number }> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   t.after(() => rm(dataDir, { recursive: true, force: true, maxRetries: 20 }))

@@ -27,7 +27,7 @@ interface Test {
 }
 
 const open = (t: Test, overrides: Partial<Rules> = {}, parts: { lookup?: LookupFunction; ca?: string } = {}) => {
-  const outbound = createOutbound({ config: { outbound: rules(overrides) }, ...parts })
+  const outbound = createOutbound({ rules: rules(overrides), ...parts })
   t.after(() => outbound.close())
   return outbound
 }

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { createAttemptMetrics } from '../../src/attempts/metrics.js'
 import { builtinTypes } from '../../src/builtin/builtin.js'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { builtinErrors } from '../../src/builtin/job-errors.js'
 import { loadConfig } from '../../src/config/config.js'
 import { createLogger } from '../../src/telemetry/logger.js'
@@ -199,7 +200,7 @@ t.test('a worker without HTTP serves its own at WORKER_METRICS_PORT', async (t) 
   const METRICS_TOKEN = 'token-of-the-metrics'
   const { dataDir } = await createDataDir(t)
   const REDIS_URL = `unix://${gateway.services.redis.socketPath}`
-  const config = loadConfig({ REDIS_URL, WORKER_METRICS_PORT: '0', METRICS_TOKEN, SHUTDOWN_GRACE_MS: '0' }, dataDir)
+  const config = loadBuiltinConfig({ REDIS_URL, WORKER_METRICS_PORT: '0', METRICS_TOKEN, SHUTDOWN_GRACE_MS: '0' }, dataDir)
   const workers = await openWorkers({ config, jobTypes: createJobTypes(gateway.probes.types), log: createLogger({ level: 'silent' }) })
   t.after(() => workers.close())
   await workers.ready

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { Type } from '@sinclair/typebox'
 import { pino } from 'pino'
 import t from 'tap'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { loadConfig } from '../../src/config/config.js'
 import { openSmtp } from '../../src/mail/smtp.js'
 import { createOutbound } from '../../src/outbound/client.js'
@@ -20,10 +21,13 @@ const traceparent = `00-${callerTrace}-${callerSpan}-01`
 /** A job type that calls out in every way there is, without payloads of its own. */
 const createCaller = (vendorUrl: string) => {
   const { port } = new URL(vendorUrl)
-  const { outbound, smtp, email } = loadConfig(
+  const {
+    mail: { email, smtp },
+    outbound,
+  } = loadBuiltinConfig(
     { OUTBOUND_ALLOW_PRIVATE_HOSTS: `127.0.0.1:${port}`, SMTP_URL: 'smtp://canary-user:canary@127.0.0.1:1' },
     '/',
-  )
+  ).settings
   return defineJobType({
     name: 'call-out',
     queue: 'external-api',
@@ -43,7 +47,7 @@ const createCaller = (vendorUrl: string) => {
         signal,
       })
       await vendor.close()
-      const source = createOutbound({ config: { outbound } })
+      const source = createOutbound({ rules: outbound })
       const fetched = await source.fetch(`${vendorUrl}/canary-missing?q=${secret}`, { signal, maxBytes: 1000 })
       if (fetched.kind === 'response') fetched.discard()
       await source.close()

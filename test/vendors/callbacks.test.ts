@@ -135,8 +135,11 @@ for (const encodingAesKey of [randomBytes(32).toString('base64').slice(0, 43), u
       const info = { sts_token: 'secret-sts-token', expire_ts: 1_767_229_200 }
       for (const payload of [[{ token_info: info }], { token_info: info }, [{ ...info, app: 'a' }]]) {
         const data = seal({ event: 'common.sts-token', trace_id: 'tr-2', payload })
-        const { stsToken, ...read } = callback.read({ headers: sign(data), rawBody: toBody(data) }) as { stsToken?: unknown; kind: string }
-        t.same(stsToken, { token: 'secret-sts-token', expiresAt: 1_767_229_200_000 })
+        const { credential, ...read } = callback.read({ headers: sign(data), rawBody: toBody(data) }) as {
+          credential?: unknown
+          kind: string
+        }
+        t.same(credential, { name: 'tencent-sts', token: 'secret-sts-token', expiresAt: 1_767_229_200_000 })
         t.equal(read.kind, 'event')
         t.notMatch(JSON.stringify(read), /secret-sts-token/)
       }

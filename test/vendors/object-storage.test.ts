@@ -22,7 +22,7 @@ interface Test {
 }
 
 const open = (t: Test, settings: Awaited<ReturnType<typeof startObjectStore>>['settings'], provider: StorageProvider = 'aws') => {
-  const storage = openObjectStorage({ config: uploadConfig({ [provider]: settings }) })
+  const storage = openObjectStorage(uploadConfig({ [provider]: settings }))
   t.after(() => storage.close())
   const store = storage.store(provider)
   if (!store) throw new Error('not configured')
@@ -326,7 +326,7 @@ t.test('names the address of an object without query', async (t) => {
 t.test('opens only what is configured and shares out the slots', async (t) => {
   const settings = { region: 'r', bucket: 'b', accessKeyId: 'a', secretAccessKey: 's', endpoint: undefined, forcePathStyle: false }
   const slots = (limit: number, concurrency: number) => {
-    const storage = openObjectStorage({ config: uploadConfig({ aliyun: settings }, { upload: { concurrency: limit }, concurrency }) })
+    const storage = openObjectStorage(uploadConfig({ aliyun: settings }, { upload: { concurrency: limit }, concurrency }))
     t.after(() => storage.close())
     t.equal(storage.store('aws'), null)
     const taken = []

@@ -4,12 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { sendSms } from '../../src/builtin/external/send-sms.js'
 import { syncLarkBitable } from '../../src/builtin/external/sync-lark-bitable.js'
 import { syncTencentMeeting } from '../../src/builtin/external/sync-tencent-meeting.js'
 import { openIntegrations } from '../../src/builtin/integrations.js'
 import { syncMeetingData } from '../../src/builtin/meeting/sync-meeting-data.js'
-import { loadConfig } from '../../src/config/config.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { startAliyunStub } from '../helpers/vendor-stubs/aliyun-sms.js'
 import { startLarkStub } from '../helpers/vendor-stubs/lark.js'
@@ -33,7 +33,7 @@ t.test('uploads beside a single place for all external calls are warned of', asy
   const warningsOf = async (env: Record<string, string>) => {
     const warnings: string[] = []
     const log = { warn: (text: string) => void warnings.push(text), error: () => {} }
-    await (await openIntegrations({ config: loadConfig({ ...bucket, ...env }, dir), log: log as never })).close()
+    await (await openIntegrations({ config: loadBuiltinConfig({ ...bucket, ...env }, dir), log: log as never })).close()
     return warnings
   }
   t.match(await warningsOf({}), [/^QUEUE_CONCURRENCY_EXTERNAL_API is 1/])
@@ -54,17 +54,23 @@ t.test('half-set settings stop the start with one line that says what is missing
     [{ ALIYUN_SMS_PER_NUMBER_LIMITS: '1/min' }, /ALIYUN_SMS_PER_NUMBER_LIMITS is a list of count\/seconds/],
   ]
   for (const [env, message] of cases) {
-    t.throws(() => loadConfig(env, dir), { message })
-    t.throws(() => loadConfig(env, dir), { message: /^[^\n]+$/ })
+    t.throws(() => loadBuiltinConfig(env, dir), { message })
+    t.throws(() => loadBuiltinConfig(env, dir), { message: /^[^\n]+$/ })
   }
-  const none = loadConfig({}, dir)
-  t.same([none.lark, none.larkCallback, none.tencentMeeting, none.tencentMeetingCallback, none.aliyunSms], Array(5).fill(undefined))
+  const none = loadBuiltinConfig({}, dir).settings
+  t.same(
+    [none.lark, none.tencentMeeting, none.aliyunSms],
+    [{ api: undefined, callback: undefined }, { api: undefined, callback: undefined }, undefined],
+  )
 })
 
 t.test('secrets may come from files', async (t) => {
   const dir = await dirOf(t)
   await writeFile(join(dir, 'secret'), 'from-a-file\n')
-  t.equal(loadConfig({ LARK_APP_ID: 'a', LARK_APP_SECRET_FILE: join(dir, 'secret') }, dir).lark?.appSecret, 'from-a-file')
+  t.equal(
+    loadBuiltinConfig({ LARK_APP_ID: 'a', LARK_APP_SECRET_FILE: join(dir, 'secret') }, dir).settings.lark.api?.appSecret,
+    'from-a-file',
+  )
 })
 
 t.test('whole trips through gateway and worker', async (t) => {

@@ -67,7 +67,7 @@ export const sendMeetingInvitation = defineBuiltin({
   check: ({ to, meetingTime, meetingUrl, timezone }, { now, config }) => [
     ...recipientProblems(to),
     ...futureProblems('#/data/meetingTime', meetingTime, now),
-    ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.email.linkHosts),
+    ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.settings.mail.email.linkHosts),
     ...timeZoneProblems('#/data/timezone', timezone),
   ],
   timing: ({ meetingTime }) => ({ expiresAt: Date.parse(meetingTime) }),

@@ -52,7 +52,7 @@ export const sendMeetingReminder = defineBuiltin({
     ...(Date.parse(meetingTime) - remindBeforeMs > now + dueAheadMsMax
       ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 5 years ahead' }]
       : []),
-    ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.email.linkHosts),
+    ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.settings.mail.email.linkHosts),
     ...timeZoneProblems('#/data/timezone', timezone),
   ],
   timing({ meetingTime, remindBeforeMs }, now) {

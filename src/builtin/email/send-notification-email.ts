@@ -61,8 +61,8 @@ export const sendNotificationEmail = defineBuiltin({
     if (tooLarge.length > 0) return tooLarge
     return [
       ...recipientProblems(to),
-      ...requireMailTemplates(config.email).notificationProblems(template, templateData),
-      ...linkProblems(textLinks(pointer, templateData), config.email.linkHosts),
+      ...requireMailTemplates(config.settings.mail.email).notificationProblems(template, templateData),
+      ...linkProblems(textLinks(pointer, templateData), config.settings.mail.email.linkHosts),
     ]
   },
   fanOut: toRecipientJobs,

@@ -40,7 +40,7 @@ export const sendPasswordResetEmail = defineBuiltin({
   },
   defaults: { attempts: 3, backoff: { type: 'fixed', delayMs: 2000 }, priority: 'high', timeoutMs: 60_000 },
   requires: ['smtp'],
-  check: ({ resetUrl }, { config }) => linkProblems({ '#/data/resetUrl': resetUrl }, config.email.linkHosts),
+  check: ({ resetUrl }, { config }) => linkProblems({ '#/data/resetUrl': resetUrl }, config.settings.mail.email.linkHosts),
   timing: ({ tokenExpiresInMs = tokenExpiresInMsDefault }, now) => ({ expiresAt: now + tokenExpiresInMs }),
   async run({ to, locale, tokenExpiresInMs = tokenExpiresInMsDefault, ...data }, ctx) {
     const { templates, defaultLocale } = ctx.integrations.smtp

@@ -36,7 +36,8 @@ export const sendVerificationEmail = defineBuiltin({
   example: { to: 'user@example.com', name: 'Ada', verificationCode: '123456', locale: 'en' },
   defaults: { attempts: 3, backoff: { type: 'fixed', delayMs: 2000 }, priority: 'high', timeoutMs: 60_000 },
   requires: ['smtp'],
-  check: ({ verificationUrl }, { config }) => linkProblems({ '#/data/verificationUrl': verificationUrl }, config.email.linkHosts),
+  check: ({ verificationUrl }, { config }) =>
+    linkProblems({ '#/data/verificationUrl': verificationUrl }, config.settings.mail.email.linkHosts),
   timing: (_data, now) => ({ expiresAt: now + expiresInMs }),
   async run({ to, locale, ...data }, ctx) {
     const { templates, defaultLocale } = ctx.integrations.smtp

@@ -4,14 +4,15 @@ import { type Static, Type } from '@sinclair/typebox'
 import { type OutboundOutcome, type OutboundResponse, outboundFault } from '../../outbound/outcome.js'
 import { checkUrl } from '../../outbound/rules.js'
 import { day } from '../../runtime/durations.js'
-import { defer, done, fail, retry, type SubmissionCheck } from '../../types/definition.js'
+import { defer, done, fail, retry } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { closed, Line, Link, MeetingId, Nullable, StringEnum, sensitive, VendorId } from '../../types/schema-parts.js'
+import { closed, Line, Link, MeetingId, Nullable, StringEnum, sensitive } from '../../types/schema-parts.js'
 import type { StoreFailure } from '../../vendors/object-storage/failure.js'
 import { uploadErrors } from '../../vendors/object-storage/job-errors.js'
 import type { Store, StoredObject, StoreOutcome } from '../../vendors/object-storage/object-storage.js'
 import { toFailedAttempt as toFailedVendorCall } from '../../vendors/outcome.js'
-import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
+import { VendorId } from '../../vendors/schema.js'
+import { type BuiltinCheck, type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { openRecordingSource, type SourceOutcome } from './recording-source.js'
 
 const UploadRecordingData = Type.Object(
@@ -110,8 +111,8 @@ export const uploadRecording = defineBuiltin({
   },
 })
 
-const urlProblems = ({ fileUrl }: UploadRecordingData, { outbound }: SubmissionCheck['config']): FieldProblem[] => {
-  const detail = checkUrl(fileUrl, outbound)
+const urlProblems = ({ fileUrl }: UploadRecordingData, { settings }: BuiltinCheck['config']): FieldProblem[] => {
+  const detail = checkUrl(fileUrl, settings.outbound)
   return detail === null ? [] : [{ pointer: '#/data/fileUrl', detail }]
 }
 
@@ -121,14 +122,17 @@ const nameProblems = (data: UploadRecordingData): FieldProblem[] => {
   return Buffer.byteLength(keyOf(data)) > keyBytesMax ? problem(`makes a key of more than ${keyBytesMax} bytes with meetingId`) : []
 }
 
-const limitProblems = ({ contentType, sizeBytes }: UploadRecordingData, { upload }: SubmissionCheck['config']): FieldProblem[] => [
-  ...(contentType !== undefined && !isAccepted(contentType, upload.contentTypes)
-    ? [{ pointer: '#/data/contentType', detail: `must be one of ${upload.contentTypes.join(', ')}` }]
-    : []),
-  ...(sizeBytes !== undefined && sizeBytes > upload.maxBytes
-    ? [{ pointer: '#/data/sizeBytes', detail: `must not exceed ${upload.maxBytes}` }]
-    : []),
-]
+const limitProblems = ({ contentType, sizeBytes }: UploadRecordingData, { settings }: BuiltinCheck['config']): FieldProblem[] => {
+  const { upload } = settings.objectStorage
+  return [
+    ...(contentType !== undefined && !isAccepted(contentType, upload.contentTypes)
+      ? [{ pointer: '#/data/contentType', detail: `must be one of ${upload.contentTypes.join(', ')}` }]
+      : []),
+    ...(sizeBytes !== undefined && sizeBytes > upload.maxBytes
+      ? [{ pointer: '#/data/sizeBytes', detail: `must not exceed ${upload.maxBytes}` }]
+      : []),
+  ]
+}
 
 const keyOf = ({ meetingId, fileName }: UploadRecordingData): string => `recordings/${meetingId}/${fileName}`
 

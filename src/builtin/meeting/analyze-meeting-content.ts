@@ -3,7 +3,6 @@
 import { type AnalysisPart, analysisParts, type Extraction } from '../../analysis/extract.js'
 import { analysisErrors } from '../../analysis/job-errors.js'
 import type { Transcript } from '../../analysis/meeting.js'
-import { AnalyzeMeetingContentData, MeetingAnalysis } from '../../analysis/schema.js'
 import { done, fail, retry } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
 import type { LlmFailure } from '../../vendors/llm/job-errors.js'
@@ -15,6 +14,7 @@ import { toTencentTranscript } from '../../vendors/tencent-meeting/records.js'
 import type { TencentMeeting } from '../../vendors/tencent-meeting/tencent-meeting.js'
 import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { integrationVariables } from '../integrations.js'
+import { AnalyzeMeetingContentData, MeetingAnalysis } from './analysis-schema.js'
 
 /** What an engine that is not deterministic wrote is stored, and a later attempt reuses it. */
 export const analyzeMeetingContent = defineBuiltin({

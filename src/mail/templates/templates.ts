@@ -2,10 +2,10 @@
 
 import type { TObject } from '@sinclair/typebox'
 import { Value, type ValueError, ValueErrorType } from '@sinclair/typebox/value'
-import type { Config } from '../../config/config.js'
 import type { FieldProblem } from '../../types/field-problems.js'
 import { toFragment, toPatternDetail } from '../../types/field-problems.js'
 import { type Locale, locales } from '../schema.js'
+import type { MailSettings } from '../settings.js'
 import { compileTemplate, type Render } from './compiler.js'
 import { describeTemplate, type TemplateDescription, type TemplatePart, toPart } from './description.js'
 import { toDataSchema, toSampleData } from './fields.js'
@@ -98,10 +98,10 @@ export const openMailTemplates = (dir: string | undefined) => {
   }
 }
 
-const cache = new WeakMap<Config['email'], MailTemplates>()
+const cache = new WeakMap<MailSettings['email'], MailTemplates>()
 
 /** The templates of one configuration, read once: submissions are checked against them. Throws as `openMailTemplates`. */
-export const requireMailTemplates = (email: Config['email']): MailTemplates => {
+export const requireMailTemplates = (email: MailSettings['email']): MailTemplates => {
   const known = cache.get(email)
   if (known) return known
   const templates = openMailTemplates(email.templateDir)

@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { isTooDeepValue } from '../../runtime/json-depth.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { VendorId } from '../../types/schema-parts.js'
+import { VendorId } from '../schema.js'
 
 const columnDepthMax = 5
 

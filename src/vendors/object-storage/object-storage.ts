@@ -5,12 +5,12 @@ import { Readable } from 'node:stream'
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import type { Config } from '../../config/config.js'
-import type { StorageSettings } from '../../config/integration-settings.js'
 import { createOutbound } from '../../outbound/client.js'
+import type { OutboundSettings } from '../../outbound/settings.js'
 import { traceCall } from '../../telemetry/spans.js'
 import { type StoreFailure, toStoreVerdict } from './failure.js'
 import { createSend } from './send.js'
+import type { BucketSettings, ObjectStorageSettings } from './settings.js'
 
 export const storageProviders = ['aws', 'aliyun', 'tencent'] as const
 export type StorageProvider = (typeof storageProviders)[number]
@@ -87,22 +87,31 @@ const partsMax = 9000
 const partsAtOnce = 2
 
 /** Opens the providers that are configured, and the way to the sources of recordings; nothing is called yet. */
-export const openObjectStorage = ({ config }: { config: Pick<Config, 'storage' | 'upload' | 'outbound' | 'queues'> }) => {
+export const openObjectStorage = ({
+  settings: { buckets, upload },
+  outbound,
+  placesAtOnce,
+}: {
+  settings: ObjectStorageSettings
+  outbound: OutboundSettings
+  /** Jobs of the queue of uploads that this process runs at once. */
+  placesAtOnce: number
+}) => {
   const stores = new Map<StorageProvider, Store>()
   for (const provider of storageProviders) {
-    const settings = config.storage[provider]
-    if (settings) stores.set(provider, createStore(provider, settings, config.upload.partBytes))
+    const bucket = buckets[provider]
+    if (bucket) stores.set(provider, createStore(provider, bucket, upload.partBytes))
   }
-  const source = createOutbound({ config })
+  const source = createOutbound({ rules: outbound })
   let running = 0
   // Uploads take long: where a worker runs several jobs at once, one place stays free for the other types of the queue.
-  const slots = Math.max(1, Math.min(config.upload.concurrency, config.queues.concurrency['external-api'] - 1))
+  const slots = Math.max(1, Math.min(upload.concurrency, placesAtOnce - 1))
   return {
     /** The store of one provider, or null when it is not configured. */
     store: (provider: StorageProvider): Store | null => stores.get(provider) ?? null,
     /** Fetches from addresses that clients name. */
     source,
-    limits: config.upload,
+    limits: upload,
     /** Reserves one of the uploads this process runs at once; null when all are taken. Call the answer to give it back. */
     takeSlot(): (() => void) | null {
       if (running >= slots) return null
@@ -118,7 +127,7 @@ export const openObjectStorage = ({ config }: { config: Pick<Config, 'storage' |
   }
 }
 
-const createStore = (provider: StorageProvider, settings: StorageSettings, partBytes: number) => {
+const createStore = (provider: StorageProvider, settings: BucketSettings, partBytes: number) => {
   const { bucket } = settings
   const profile = profiles[provider]
   const endpoint = new URL(settings.endpoint ?? profile.endpoint(settings.region))

@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto'
 import {
-  type CallbackEvent,
   type CallbackHeaders,
   type CallbackReading,
   decryptCbc,
   isEqualSecret,
   isRecent,
   parseEventObject,
+  type ReceivedCredential,
   readHeader,
   toEventWord,
 } from '../callback-checks.js'
@@ -20,14 +20,8 @@ export interface TencentCallbackSettings {
   readonly encodingAesKey?: string | undefined
 }
 
-/** A credential that came with an event and was taken out of it. `expiresAt` in milliseconds since 1970. */
-export interface ReceivedToken {
-  readonly token: string
-  readonly expiresAt: number
-}
-
-/** Like every callback, and perhaps with a credential beside the event. */
-export type TencentReading = Exclude<CallbackReading, CallbackEvent> | (CallbackEvent & { readonly stsToken?: ReceivedToken })
+/** Under which name the STS token is kept. */
+export const stsTokenName = 'tencent-sts'
 
 /** Redelivery comes after 1, 3 and 6 minutes. */
 const windowMs = 15 * 60_000
@@ -60,13 +54,13 @@ export const createTencentMeetingCallback = ({ token, encodingAesKey }: TencentC
 
   return {
     /** The check that the vendor makes when the address is entered. */
-    check({ headers, checkStr }: { headers: CallbackHeaders; checkStr: string }): TencentReading {
+    check({ headers, checkStr }: { headers: CallbackHeaders; checkStr: string }): CallbackReading {
       if (!isGenuine(headers, checkStr)) return forged
       const text = open(checkStr)
       return text === null ? { kind: 'malformed' } : { kind: 'challenge', text }
     },
 
-    read({ headers, rawBody }: { headers: CallbackHeaders; rawBody: Buffer }): TencentReading {
+    read({ headers, rawBody }: { headers: CallbackHeaders; rawBody: Buffer }): CallbackReading {
       const data = parseEventObject(rawBody.toString('utf8'), { isSealed: true })?.['data']
       if (typeof data !== 'string' || !isGenuine(headers, data)) return forged
       const text = open(data)
@@ -77,8 +71,8 @@ export const createTencentMeetingCallback = ({ token, encodingAesKey }: TencentC
       if (eventType === undefined) return { kind: 'malformed' }
       const credentials: unknown[] = []
       const payload = toObject(withoutCredentials(event, credentials))
-      const stsToken = eventType === 'common.sts-token' ? credentials.map(toReceivedToken).find((each) => each !== null) : undefined
-      return { kind: 'event', eventId, eventType, payload, ...(stsToken ? { stsToken } : {}) }
+      const credential = eventType === 'common.sts-token' ? credentials.map(toReceivedToken).find((each) => each !== null) : undefined
+      return { kind: 'event', eventId, eventType, payload, ...(credential ? { credential } : {}) }
     },
   }
 }
@@ -97,10 +91,10 @@ const withoutCredentials = (value: unknown, found: unknown[]): unknown => {
   return Object.fromEntries(kept.map(([name, member]) => [name, withoutCredentials(member, found)]))
 }
 
-const toReceivedToken = (info: unknown): ReceivedToken | null => {
+const toReceivedToken = (info: unknown): ReceivedCredential | null => {
   const { sts_token, expire_ts } = toObject(info)
   const expires = Number(toText(expire_ts))
   if (typeof sts_token !== 'string' || sts_token.length > 4096 || !Number.isFinite(expires)) return null
   // The vendor counts seconds; a value in milliseconds is recognised by its size.
-  return { token: sts_token, expiresAt: expires > 1e11 ? expires : expires * 1000 }
+  return { name: stsTokenName, token: sts_token, expiresAt: expires > 1e11 ? expires : expires * 1000 }
 }

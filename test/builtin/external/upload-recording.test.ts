@@ -2,10 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import t from 'tap'
+import { loadBuiltinConfig } from '../../../src/builtin/config.js'
 import type { BuiltinContext } from '../../../src/builtin/define.js'
 import { uploadRecording } from '../../../src/builtin/external/upload-recording.js'
 import { builtinErrors } from '../../../src/builtin/job-errors.js'
-import { loadConfig } from '../../../src/config/config.js'
 import type { JobOutcome } from '../../../src/types/definition.js'
 import { createCallQuota } from '../../../src/vendors/call-quota.js'
 import { openObjectStorage } from '../../../src/vendors/object-storage/object-storage.js'
@@ -53,12 +53,9 @@ const open = async (
   const server = await startSourceServer(t, typeof source === 'function' ? { '/': source } : source)
   const store = await startObjectStore(t, judge)
   const allowPrivateHosts = [{ host: '127.0.0.1', port: server.port }]
-  const objectStorage = openObjectStorage({
-    config: uploadConfig(
-      { aws: store.settings },
-      { allowPrivateHosts, ...(upload ? { upload } : {}), ...(concurrency ? { concurrency } : {}) },
-    ),
-  })
+  const objectStorage = openObjectStorage(
+    uploadConfig({ aws: store.settings }, { allowPrivateHosts, ...(upload ? { upload } : {}), ...(concurrency ? { concurrency } : {}) }),
+  )
   t.after(() => objectStorage.close())
   const progress: unknown[] = []
   const logged: string[] = []
@@ -480,7 +477,7 @@ t.test('the schema bounds every member', async (t) => {
 })
 
 t.test('what the schema cannot say is checked at submission', async (t) => {
-  const config = loadConfig({ UPLOAD_MAX_BYTES: '1000', OUTBOUND_ALLOW_HOSTS: 'files.example.com' }, '/nonexistent')
+  const config = loadBuiltinConfig({ UPLOAD_MAX_BYTES: '1000', OUTBOUND_ALLOW_HOSTS: 'files.example.com' }, '/nonexistent')
   const check = (change: Partial<Data>) => uploadRecording.check?.({ ...uploadRecording.example, ...change } as Data, { now: 0, config })
   t.same(check({}), [])
   t.same(check({ contentType: 'Video/WebM', sizeBytes: 1000 }), [])
@@ -495,10 +492,10 @@ t.test('what the schema cannot say is checked at submission', async (t) => {
 })
 
 t.test('settings of a store are all there or the start stops with one line', async (t) => {
-  const load = (env: Record<string, string>) => loadConfig(env, '/nonexistent')
+  const load = (env: Record<string, string>) => loadBuiltinConfig(env, '/nonexistent').settings
   const all = { STORAGE_AWS_REGION: 'r', STORAGE_AWS_BUCKET: 'b', STORAGE_AWS_ACCESS_KEY_ID: 'a', STORAGE_AWS_SECRET_ACCESS_KEY: 'hush' }
-  t.same(load({}).storage, { aws: undefined, aliyun: undefined, tencent: undefined })
-  t.match(load(all).storage.aws, { region: 'r', bucket: 'b', forcePathStyle: false })
+  t.same(load({}).objectStorage.buckets, { aws: undefined, aliyun: undefined, tencent: undefined })
+  t.match(load(all).objectStorage.buckets.aws, { region: 'r', bucket: 'b', forcePathStyle: false })
   for (const left of Object.keys(all)) {
     t.throws(() => load({ ...all, [left]: '' }), { message: `Configuration: STORAGE_AWS_ is half set, it lacks ${left}` })
   }
@@ -507,5 +504,5 @@ t.test('settings of a store are all there or the start stops with one line', asy
   t.throws(() => load({ OUTBOUND_ALLOW_PORTS: '8443,x' }), { message: /OUTBOUND_ALLOW_PORTS/ })
   t.throws(() => load({ OUTBOUND_ALLOW_PRIVATE_HOSTS: 'localhost' }), { message: /OUTBOUND_ALLOW_PRIVATE_HOSTS/ })
   t.same(load({ OUTBOUND_ALLOW_PORTS: '8443, 9443' }).outbound.allowPorts, [8443, 9443])
-  t.ok(load({}).upload.contentTypes.includes('video/*'))
+  t.ok(load({}).objectStorage.upload.contentTypes.includes('video/*'))
 })

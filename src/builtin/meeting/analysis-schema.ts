@@ -1,8 +1,9 @@
 // What an analysis of a meeting is asked for, and what it comes to, whichever engine made it.
 
 import { type Static, Type } from '@sinclair/typebox'
-import { closed, Line, MeetingId, Nullable, StringEnum, VendorId } from '../types/schema-parts.js'
-import { Transcript } from './meeting.js'
+import { Transcript } from '../../analysis/meeting.js'
+import { closed, Line, MeetingId, Nullable, StringEnum } from '../../types/schema-parts.js'
+import { VendorId } from '../../vendors/schema.js'
 
 export const AnalyzeMeetingContentData = Type.Object(
   {
