@@ -17,9 +17,8 @@ const stopMarginMs = 15_000
 const requestMarginMs = 5000
 
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
-export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<string> => {
+export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<string> => {
   tuneHeap()
-  const config = loadBuiltinConfig()
   const log = createLogger({ level: config.logLevel })
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   return closeOnFailure(scope, async () => {

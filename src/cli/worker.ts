@@ -13,9 +13,8 @@ import { openWorkers } from '../worker.js'
 const stopMarginMs = 15_000
 
 /** Runs until a signal comes; resolves once the workers run. Exit code 0 after a clean stop. */
-export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes)): Promise<void> => {
+export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<void> => {
   tuneHeap()
-  const config = loadBuiltinConfig()
   const log = createLogger({ level: config.logLevel })
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   const workers = await openWorkers({ config, jobTypes, log, scope })

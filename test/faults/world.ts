@@ -91,9 +91,9 @@ export const createWorld = async ({ row, seed, short, durationMs, backlog }: Wor
       return gapMs
     },
 
-    gateway: (more: Record<string, string>) => startProbeGateway(scope, { dataDir, env: env(more) }),
-    unreadyGateway: (more: Record<string, string>) => startUnreadyProbeGateway(scope, { dataDir, env: env(more) }),
-    worker: (more: Record<string, string>) => startProbeWorker(scope, { dataDir, env: env(more) }),
+    gateway: (more: Record<string, string>) => startProbeGateway(scope, { dataDir, env: env(more), isHasty: true }),
+    unreadyGateway: (more: Record<string, string>) => startUnreadyProbeGateway(scope, { dataDir, env: env(more), isHasty: true }),
+    worker: (more: Record<string, string>) => startProbeWorker(scope, { dataDir, env: env(more), isHasty: true }),
 
     /** From here until the returned function is called, leases may be lost: those of one process, or all. */
     loseLeases(pid?: number, from = Date.now()) {

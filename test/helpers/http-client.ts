@@ -12,6 +12,8 @@ export interface Answer {
   readonly body: any
 }
 
+const terminalStates = new Set(['completed', 'failed', 'cancelled'])
+
 /** Requests beyond `connections` wait for a free one. Closed when the test ends. */
 export const createClient = (t: TestScope, url: string, { connections = 16 }: { connections?: number } = {}) => {
   const pool = new Pool(url, { connections })
@@ -50,8 +52,13 @@ export const createClient = (t: TestScope, url: string, { connections = 16 }: { 
         },
       )
     },
-    /** Reads a job once it has finished, or in whatever state it is after 20 s. */
-    finished: async (id: string) => (await send('GET', `/v1/jobs/${id}?waitMs=20000`)).body,
+    /** Reads a job once it has finished. */
+    finished: async (id: string) => {
+      for (;;) {
+        const { status, body } = await send('GET', `/v1/jobs/${id}?waitMs=20000`)
+        if (status !== 200 || terminalStates.has(body.state)) return body
+      }
+    },
   }
 }
 

@@ -1,10 +1,12 @@
 // A gateway or worker process whose job types are the probes: for tests in which a process has to die.
 // Usage: node --import tsx probe-gateway.ts serve|worker. RUN_LOG names the file that gets a line before and after every run.
 // RUN_LOG_AHEAD_MS is how far its clock was put ahead: the file tells the right time all the same.
+// REDIS_PATIENCE stretches the deadlines of the request side.
 // Lines on its standard input release what is blocked; when it ends, the test is gone and so is this process.
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { loadConfig } from '../../src/config/config.js'
 import type { JobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { createProbes } from './probe-job-types.js'
@@ -52,9 +54,11 @@ const jobTypes = createJobTypes([
   // In another queue, for backlogs: a file of a million runs would be what is measured.
   { ...echo, name: 'bulk', queue: 'email', description: 'Probe: bulk.' },
 ])
+const loaded = loadConfig()
+const config = { ...loaded, redis: { ...loaded.redis, patience: Number(process.env.REDIS_PATIENCE ?? 1) } }
 const run = {
-  serve: async () => (await import('../../src/cli/serve.js')).serve(jobTypes),
+  serve: async () => (await import('../../src/cli/serve.js')).serve(jobTypes, config),
   // Imported only where it is run: a worker starts in half the time without the HTTP side.
-  worker: async () => (await import('../../src/cli/worker.js')).work(jobTypes).then(() => ''),
+  worker: async () => (await import('../../src/cli/worker.js')).work(jobTypes, config).then(() => ''),
 }[command as 'serve' | 'worker']
 process.stdout.write(`${JSON.stringify({ address: await run() })}\n`)

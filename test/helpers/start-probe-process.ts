@@ -10,7 +10,7 @@ import { childEnvironment } from './child-environment.js'
 import { eventually } from './eventually.js'
 import { createRunLog } from './run-log.js'
 import { root } from './source-files.js'
-import type { TestScope } from './start-redis.js'
+import { patience, type TestScope } from './start-redis.js'
 
 export const adminKey = 'admin-key-of-the-tests'
 
@@ -22,6 +22,8 @@ const tsx = import.meta.resolve('tsx')
 interface Options {
   readonly dataDir: string
   readonly env?: Record<string, string>
+  /** Gives Redis no longer than the product does. */
+  readonly isHasty?: boolean
 }
 
 /** A directory for the processes of one test, and what their handlers write into it; removed when the test ends. */
@@ -32,7 +34,7 @@ export const createDataDir = async (t: TestScope) => {
   return { dataDir, runs: createRunLog(join(dataDir, 'runs.ndjson')) }
 }
 
-const start = async (t: TestScope, command: 'serve' | 'worker', { dataDir, env = {} }: Options) => {
+const start = async (t: TestScope, command: 'serve' | 'worker', { dataDir, env = {}, isHasty = false }: Options) => {
   const child = spawn(process.execPath, ['--import', tsx, join(root, 'test/helpers/probe-gateway.ts'), command], {
     cwd: dataDir,
     env: {
@@ -44,6 +46,7 @@ const start = async (t: TestScope, command: 'serve' | 'worker', { dataDir, env =
       PORT: '0',
       LOG_LEVEL: 'warn',
       RATE_LIMIT_MAX: '1000000',
+      REDIS_PATIENCE: String(isHasty ? 1 : patience),
       RUN_LOG: join(dataDir, 'runs.ndjson'),
       SHUTDOWN_DRAIN_MS: '0',
       ...env,
