@@ -6,8 +6,8 @@ import { startOwnRedis } from '../helpers/own-redis.js'
 import { startRedisProxy } from '../helpers/redis-proxy.js'
 import { createDataDir, startProbeGateway, startProbeWorker } from '../helpers/start-probe-process.js'
 
-/** A dead worker holds its job for a second. */
-const stalling = { WORKER_LOCK_MS: '1000', WORKER_STALLED_INTERVAL_MS: '500' }
+/** A dead worker holds its job for seconds: a living one that is starved of processor time keeps its own. */
+const stalling = { WORKER_LOCK_MS: '5000', WORKER_STALLED_INTERVAL_MS: '1000' }
 
 t.test('SIGKILL of a worker between the follow-ups of a job and its completion', async (t) => {
   const { dataDir, runs } = await createDataDir(t)

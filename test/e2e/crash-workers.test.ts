@@ -5,9 +5,9 @@ import { createClient } from '../helpers/http-client.js'
 import { startOwnRedis } from '../helpers/own-redis.js'
 import { createDataDir, startProbeGateway, startProbeWorker } from '../helpers/start-probe-process.js'
 
-/** A worker that dies holds its job this long, and others look for such jobs this often. */
-const lockMs = 1000
-const stalledIntervalMs = 500
+/** A worker that dies holds its job this long, and others look for such jobs this often. A living one must not lose its own when starved. */
+const lockMs = 3000
+const stalledIntervalMs = 1000
 /** The first hand-out and those after four lost workers. */
 const handOutsMax = 5
 
