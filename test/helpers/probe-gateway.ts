@@ -6,7 +6,7 @@
 
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { loadConfig } from '../../src/config/config.js'
+import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import type { JobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { createProbes } from './probe-job-types.js'
@@ -54,7 +54,7 @@ const jobTypes = createJobTypes([
   // In another queue, for backlogs: a file of a million runs would be what is measured.
   { ...echo, name: 'bulk', queue: 'email', description: 'Probe: bulk.' },
 ])
-const loaded = loadConfig()
+const loaded = loadBuiltinConfig()
 const config = { ...loaded, redis: { ...loaded.redis, patience: Number(process.env.REDIS_PATIENCE ?? 1) } }
 const run = {
   serve: async () => (await import('../../src/cli/serve.js')).serve(jobTypes, config),

@@ -1,9 +1,9 @@
 // Uploads take the memory of some parts, not of whole recordings. `npm run test:conformance -- uploads` runs 200 of them.
 
 import t from 'tap'
-import { ensureInstalled } from '../../../scripts/ensure-installed.mjs'
-import { startObjectStore } from '../../helpers/object-store.js'
-import { runUploads } from '../../helpers/upload-run.js'
+import { ensureInstalled } from '../../scripts/ensure-installed.mjs'
+import { startObjectStore } from '../helpers/object-store.js'
+import { runUploads } from '../helpers/upload-run.js'
 
 const mebibyte = 1_048_576
 const partBytes = 5 * mebibyte
