@@ -45,7 +45,7 @@ export const openServices = async (options: StartOptions) => {
       metrics,
       tracing,
       emailTemplates,
-      queueKeys: queues.keys,
+      queues,
       submit: submissions.submit,
       /** Why no submission can be as safe as DURABILITY says; null when it can be. */
       durabilityFault: () => submissions.durability?.fault() ?? null,

@@ -72,7 +72,7 @@ export const openWorking = async (base: Base, { connection, integrations }: Tool
   await openDuties(ticks.duties, { log, lock: createLock({ redis: connection, keys }) }, scope)
   const pool = await scope.open(
     'worker pool',
-    () => openWorkerPool({ ...base, integrations: called, integrationVariables, queueKeys: base.queues.keys, submitFollowUps }),
+    () => openWorkerPool({ ...base, integrations: called, integrationVariables, submitFollowUps }),
     (opened) => opened.close(shutdownGraceMs),
   )
   // Side by side: neither takes anything new while the other ends.

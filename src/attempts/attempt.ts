@@ -15,6 +15,8 @@ export interface HandedOutJob {
   readonly queue: QueueName
   /** The Redis key of its hash. */
   readonly key: string
+  /** The Redis key of what its attempts have begun or done with a vendor. */
+  readonly markerKey: string
   readonly envelope: JobEnvelope
   readonly createdAt: number
   /** Attempts that used one up before this one. */

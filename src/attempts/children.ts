@@ -1,8 +1,8 @@
 // The attempt of a parent: its children did the work, it only gathers how they ended.
 
 import { decodeJobError } from '../bullmq/job-error.js'
-import { childIndex } from '../bullmq/job-id.js'
-import { idOfKey } from '../jobs/view.js'
+import { childIndex, idOfKey } from '../bullmq/job-id.js'
+import { readChildren } from '../bullmq/job-record.js'
 import type { RedisClient } from '../redis/connect.js'
 import { type ChildOutcome, done, fail, type JobOutcome, type JobType } from '../types/definition.js'
 import type { JobErrorCode } from '../types/job-errors.js'
@@ -11,8 +11,7 @@ import type { HandedOutJob } from './attempt.js'
 /** Completes the parent of a fan-out with the gathered result; it never fails because a child did. A child that an operator removed has failed. */
 export const gatherChildren = async (redis: RedisClient, { key, envelope }: HandedOutJob, type: JobType): Promise<JobOutcome> => {
   if (!type.gather) return fail('invalid_data', 'This job type does not gather the results of several jobs.')
-  // As BullMQ 6.7 keeps them: the key of each child, with its result as JSON or with its failedReason.
-  const [completed, failed] = await Promise.all([redis.hgetall(`${key}:processed`), redis.hgetall(`${key}:failed`)])
+  const { completed, failed } = await readChildren(redis, key)
   const outcomes = new Map<number, ChildOutcome>()
   for (const [child, result] of Object.entries(completed)) outcomes.set(indexOf(child), { kind: 'completed', result: JSON.parse(result) })
   for (const [child, reason] of Object.entries(failed)) outcomes.set(indexOf(child), { kind: 'failed', code: decodeJobError(reason).code })

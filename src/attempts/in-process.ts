@@ -3,16 +3,18 @@
 import { hostname } from 'node:os'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Logger } from 'pino'
+import { assumeOldestRedis, marker } from '../bullmq/facts.js'
+import type { Partitions } from '../bullmq/partitions.js'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
-import { assumeOldestRedis } from '../bullmq/redis-version.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 import type { RedisClient, RedisConnections } from '../redis/connect.js'
 import { withDeadline } from '../runtime/deadline.js'
 import { createThrottledLog } from '../runtime/throttled-log.js'
 import { runInSpan } from '../telemetry/spans.js'
 import { canServe } from '../types/definition.js'
-import { type QueueName, queueNames } from '../types/job-schema.js'
+import type { QueueName } from '../types/job-schema.js'
 import type { Attempt, HandedOutJob } from './attempt.js'
 import { type Cancellation, openCancellation } from './cancellation.js'
 import { createAttemptEngine, type EngineDeps } from './engine.js'
@@ -28,7 +30,7 @@ const removedAtOnceMax = 1000
 const closeMarginMs = 5000
 
 interface Deps extends Omit<EngineDeps, 'redis'> {
-  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly queues: QueuePlaces
   readonly redis: RedisConnections
 }
 
@@ -37,31 +39,32 @@ interface Deps extends Omit<EngineDeps, 'redis'> {
  * then fires their signals and releases them to the queue.
  */
 export const openWorkerPool = async (deps: Deps) => {
-  const { jobTypes, config, integrations, keys, log, queueKeys, redis } = deps
+  const { jobTypes, config, integrations, keys, log, redis } = deps
   assumeOldestRedis()
   const connection = redis.connect('worker')
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
-  const { queues } = config
+  const { partitions } = deps.queues
+  const limits = config.queues
 
   deps.metrics.onRender(() => {
     deps.metrics.attemptsRunning.of().value = cancellation.running()
   })
   const createProcessor = createProcessors({ ...deps, cancellation, redis: connection })
-  const workers = queueNames.map((name) => {
-    const worker = new Worker<JobEnvelope>(name, createProcessor(queueKeys[name]), {
+  const workers = deps.queues.all().map((queue) => {
+    const worker = new Worker<JobEnvelope>(queue.queue, createProcessor(queue), {
       connection,
-      prefix: config.redis.prefix,
+      prefix: queue.tag,
       name: config.instanceId,
-      concurrency: queues.concurrency[name],
-      lockDuration: queues.lockMs,
-      stalledInterval: queues.stalledIntervalMs,
+      concurrency: partitions.share(limits.concurrency[queue.queue]),
+      lockDuration: limits.lockMs,
+      stalledInterval: limits.stalledIntervalMs,
       maxStalledCount: stalledCountMax,
       skipVersionCheck: true,
-      removeOnComplete: toKeep(queues.retentionCompletedMs, queues.removeOnComplete),
-      removeOnFail: toKeep(queues.retentionFailedMs, queues.removeOnFail),
+      removeOnComplete: toKeep(limits.retentionCompletedMs, limits.removeOnComplete, partitions),
+      removeOnFail: toKeep(limits.retentionFailedMs, limits.removeOnFail, partitions),
       metrics: { maxDataPoints: historyMinutesMax },
     })
-    logErrors(worker, name, log)
+    logErrors(worker, queue.queue, log)
     worker.on('lockRenewalFailed', (jobIds) => {
       for (const id of jobIds) cancellation.abort(id, 'lost')
     })
@@ -80,7 +83,7 @@ export const openWorkerPool = async (deps: Deps) => {
     },
   })
   const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {
-    log.info({ concurrency: queues.concurrency }, 'workers started')
+    log.info({ concurrency: limits.concurrency }, 'workers started')
   })
   // Closed before Redis was ever there: nobody has to hear of it.
   ready.catch(() => {})
@@ -111,10 +114,10 @@ export const openWorkerPool = async (deps: Deps) => {
 export type WorkerPool = Awaited<ReturnType<typeof openWorkerPool>>
 
 /** BullMQ counts ages in seconds. */
-const toKeep = (ageMs: number, count: number | undefined) => ({
+const toKeep = (ageMs: number, count: number | undefined, { share }: Partitions) => ({
   age: Math.ceil(ageMs / 1000),
   limit: removedAtOnceMax,
-  ...(count === undefined ? {} : { count }),
+  ...(count === undefined ? {} : { count: share(count) }),
 })
 
 const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
@@ -126,9 +129,9 @@ const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
 
 /** Makes BullMQ's processors: each runs one attempt and tells BullMQ by its result, or by what it throws, how that ended. */
 const createProcessors = (deps: EngineDeps & { cancellation: Cancellation }) => {
-  const { cancellation, config, integrations, keys, log, redis } = deps
+  const { cancellation, config, integrations, log, redis } = deps
   const engine = createAttemptEngine(deps)
-  const runHandler = createRunHandler({ integrations, keys, markerTtlMs: config.queues.attemptMarkerMs, redis })
+  const runHandler = createRunHandler({ integrations, markerTtlMs: config.queues.attemptMarkerMs, redis })
 
   const work = async (attempt: Attempt, held: HeldJob): Promise<unknown> => {
     const abort = cancellation.begin(held.id, held.key)
@@ -196,6 +199,9 @@ class HeldJob implements HandedOutJob, AttemptNotes, AttemptWriter {
   get queue() {
     return this.#source.queue.queue
   }
+  get markerKey() {
+    return this.#source.queue.partition.keys.marker(this.id)
+  }
   get envelope() {
     return this.#job.data
   }
@@ -240,7 +246,9 @@ class HeldJob implements HandedOutJob, AttemptNotes, AttemptWriter {
     if (!(await written(this.#job.moveToWait(this.#token)))) return false
     const { log, queue, redis } = this.#source
     // BullMQ 6.7 wakes nobody for a job of a priority class: an idle worker would see it seconds later.
-    await redis.zadd(queue.marker, 0, '0').catch((error: Error) => log.debug({ error: error.message }, 'no worker was woken'))
+    await redis
+      .zadd(queue.marker, marker.score, marker.member)
+      .catch((error: Error) => log.debug({ error: error.message }, 'no worker was woken'))
     return true
   }
   /** BullMQ writes nothing for a job that says it waits already. */

@@ -4,7 +4,6 @@
 
 import type { Config } from '../config/config.js'
 import type { RedisClient } from '../redis/connect.js'
-import type { Keys } from '../redis/redis-keys.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
 import { dueAt, type HandedOutJob } from './attempt.js'
 import type { Refusal } from './outcome.js'
@@ -20,7 +19,7 @@ const late: Admission = { kind: 'admitted', isExpired: true }
 const refuse = (code: JobErrorCode): Refusal => ({ kind: 'refused', code, message: jobErrors[code].meaning })
 
 /** All reject with the error of Redis. */
-export const createAttemptLimits = ({ config, keys, redis }: { config: Config; keys: Keys; redis: RedisClient }) => {
+export const createAttemptLimits = ({ config, redis }: { config: Config; redis: RedisClient }) => {
   const { maxJobAgeMs } = config.queues
 
   /**
@@ -53,7 +52,7 @@ export const createAttemptLimits = ({ config, keys, redis }: { config: Config; k
     const [retriedOn, retriedByHand] = await redis.hmget(job.key, 'jg:retriedOn', 'jg:byHand')
     if (!isExpired || retriedByHand) return retriedOn ? inTime : refuse('too_old')
     // What was begun may have been done: only its handler can find out.
-    if (job.attemptsStarted > 1 && (await redis.exists(keys.marker(job.id))) === 1) return late
+    if (job.attemptsStarted > 1 && (await redis.exists(job.markerKey)) === 1) return late
     return hadStarted ? inTime : refuse('expired')
   }
 

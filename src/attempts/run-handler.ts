@@ -1,7 +1,6 @@
 // Runs the handler of an attempt in this process, under an abort handle and within its time.
 
 import type { RedisClient } from '../redis/connect.js'
-import type { Keys } from '../redis/redis-keys.js'
 import { type Integrations, type JobContext, type JobOutcome, retry } from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
 import type { AbortHandle, AbortReason } from './abort-handle.js'
@@ -23,7 +22,6 @@ export interface AttemptNotes {
 
 interface Deps {
   readonly integrations: Integrations
-  readonly keys: Keys
   /** How long a marker is kept, from the last attempt that looked. */
   readonly markerTtlMs: number
   readonly redis: RedisClient
@@ -37,7 +35,7 @@ interface Run {
 }
 
 /** Never rejects: what a handler throws is an outcome of its own. */
-export const createRunHandler = ({ integrations, keys, markerTtlMs, redis }: Deps) => {
+export const createRunHandler = ({ integrations, markerTtlMs, redis }: Deps) => {
   return async ({ attempt: { job, log }, input: { type, data, isExpired }, abort, notes }: Run): Promise<JobOutcome> => {
     const lines: Promise<unknown>[] = []
     const ctx: JobContext = {
@@ -56,7 +54,7 @@ export const createRunHandler = ({ integrations, keys, markerTtlMs, redis }: Dep
         )
       },
       progress: (value) => notes.updateProgress(value),
-      marker: createAttemptMarker(redis, keys.marker(job.id), markerTtlMs),
+      marker: createAttemptMarker(redis, job.markerKey, markerTtlMs),
       isExpired,
       integrations,
     }

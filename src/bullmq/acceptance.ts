@@ -6,8 +6,11 @@ import { classifyRedisError, refusesWrites, unconfirmed } from '../redis/failure
 import { defineScript } from '../redis/script.js'
 import { createCoalescer } from '../runtime/coalesce.js'
 import type { Durations } from '../telemetry/series.js'
-import { acceptScript } from './accept-script.js'
+import type { QueueName } from '../types/job-schema.js'
+import type { Partition } from './partitions.js'
 import type { QueueKeys } from './queue-keys.js'
+import type { QueuePlaces } from './queues.js'
+import { acceptScript } from './scripts/accept-script.js'
 
 /** One job to add. */
 export interface NewJob {
@@ -24,15 +27,18 @@ export interface NewJob {
 
 /** One submission: its first job is the one that clients get; further ones are its children. */
 export interface Acceptance {
-  readonly queue: QueueKeys
+  readonly queue: QueueName
+  /** Where its jobs, its index entry and its claim lie: the partition that the ids of its jobs name. */
+  readonly partition: Partition
   readonly jobs: readonly [NewJob, ...NewJob[]]
-  /** Key of the sorted set that keeps the tenant's jobs in order, and the member to add. */
-  readonly indexKey: string
+  readonly tenant: string
+  /** What the index of the tenant's jobs gets. */
   readonly indexMember: string
   /** Absent when the client sent no idempotency key. */
   readonly claim?:
     | {
-        readonly key: string
+        /** Of tenant and key. */
+        readonly digest: string
         /** 43 characters, base64url. */
         readonly fingerprint: string
         /** What a replay is answered from; does not contain the fingerprint. */
@@ -68,6 +74,7 @@ export const createAcceptance = ({
   claimTtlMs,
   durability,
   durations,
+  queues,
 }: {
   redis: RedisClient
   maxDepth: number
@@ -77,7 +84,9 @@ export const createAcceptance = ({
   durability?: Durability | undefined
   /** Told how long every call took that Redis answered. */
   durations?: Durations
+  queues: Pick<QueuePlaces, 'in' | 'partitions'>
 }) => {
+  const depthMax = queues.partitions.share(maxDepth)
   const runAcceptScript = defineScript<string[]>(redis, acceptScript, durability?.confirmed)
 
   const send = async (queue: QueueKeys, acceptances: readonly Acceptance[]): Promise<(AcceptanceOutcome | Error)[]> => {
@@ -94,13 +103,15 @@ export const createAcceptance = ({
       queue.wait,
       queue.waitingChildren,
     ]
+    const partitionKeys = queue.partition.keys
     const kinds: JobKind[] = []
     const submissions: (string | number)[] = []
     for (const acceptance of acceptances) {
-      keys.push(acceptance.indexKey, acceptance.claim?.key ?? acceptance.indexKey)
+      const indexKey = partitionKeys.jobIndex(acceptance.tenant)
+      keys.push(indexKey, acceptance.claim ? partitionKeys.idempotency(acceptance.claim.digest) : indexKey)
       appendSubmission(submissions, kinds, acceptance)
     }
-    const values = [queue.base, maxDepth, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, kinds.length]
+    const values = [queue.base, depthMax, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, kinds.length]
     for (const { kind, name, options } of kinds) values.push(kind, name, options)
     for (const value of submissions) values.push(value)
     const start = performance.now()
@@ -113,7 +124,7 @@ export const createAcceptance = ({
   // And where no writes are taken, a replay among new submissions must not be told that it was not stored.
   const isolate = (error: unknown) => classifyRedisError(error) === null || refusesWrites(error)
   const coalesced = createCoalescer({ send, most: jobsAtOnce, split: inScripts, isolate })
-  return (acceptance: Acceptance): Promise<AcceptanceOutcome> => coalesced(acceptance.queue, acceptance)
+  return (acceptance: Acceptance): Promise<AcceptanceOutcome> => coalesced(queues.in(acceptance.queue, acceptance.partition), acceptance)
 }
 
 export type Accept = ReturnType<typeof createAcceptance>

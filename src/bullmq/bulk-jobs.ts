@@ -2,25 +2,36 @@
 
 import type { RedisClient } from '../redis/connect.js'
 import { defineScript } from '../redis/script.js'
-import { createRemoveJobFunction, promoteFunction, reprocessJobFunction } from './bullmq-scripts.js'
+import type { QueueName } from '../types/job-schema.js'
 import type { QueueKeys } from './queue-keys.js'
+import type { QueuePlaces } from './queues.js'
+import { actScript, scanScript } from './scripts/bulk-scripts.js'
 
 /** `retry` sends a failed job back with all its attempts; `promote` lets a delayed one run now. */
 export type BulkAct = 'remove' | 'retry' | 'promote'
-export type BulkSet = 'delayed' | 'prioritized' | 'wait' | 'paused' | 'waitingChildren' | 'completed' | 'failed'
+export type BulkSet = 'delayed' | 'prioritized' | 'wait' | 'paused' | 'active' | 'waitingChildren' | 'completed' | 'failed'
 
 /** Jobs that one step looks at: removing as many blocks Redis for some 8 ms. */
 export const jobsPerStep = 100
 
 /** Where in a set a walk has come to: a score, and how many of the jobs from there on it has left behind. Lists have no scores. */
 export interface BulkPosition {
+  /** Absent for the first. */
+  readonly partition?: number
   readonly score: string
   readonly skip: number
+}
+
+/** What a walk has found. `next` says where it goes on when those in `taken` have left the set; null at the end of the set. */
+export interface BulkWalk {
+  readonly jobs: ScannedJob[]
+  next(taken: ReadonlySet<string>): BulkPosition | null
 }
 
 /** What a choice is made by. Times are milliseconds since 1970. */
 export interface ScannedJob {
   readonly id: string
+  readonly partition: number
   readonly score: string
   readonly type: string
   readonly createdAt: number
@@ -38,6 +49,8 @@ export interface ScannedJob {
   readonly isNextOfSchedule: boolean
 }
 
+type ActedOn = Pick<ScannedJob, 'id' | 'partition'>
+
 /** A step goes on only for the holder of the operation's lease; what it did is counted in the same step. */
 export interface BulkStep {
   readonly leaseKey: string
@@ -53,155 +66,100 @@ export type BulkOutcome =
   /** `affected` counts all steps of the operation so far. */
   { readonly kind: 'done'; readonly affected: number } | { readonly kind: 'cancel-requested' } | { readonly kind: 'lease-lost' }
 
-const isList = (set: BulkSet): boolean => set === 'wait' || set === 'paused'
+const isList = (set: BulkSet): boolean => set === 'wait' || set === 'paused' || set === 'active'
 
 /**
- * Reads some jobs of a set.
- * KEYS: 1 the set, 2 schedules (BullMQ's `repeat`).
- * ARGV: 1 prefix of the queue's keys, 2 `list`, `up`, `down` or `ids`, 3 score to begin with, 4 score to end with, 5 skip, 6 count;
- * for `ids` then the ids.
- * Returns for each job: id, score, the members of its hash, '1' for the next run of a schedule.
+ * All reject with the error of Redis, and all may be repeated: a job is changed and counted once.
+ * They go through the partitions of a queue one after the other; only this folder tells them apart.
  */
-const scanScript = `
-local base, mode, from, to, skip, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
-local found = {}
-if mode == 'list' then
-  local ids = redis.call('LRANGE', KEYS[1], -skip - count, -skip - 1)
-  for at = #ids, 1, -1 do found[#found + 1] = { ids[at], '' } end
-elseif mode == 'ids' then
-  for at = 7, #ARGV do
-    local score = redis.call('ZSCORE', KEYS[1], ARGV[at])
-    if score then found[#found + 1] = { ARGV[at], score } end
-  end
-else
-  local reply
-  if mode == 'up' then
-    reply = redis.call('ZRANGE', KEYS[1], from, to, 'BYSCORE', 'LIMIT', skip, count, 'WITHSCORES')
-  else
-    reply = redis.call('ZRANGE', KEYS[1], from, to, 'BYSCORE', 'REV', 'LIMIT', skip, count, 'WITHSCORES')
-  end
-  for at = 1, #reply, 2 do found[#found + 1] = { reply[at], reply[at + 1] } end
-end
-local results = {}
-for _, each in ipairs(found) do
-  local id = each[1]
-  local job = redis.call('HMGET', base .. id, 'name', 'timestamp', 'processedOn', 'finishedOn', 'failedReason', 'atm', 'opts', 'jg:sentBack',
-    'jg:retriedOn', 'rjk')
-  local next = '0'
-  if job[10] then
-    local due = redis.call('ZSCORE', KEYS[2], job[10])
-    if due and id == 'repeat:' .. job[10] .. ':' .. due then next = '1' end
-  end
-  results[#results + 1] = { id, each[2], job[1], job[2], job[3], job[4], job[5], job[6], job[7], job[8], job[9], next }
-end
-return results
-`
-
-/**
- * Acts on some jobs of a set, and counts them.
- * KEYS: 1 lease, 2 operation, 3 the set, 4 events, 5 wait, 6 meta, 7 active, 8 marker, 9 prioritized, 10 pc, 11 paused.
- * ARGV: 1 token of the lease, 2 its length in ms, 3 act, 4 'list' or 'set', 5 prefix of the queue's keys, 6 now in ms,
- * 7 cursor, 8 jobs looked at, then ids.
- * Returns -1 when the lease is lost, -2 when the operation is to stop, else how many jobs it has changed in all.
- *
- * An id that is no longer in the set is left alone; one whose job is gone leaves the set uncounted.
- * A job that is sent back keeps, in jg:history, how it ended the last ten times.
- */
-const actScript = `
-${reprocessJobFunction}
-${promoteFunction}
-${createRemoveJobFunction}
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if redis.call('HEXISTS', KEYS[2], 'cancel') == 1 then return -2 end
-local act, base = ARGV[3], ARGV[5]
-local removeJob = createRemoveJob(base)
-local function take(id)
-  if ARGV[4] == 'list' then return redis.call('LREM', KEYS[3], -1, id) == 1 end
-  return redis.call('ZREM', KEYS[3], id) == 1
-end
-local function sendBack(id)
-  local key = base .. id
-  local before = redis.call('HMGET', key, 'failedReason', 'atm', 'finishedOn', 'jg:history')
-  local outcome = reprocessJob({ key, KEYS[4], KEYS[3], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10] },
-    { id, 'LPUSH', 'failedReason', 'failed', '1', '1' })
-  if outcome ~= 1 then return false end
-  local history = before[4] and cjson.decode(before[4]) or {}
-  history[#history + 1] = { at = tonumber(ARGV[6]), attempts = tonumber(before[2] or 0), finishedOn = tonumber(before[3] or 0),
-    reason = before[1] or '' }
-  while #history > 10 do table.remove(history, 1) end
-  redis.call('HDEL', key, 'defa', 'stc', 'jg:deferrals', 'jg:handedBack', 'jg:deferredOn', 'jg:byHand')
-  redis.call('HSET', key, 'jg:retriedOn', ARGV[6], 'jg:history', cjson.encode(history))
-  redis.call('HINCRBY', key, 'jg:sentBack', 1)
-  return true
-end
-local changed = 0
-for at = 9, #ARGV do
-  local id = ARGV[at]
-  local worked = false
-  if redis.call('EXISTS', base .. id) == 0 then
-    take(id)
-  elseif act == 'remove' then
-    worked = take(id)
-    if worked then removeJob(id) end
-  elseif act == 'retry' then
-    worked = sendBack(id)
-  else
-    worked = promote({ KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[9], KEYS[7], KEYS[10], KEYS[4], KEYS[8] }, { base, id }) == 0
-  end
-  if worked then changed = changed + 1 end
-end
-redis.call('HSET', KEYS[2], 'cursor', ARGV[7])
-redis.call('HINCRBY', KEYS[2], 'scanned', ARGV[8])
-return redis.call('HINCRBY', KEYS[2], 'affected', changed)
-`
-
-/** All reject with the error of Redis, and all may be repeated: a job is changed and counted once. */
-export const createBulkJobs = (redis: RedisClient) => {
+export const createBulkJobs = ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'holding' | 'partitionsOf'> }) => {
   const runScanScript = defineScript<(string | null)[][]>(redis, scanScript)
   const runActScript = defineScript<number>(redis, actScript)
 
   const scan = async (queue: QueueKeys, set: BulkSet, ...values: (string | number)[]): Promise<ScannedJob[]> =>
-    (await runScanScript([queue[set], queue.repeat], [queue.base, ...values])).map(toScannedJob)
+    (await runScanScript([queue[set], queue.repeat], [queue.base, ...values])).map((row) => toScannedJob(row, queue.partition.number))
+
+  const actInPartition = (queue: QueueKeys, set: BulkSet, act: BulkAct, ids: readonly string[], step: BulkStep): Promise<number> =>
+    runActScript(
+      [
+        step.leaseKey,
+        step.operationKey,
+        queue[set],
+        queue.events,
+        queue.wait,
+        queue.meta,
+        queue.active,
+        queue.marker,
+        queue.prioritized,
+        queue.pc,
+        queue.paused,
+      ],
+      [step.leaseToken, step.leaseMs, act, isList(set) ? 'list' : 'set', queue.base, Date.now(), step.cursor, step.scanned, ...ids],
+    )
 
   return {
-    /** The next `count` jobs of a set, oldest first, up to the score `to`; fewer at its end. */
-    walk: (queue: QueueKeys, set: BulkSet, { score, skip }: BulkPosition, to: number | '+inf', count: number): Promise<ScannedJob[]> =>
-      scan(queue, set, isList(set) ? 'list' : 'up', score || '-inf', to, skip, count),
+    /** The next `count` jobs of a set, oldest first in each partition, up to the score `to`; fewer at the end of a partition. */
+    async walk(name: QueueName, set: BulkSet, position: BulkPosition, to: number | '+inf', count: number): Promise<BulkWalk> {
+      const { partition = 0, score, skip } = position
+      const all = queues.partitionsOf(name)
+      const mode = isList(set) ? 'list' : 'up'
+      const jobs = await scan(all[partition] as QueueKeys, set, mode, score || '-inf', to, skip, count)
+      const isLast = jobs.length < count && partition + 1 >= all.length
+      const next = (taken: ReadonlySet<string>): BulkPosition | null => {
+        if (isLast) return null
+        return jobs.length < count ? { partition: partition + 1, score: '', skip: 0 } : advance(position, jobs, taken)
+      }
+      return { jobs, next }
+    },
 
-    /** The same from the newest back, down to the score `to`. Not for lists. */
-    walkBack: (queue: QueueKeys, set: BulkSet, { score, skip }: BulkPosition, to: number | '-inf', count: number): Promise<ScannedJob[]> =>
-      scan(queue, set, 'down', score || '+inf', to, skip, count),
+    /** The jobs of a set from the newest back, down to the score `to`. Not for lists. */
+    async walkBack(name: QueueName, set: BulkSet, position: BulkPosition, to: number | '-inf', count: number): Promise<ScannedJob[]> {
+      const { score, skip } = position
+      const all = queues.partitionsOf(name)
+      if (all.length === 1) return scan(all[0] as QueueKeys, set, 'down', score || '+inf', to, skip, count)
+      const rows = await Promise.all(all.map((queue) => scan(queue, set, 'down', score || '+inf', to, 0, skip + count)))
+      return rows
+        .flat()
+        .sort((a, b) => Number(b.score) - Number(a.score) || (a.id < b.id ? 1 : -1))
+        .slice(skip, skip + count)
+    },
 
     /** Those of the ids that are in the set. */
-    find: (queue: QueueKeys, set: BulkSet, ids: readonly string[]): Promise<ScannedJob[]> => scan(queue, set, 'ids', '', '', 0, 0, ...ids),
-
-    /** Acts on those of the ids that are in the set; at most `jobsPerStep`. */
-    async act(queue: QueueKeys, set: BulkSet, act: BulkAct, ids: readonly string[], step: BulkStep): Promise<BulkOutcome> {
-      const result = await runActScript(
-        [
-          step.leaseKey,
-          step.operationKey,
-          queue[set],
-          queue.events,
-          queue.wait,
-          queue.meta,
-          queue.active,
-          queue.marker,
-          queue.prioritized,
-          queue.pc,
-          queue.paused,
-        ],
-        [step.leaseToken, step.leaseMs, act, isList(set) ? 'list' : 'set', queue.base, Date.now(), step.cursor, step.scanned, ...ids],
+    async find(name: QueueName, set: BulkSet, ids: readonly string[]): Promise<ScannedJob[]> {
+      const found = await Promise.all(
+        [...groupBy(ids, (id) => queues.holding(name, id))].map(([queue, some]) => scan(queue, set, 'ids', '', '', 0, 0, ...some)),
       )
-      if (result === -1) return { kind: 'lease-lost' }
-      return result === -2 ? { kind: 'cancel-requested' } : { kind: 'done', affected: result }
+      return found.flat()
+    },
+
+    /**
+     * Acts on those of the jobs that are in the set; at most `jobsPerStep`. Lease and record lie under the tag of partition 0:
+     * more partitions will want them under each tag.
+     */
+    async act(name: QueueName, set: BulkSet, act: BulkAct, jobs: readonly ActedOn[], step: BulkStep): Promise<BulkOutcome> {
+      const all = queues.partitionsOf(name)
+      // A step that has chosen none moves the cursor all the same.
+      const groups = jobs.length === 0 ? [[0, jobs] as const] : [...groupBy(jobs, ({ partition }) => partition)]
+      let affected = 0
+      for (const [at, [partition, some]] of groups.entries()) {
+        const ids = some.map(({ id }) => id)
+        affected = await actInPartition(all[partition] as QueueKeys, set, act, ids, { ...step, scanned: at === 0 ? step.scanned : 0 })
+        if (affected === -1) return { kind: 'lease-lost' }
+        if (affected === -2) return { kind: 'cancel-requested' }
+      }
+      return { kind: 'done', affected }
     },
 
     /** How many jobs the sets hold together. */
-    async size(queue: QueueKeys, sets: readonly BulkSet[]): Promise<number> {
-      const sizes = await Promise.all(sets.map((set) => (isList(set) ? redis.llen(queue[set]) : redis.zcard(queue[set]))))
+    async size(name: QueueName, sets: readonly BulkSet[]): Promise<number> {
+      const places = queues.partitionsOf(name).flatMap((queue) => sets.map((set) => ({ key: queue[set], set })))
+      const sizes = await Promise.all(places.map(({ key, set }) => (isList(set) ? redis.llen(key) : redis.zcard(key))))
       return sizes.reduce((sum, each) => sum + each, 0)
+    },
+
+    /** Ids of the jobs that run now. */
+    async active(name: QueueName): Promise<string[]> {
+      return (await Promise.all(queues.partitionsOf(name).map(({ active }) => redis.lrange(active, 0, -1)))).flat()
     },
   }
 }
@@ -213,11 +171,22 @@ export const advance = (from: BulkPosition, scanned: readonly ScannedJob[], take
   const last = scanned.at(-1)
   if (!last) return from
   const left = scanned.filter(({ id, score }) => score === last.score && !taken.has(id)).length
-  return { score: last.score, skip: last.score === from.score ? from.skip + left : left }
+  return { ...from, score: last.score, skip: last.score === from.score ? from.skip + left : left }
 }
 
-const toScannedJob = (row: readonly (string | null)[]): ScannedJob => ({
+const groupBy = <T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> => {
+  const groups = new Map<Key, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group) group.push(item)
+    else groups.set(keyOf(item), [item])
+  }
+  return groups
+}
+
+const toScannedJob = (row: readonly (string | null)[], partition: number): ScannedJob => ({
   id: row[0] as string,
+  partition,
   score: row[1] as string,
   type: row[2] ?? '',
   createdAt: Number(row[3] ?? 0),

@@ -2,6 +2,7 @@
 
 import { jobErrors } from '../types/job-errors.js'
 import type { JobError } from '../types/job-schema.js'
+import { jobFields } from './facts.js'
 import { decodeJobError, encodeJobError } from './job-error.js'
 
 const code = 'cancelled'
@@ -10,7 +11,7 @@ const code = 'cancelled'
 export const cancelledReason = encodeJobError(code, 'The job was cancelled by a client.', jobErrors)
 
 /** Member of a job's hash that marks a running job to end with this text: BullMQ's deferred failure. */
-export const endMark = 'defa'
+export const endMark = jobFields.deferredFailure
 
 /** Whether the job that carries this error was cancelled. */
 export const isCancelled = (error: Pick<JobError, 'code'> | null): boolean => error?.code === code

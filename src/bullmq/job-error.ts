@@ -2,6 +2,7 @@
 
 import { type JobErrorCode, type JobErrorTable, jobErrors } from '../types/job-errors.js'
 import type { JobError } from '../types/job-schema.js'
+import { lostTooOften } from './facts.js'
 
 /** Longest message that is kept; handlers build theirs from codes, so this only bounds accidents. */
 const messageCharsMax = 500
@@ -19,8 +20,7 @@ export const decodeJobError = (failedReason: string): JobError => {
       return toJobError('handler_error')
     }
   }
-  // BullMQ 6.7: "job stalled more than allowable limit", "job started more than allowable limit".
-  return toJobError(/^job (stalled|started) more than allowable limit/.test(failedReason) ? 'worker_lost' : 'handler_error')
+  return toJobError(lostTooOften.test(failedReason) ? 'worker_lost' : 'handler_error')
 }
 
 const toJobError = (code: JobErrorCode): JobError => ({ code, message: jobErrors[code].meaning, retryable: jobErrors[code].retryable })

@@ -1,12 +1,12 @@
-// Reads the event streams of all queues on one connection and hands each job's events to whoever follows that job.
+// Reads the event streams of all queues, those of a partition on one connection, and hands each job's events to whoever follows that job.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
-import { type JobEventName, type QueueName, queueNames } from '../types/job-schema.js'
+import type { JobEventName } from '../types/job-schema.js'
 import { toFailedState } from './cancelled.js'
 import { decodeJobError } from './job-error.js'
-import type { Queues } from './queues.js'
+import type { QueuePlaces } from './queues.js'
 
 /** One change of one job. `id` is the stream id: `<ms>-<n>`, growing and replayable. */
 export interface StreamedEvent {
@@ -30,24 +30,19 @@ const retryMs = 200
 type Entry = [id: string, fields: string[]]
 type ReadReply = [key: string, entries: Entry[]][] | null
 
+interface ReaderDeps {
+  readonly connect: () => RedisClient
+  readonly request: RedisClient
+  readonly log: Logger
+}
+
 /**
- * `follow` calls `listener` with every event of one job that happens after it resolves, so a state read
- * afterwards misses nothing. `replay` gives what a job's stream still holds after a known event.
+ * Reads streams on one connection as long as somebody follows a job whose events they carry. In a Cluster the streams share a slot.
+ * `connect` opens the connection when it is first needed.
  */
-export const openJobEvents = ({
-  connect,
-  request,
-  queues,
-  log,
-}: {
-  connect: () => RedisClient
-  request: RedisClient
-  queues: Queues
-  log: Logger
-}) => {
+const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { streams: readonly string[] }) => {
   const listeners = new Map<string, Set<EventListener>>()
-  const positions = new Map<QueueName, string>()
-  const byKey = new Map(queueNames.map((name) => [queues.keys[name].events, name]))
+  const positions = new Map<string, string>()
   let client: RedisClient | undefined
   let reading: Promise<void> | undefined
   let idleSince = 0
@@ -57,9 +52,9 @@ export const openJobEvents = ({
   const start = async () => {
     client ??= connect()
     await Promise.all(
-      queueNames.map(async (name) => {
-        const [last] = (await request.xrevrange(queues.keys[name].events, '+', '-', 'COUNT', 1)) as Entry[]
-        positions.set(name, last?.[0] ?? '0-0')
+      streams.map(async (stream) => {
+        const [last] = (await request.xrevrange(stream, '+', '-', 'COUNT', 1)) as Entry[]
+        positions.set(stream, last?.[0] ?? '0-0')
       }),
     )
     loop = readLoop(client)
@@ -73,10 +68,9 @@ export const openJobEvents = ({
         return
       }
       try {
-        const streams = queueNames.map((name) => queues.keys[name].events)
-        const from = queueNames.map((name) => positions.get(name) as string)
+        const from = streams.map((stream) => positions.get(stream) as string)
         const reply = (await reader.xread('COUNT', eventsPerRead, 'BLOCK', blockMs, 'STREAMS', ...streams, ...from)) as ReadReply
-        for (const [key, entries] of reply ?? []) dispatch(byKey.get(key) as QueueName, entries)
+        for (const [stream, entries] of reply ?? []) dispatch(stream, entries)
       } catch (error) {
         if (stop.signal.aborted) return
         log.warn({ error: (error as Error).message }, 'reading job events failed; waits fall back to polling')
@@ -85,9 +79,9 @@ export const openJobEvents = ({
     }
   }
 
-  const dispatch = (queue: QueueName, entries: Entry[]) => {
+  const dispatch = (stream: string, entries: Entry[]) => {
     for (const [id, fields] of entries) {
-      positions.set(queue, id)
+      positions.set(stream, id)
       const jobId = fieldOf(fields, 'jobId')
       const followers = jobId === undefined ? undefined : listeners.get(jobId)
       if (!followers) continue
@@ -104,7 +98,6 @@ export const openJobEvents = ({
   }
 
   return {
-    /** Resolves with the function that ends it. Rejects with the error of Redis. */
     async follow(jobId: string, listener: EventListener): Promise<() => void> {
       const followers = listeners.get(jobId)
       if (followers) followers.add(listener)
@@ -119,26 +112,53 @@ export const openJobEvents = ({
       }
       return () => unfollow(jobId, listener)
     },
+    position: (stream: string): string => positions.get(stream) ?? '0-0',
+    followed: () => listeners.size,
+    async close() {
+      stop.abort()
+      client?.disconnect()
+      await loop
+    },
+  }
+}
 
-    /** The newest event id of a queue, from which a snapshot taken afterwards can be resumed. */
-    position: (queue: QueueName): string => positions.get(queue) ?? '0-0',
+/**
+ * `follow` calls `listener` with every event of one job that happens after it resolves, so a state read
+ * afterwards misses nothing. `replay` gives what a job's stream still holds after a known event.
+ */
+export const openJobEvents = ({ queues, ...deps }: ReaderDeps & { queues: Pick<QueuePlaces, 'in' | 'names' | 'ofJob' | 'partitions'> }) => {
+  const readers = queues.partitions.all.map((partition) =>
+    createStreamReader({ ...deps, streams: queues.names.map((name) => queues.in(name, partition).events) }),
+  )
+  const readerOf = (jobId: string) => readers[queues.ofJob(jobId)?.partition.number ?? 0] as (typeof readers)[number]
+
+  return {
+    /** Resolves with the function that ends it. Rejects with the error of Redis. */
+    follow: (jobId: string, listener: EventListener): Promise<() => void> => readerOf(jobId).follow(jobId, listener),
+
+    /** The newest event id of the stream that tells of a job, from which a snapshot taken afterwards can be resumed. */
+    position(jobId: string): string {
+      const stream = queues.ofJob(jobId)?.events
+      return stream === undefined ? '0-0' : readerOf(jobId).position(stream)
+    },
 
     /**
      * Events of one job after the stream id `after`, oldest first.
      * null when the stream does not reach back or ahead that far, or `after` is not an id of it.
      */
-    async replay(queue: QueueName, jobId: string, after: string): Promise<StreamedEvent[] | null> {
-      if (!/^\d{1,16}-\d{1,10}$/.test(after)) return null
-      const key = queues.keys[queue].events
+    async replay(jobId: string, after: string): Promise<StreamedEvent[] | null> {
+      const { request } = deps
+      const stream = queues.ofJob(jobId)?.events
+      if (stream === undefined || !/^\d{1,16}-\d{1,10}$/.test(after)) return null
       const [[first], [last]] = (await Promise.all([
-        request.xrange(key, '-', '+', 'COUNT', 1),
-        request.xrevrange(key, '+', '-', 'COUNT', 1),
+        request.xrange(stream, '-', '+', 'COUNT', 1),
+        request.xrevrange(stream, '+', '-', 'COUNT', 1),
       ])) as [Entry[], Entry[]]
       if (!first || !last || compareIds(first[0], after) > 0 || compareIds(last[0], after) < 0) return null
       const events: StreamedEvent[] = []
       let from = `(${after}`
       for (;;) {
-        const entries = (await request.xrange(key, from, '+', 'COUNT', 1000)) as Entry[]
+        const entries = (await request.xrange(stream, from, '+', 'COUNT', 1000)) as Entry[]
         for (const [id, fields] of entries) {
           if (fieldOf(fields, 'jobId') !== jobId) continue
           const event = toEvent(id, fields)
@@ -151,12 +171,10 @@ export const openJobEvents = ({
     },
 
     /** How many jobs are followed: a gauge. */
-    followed: () => listeners.size,
+    followed: () => readers.reduce((sum, reader) => sum + reader.followed(), 0),
 
     async close() {
-      stop.abort()
-      client?.disconnect()
-      await loop
+      await Promise.all(readers.map((reader) => reader.close()))
     },
   }
 }

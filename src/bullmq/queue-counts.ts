@@ -2,7 +2,10 @@
 
 import type { RedisClient } from '../redis/connect.js'
 import { defineScript } from '../redis/script.js'
+import type { QueueName } from '../types/job-schema.js'
+import { delayedScoresPerMs, metaFields, scoresPerPriority } from './facts.js'
 import type { QueueKeys } from './queue-keys.js'
+import type { QueuePlaces } from './queues.js'
 import { priorityNumbers } from './stored-options.js'
 
 /** One moment of one queue. Counts are jobs, ages milliseconds. */
@@ -31,10 +34,6 @@ export interface QueueCounts {
 }
 
 const minuteMs = 60_000
-/** BullMQ 6 scores delayed jobs by the time they are due, shifted by 12 bits. */
-const delayedScore = (at: number): number => at * 4096
-/** And prioritized ones by priority, shifted by 32 bits, plus a counter: within a class the first has waited longest. */
-const classShift = 2 ** 32
 
 /**
  * Counts the jobs of a queue.
@@ -65,19 +64,22 @@ end
 return {
   redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3]),
   redis.call('LLEN', KEYS[4]), redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7]), redis.call('ZCARD', KEYS[5]),
-  redis.call('ZCARD', KEYS[8]), redis.call('HEXISTS', KEYS[9], 'paused'), redis.call('ZCOUNT', KEYS[5], '-inf', ARGV[2]),
+  redis.call('ZCARD', KEYS[8]), redis.call('HEXISTS', KEYS[9], '${metaFields.paused}'), redis.call('ZCOUNT', KEYS[5], '-inf', ARGV[2]),
   redis.call('ZCOUNT', KEYS[6], ARGV[3], '+inf'), redis.call('ZCOUNT', KEYS[7], ARGV[3], '+inf'), oldest,
   tonumber(redis.call('HGET', KEYS[10], 'count') or 0), tonumber(redis.call('HGET', KEYS[11], 'count') or 0)
 }
 `
 
-const classBounds = Object.values(priorityNumbers).flatMap((priority) => [priority * classShift, (priority + 1) * classShift - 1])
+const classBounds = Object.values(priorityNumbers).flatMap((priority) => [
+  priority * scoresPerPriority,
+  (priority + 1) * scoresPerPriority - 1,
+])
 
-/** Counts one queue in one atomic step. Rejects with the error of Redis. */
-export const createQueueCounts = (redis: RedisClient) => {
+/** Counts one queue, each partition of it in one atomic step. Rejects with the error of Redis. */
+export const createQueueCounts = ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'partitionsOf'> }) => {
   const runCountsScript = defineScript<number[]>(redis, countsScript)
 
-  return async (queue: QueueKeys): Promise<QueueCounts> => {
+  const countPartition = async (queue: QueueKeys): Promise<QueueCounts> => {
     const now = Date.now()
     const [
       ready = 0,
@@ -104,10 +106,10 @@ export const createQueueCounts = (redis: RedisClient) => {
         queue.failed,
         queue.waitingChildren,
         queue.meta,
-        queue.metrics('completed'),
-        queue.metrics('failed'),
+        queue.metricsCompleted,
+        queue.metricsFailed,
       ],
-      [queue.base, delayedScore(now), now - minuteMs, ...classBounds],
+      [queue.base, now * delayedScoresPerMs, now - minuteMs, ...classBounds],
     )
     return {
       waiting: paused ? 0 : ready,
@@ -127,6 +129,27 @@ export const createQueueCounts = (redis: RedisClient) => {
       failedTotal,
     }
   }
+
+  return async (queue: QueueName): Promise<QueueCounts> =>
+    (await Promise.all(queues.partitionsOf(queue).map(countPartition))).reduce(addCounts)
 }
+
+/** The counts of two partitions as those of one. */
+const addCounts = (a: QueueCounts, b: QueueCounts): QueueCounts => ({
+  waiting: a.waiting + b.waiting,
+  active: a.active + b.active,
+  completed: a.completed + b.completed,
+  failed: a.failed + b.failed,
+  delayed: a.delayed + b.delayed,
+  paused: a.paused + b.paused,
+  waitingChildren: a.waitingChildren + b.waitingChildren,
+  isPaused: a.isPaused && b.isPaused,
+  overdue: a.overdue + b.overdue,
+  oldestWaitingMs: a.oldestWaitingMs === null ? b.oldestWaitingMs : Math.max(a.oldestWaitingMs, b.oldestWaitingMs ?? 0),
+  completedLastMinute: a.completedLastMinute + b.completedLastMinute,
+  failedLastMinute: a.failedLastMinute + b.failedLastMinute,
+  completedTotal: a.completedTotal + b.completedTotal,
+  failedTotal: a.failedTotal + b.failedTotal,
+})
 
 export type CountQueue = ReturnType<typeof createQueueCounts>

@@ -34,10 +34,15 @@ export const toMinutes = ({ meta, data }: Metrics, minutes: number, now: number)
 
 /** Reads one queue's history. Rejects with the error of Redis. */
 export const createQueueHistory =
-  ({ queues }: Queues) =>
+  (queues: Pick<Queues, 'bullmqQueue' | 'partitionsOf'>) =>
   async (queue: QueueName, minutes: number): Promise<QueueHistory> => {
     const now = Date.now()
-    const read = async (type: 'completed' | 'failed') => toMinutes(await queues[queue].getMetrics(type, 0, minutes - 1), minutes, now)
+    const read = async (type: 'completed' | 'failed') => {
+      const ofPartitions = await Promise.all(
+        queues.partitionsOf(queue).map((keys) => queues.bullmqQueue(keys).getMetrics(type, 0, minutes - 1)),
+      )
+      return ofPartitions.map((metrics) => toMinutes(metrics, minutes, now)).reduce((a, b) => a.map((count, at) => count + (b[at] ?? 0)))
+    }
     const [completed, failed] = await Promise.all([read('completed'), read('failed')])
     const from = new Date((Math.floor(now / minuteMs) - (minutes - 1)) * minuteMs).toISOString()
     return { from, stepMs: minuteMs, completed, failed }

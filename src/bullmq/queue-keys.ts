@@ -1,33 +1,42 @@
-// The Redis keys of one BullMQ queue, as BullMQ 6 names them.
+// The Redis keys of one queue in one partition, as BullMQ names them.
 
 import type { QueueName } from '../types/job-schema.js'
+import { jobKeyEndings, keyNames } from './facts.js'
+import type { Partition } from './partitions.js'
 
-/** Keys under `{prefix}:<queue>:`. `job(id)` is the hash of one job. */
-export const createQueueKeys = (prefix: string, queue: QueueName) => {
-  const base = `${prefix}:${queue}:`
+/** Keys under `<tag>:<queue>:`, which share a slot. `job(id)` is the hash of one job. */
+export const createQueueKeys = (partition: Partition, queue: QueueName) => {
+  const { tag } = partition
+  const base = `${tag}:${queue}:`
   return {
     queue,
+    partition,
+    /** What BullMQ calls the prefix. */
+    tag,
     base,
-    qualifiedName: `${prefix}:${queue}`,
+    qualifiedName: `${tag}:${queue}`,
     job: (id: string) => base + id,
-    dependencies: (id: string) => `${base}${id}:dependencies`,
-    wait: `${base}wait`,
-    paused: `${base}paused`,
-    active: `${base}active`,
-    prioritized: `${base}prioritized`,
-    delayed: `${base}delayed`,
-    completed: `${base}completed`,
-    failed: `${base}failed`,
-    waitingChildren: `${base}waiting-children`,
-    events: `${base}events`,
-    marker: `${base}marker`,
-    meta: `${base}meta`,
-    id: `${base}id`,
-    pc: `${base}pc`,
-    /** Job schedulers by when each is due next. */
-    repeat: `${base}repeat`,
-    /** Hash of how many jobs workers have finished this way. */
-    metrics: (state: 'completed' | 'failed') => `${base}metrics:${state}`,
+    dependencies: (id: string) => base + id + jobKeyEndings.dependencies,
+    processed: (id: string) => base + id + jobKeyEndings.processed,
+    failedChildren: (id: string) => base + id + jobKeyEndings.failed,
+    lock: (id: string) => base + id + jobKeyEndings.lock,
+    wait: base + keyNames.wait,
+    paused: base + keyNames.paused,
+    active: base + keyNames.active,
+    prioritized: base + keyNames.prioritized,
+    delayed: base + keyNames.delayed,
+    completed: base + keyNames.completed,
+    failed: base + keyNames.failed,
+    waitingChildren: base + keyNames.waitingChildren,
+    events: base + keyNames.events,
+    marker: base + keyNames.marker,
+    meta: base + keyNames.meta,
+    id: base + keyNames.id,
+    pc: base + keyNames.pc,
+    repeat: base + keyNames.repeat,
+    /** Hashes of how many jobs workers have finished this way. */
+    metricsCompleted: base + keyNames.metricsCompleted,
+    metricsFailed: base + keyNames.metricsFailed,
   }
 }
 

@@ -3,6 +3,7 @@
 import type { RedisClient } from '../redis/connect.js'
 import { defineScript } from '../redis/script.js'
 import { createCoalescer } from '../runtime/coalesce.js'
+import { delayedScoresPerMs, jobFields } from './facts.js'
 import type { QueueKeys } from './queue-keys.js'
 
 /** A job as stored. Numbers are still text; absent members are null. */
@@ -43,7 +44,7 @@ local results = {}
 for at = 2, #ARGV do
   local id = ARGV[at]
   local job = redis.call('HMGET', base .. id, 'data', 'opts', 'timestamp', 'priority', 'processedOn', 'finishedOn',
-    'returnvalue', 'progress', 'atm', 'parentKey', 'jg:retriedOn', 'name', 'failedReason')
+    'returnvalue', 'progress', '${jobFields.attemptsMade}', 'parentKey', 'jg:retriedOn', 'name', 'failedReason')
   if job[12] then
     local state
     local due = redis.call('ZSCORE', KEYS[3], id)
@@ -64,9 +65,6 @@ for at = 2, #ARGV do
 end
 return results
 `
-
-/** BullMQ 6.7 orders delayed jobs by milliseconds and, within one, by twelve bits of a counter. */
-const scoresPerMs = 0x1000
 
 /** At most this many ids in one script. */
 const idsPerScript = 100
@@ -111,6 +109,6 @@ export const toStoredJob = (id: string, text: string): StoredJob => {
     parentKey: parentKey || null,
     retriedOn: parts[12] || null,
     state: state as StoredState,
-    dueAt: due ? Math.floor(Number(due) / scoresPerMs) : null,
+    dueAt: due ? Math.floor(Number(due) / delayedScoresPerMs) : null,
   }
 }

@@ -1,6 +1,6 @@
 // What an idempotency key holds, for answers to requests that are not stored.
 
-import { fingerprintChars, touchClaimFunction } from '../bullmq/accept-script.js'
+import { fingerprintChars, touchClaimFunction } from '../bullmq/scripts/accept-script.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Durability } from '../redis/durability.js'
 import { unconfirmed } from '../redis/failures.js'

@@ -2,7 +2,8 @@
 
 import type { Accept, Acceptance, NewJob } from '../bullmq/acceptance.js'
 import { childJobId, followUpJobId, mintJobId } from '../bullmq/job-id.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { toIndexMember } from '../bullmq/job-index.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ResolvedOptions, toStoredOptions } from '../bullmq/stored-options.js'
 import type { Config } from '../config/config.js'
 import type { ReadClaim } from '../idempotency/claim.js'
@@ -21,7 +22,6 @@ import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { checkSubmission } from './check-submission.js'
 import type { JobEnvelope } from './envelope.js'
-import { toIndexMember } from './job-index.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
 import type { JobViews } from './view.js'
 
@@ -60,7 +60,7 @@ interface Deps {
   readonly config: Config
   readonly keys: Keys
   readonly metrics: Pick<Metrics, 'onRender' | 'submissions'>
-  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly queues: Pick<QueuePlaces, 'partitions'>
   readonly readClaim: ReadClaim
   readonly redis: RedisClient
   readonly sensitive: SensitiveDataByType
@@ -72,7 +72,7 @@ interface Deps {
  * Throws the error of Redis: the outcome is then unknown, or nothing was written, as `classifyRedisError` tells.
  */
 export const createSubmit = (deps: Deps) => {
-  const { accept, jobTypes, config, keys, metrics, queueKeys, readClaim, redis, sensitive, views } = deps
+  const { accept, jobTypes, config, keys, metrics, queues, readClaim, redis, sensitive, views } = deps
 
   const knownTenants = new Set<string>()
   let knownUntil = 0
@@ -139,28 +139,30 @@ export const createSubmit = (deps: Deps) => {
     const followUpQueues = submission.followUps?.map(({ type }) => jobTypes.find(type)?.queue)
     const now = Date.now()
     const claim = key && {
-      key: keys.idempotency(digestIdempotencyKey(tenant, key.space, key.key)),
+      digest: digestIdempotencyKey(tenant, key.space, key.key),
       fingerprint: key.fingerprint ?? fingerprint('submit', submission),
     }
+    const partition = queues.partitions.forSubmission(claim?.digest, context.jobId)
     const checked = checkSubmission(submission, { jobTypes, config, now, isChecked: context.isChecked })
     if (checked.kind === 'refused') {
       const isKnown = jobTypes.find(submission.type) !== undefined && !followUpQueues?.includes(undefined)
-      const earlier = isKnown && claim && (await replayOf(claim.key, claim.fingerprint))
+      const earlier = isKnown && claim && (await replayOf(partition.keys.idempotency(claim.digest), claim.fingerprint))
       return earlier ? replay(submission, context, earlier, true, followUpQueues) : { kind: 'invalid', errors: checked.errors }
     }
 
     const { type, options } = checked
-    const jobId = context.jobId ?? mintJobId(type.queue)
+    const jobId = context.jobId ?? mintJobId(type.queue, partition)
     const children = type.fanOut?.(submission.data) ?? null
     const fanOut = children !== null
     const envelope = toEnvelope(submission, context, jobId, options, followUpQueues)
     const outcome = await accept({
-      queue: queueKeys[type.queue],
+      queue: type.queue,
+      partition,
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
-      indexKey: keys.jobIndex(tenant),
+      tenant,
       indexMember: toIndexMember(now, jobId),
       claim: claim && {
-        key: claim.key,
+        digest: claim.digest,
         fingerprint: claim.fingerprint,
         record: encodeRecord({ jobId, createdAt: now, options, fanOut }),
       },

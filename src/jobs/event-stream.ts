@@ -1,7 +1,7 @@
 // The feed of one job's events, resumable, from its present state to its last event.
 
 import { compareIds, type JobEvents, type StreamedEvent } from '../bullmq/job-events.js'
-import { finishedStates, type JobEventName, type JobState, type QueueName } from '../types/job-schema.js'
+import { finishedStates, type JobEventName, type JobState } from '../types/job-schema.js'
 import type { JobLook, SeenJob } from './snapshot.js'
 
 /** One event as clients get it. `data` is the whole job in the first and the last one. */
@@ -31,15 +31,15 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
 
   return {
     /** Whether a reader that knows `lastEventId` has already seen the end of this finished job. */
-    async isOver(queue: QueueName, id: string, lastEventId: string): Promise<boolean> {
-      return (await events.replay(queue, id, lastEventId))?.length === 0
+    async isOver(id: string, lastEventId: string): Promise<boolean> {
+      return (await events.replay(id, lastEventId))?.length === 0
     },
 
     /**
      * Events after `lastEventId`; without one, or when it is no longer known, first an event for the present state.
      * Ends with the last event, when the job is removed, or when `signal` fires. Rejects with the error of Redis.
      */
-    async *open(queue: QueueName, id: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<FeedEvent> {
+    async *open(id: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<FeedEvent> {
       const pending: StreamedEvent[] = []
       let wake = () => {}
       const unfollow = await events.follow(id, (event) => {
@@ -50,8 +50,8 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
       const stop = () => wake()
       signal.addEventListener('abort', stop)
       try {
-        let cursor = events.position(queue)
-        const known = lastEventId === undefined ? null : await events.replay(queue, id, lastEventId)
+        let cursor = events.position(id)
+        const known = lastEventId === undefined ? null : await events.replay(id, lastEventId)
         const first = await look(id)
         if (!first) return
         if (known) {
@@ -85,7 +85,7 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
           const now = await look(id)
           if (!now) return
           if (finishedStates.has(now.view.state)) {
-            yield toFeedEvent(events.position(queue), now)
+            yield toFeedEvent(events.position(id), now)
             return
           }
         }

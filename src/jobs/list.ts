@@ -2,10 +2,10 @@
 
 import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { queueOfJobId } from '../bullmq/job-id.js'
+import { idOfIndexMember, type JobIndex } from '../bullmq/job-index.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { JobState, JobView, QueueName } from '../types/job-schema.js'
-import { idOfIndexMember, type JobIndex } from './job-index.js'
 import type { JobLook } from './snapshot.js'
 
 /** What a page may be narrowed to. All given members have to fit. */

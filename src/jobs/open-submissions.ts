@@ -43,12 +43,12 @@ export const openSubmissions = async (
       ? undefined
       : await scope.open('durability', () => openDurability({ redis: writing, key: config.redis.prefix, durability: level, log }))
   await requireFit(durability)
-  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of() })
+  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of(), queues })
   const views = createJobViews(sensitive)
   const readClaim = createClaimReader({ redis, writing, durability })
   return {
     accept,
-    submit: createSubmit({ accept, jobTypes, config, keys, metrics, queueKeys: queues.keys, readClaim, redis, sensitive, views }),
+    submit: createSubmit({ accept, jobTypes, config, keys, metrics, queues, readClaim, redis, sensitive, views }),
     /** The connection that writes. */
     writing,
     durability,

@@ -1,7 +1,10 @@
 // Opens what reads, follows and controls jobs for clients, and what tidies up behind them.
 
 import type { Logger } from 'pino'
+import { createFinishedJobs } from '../bullmq/finished-jobs.js'
+import { createJobExists } from '../bullmq/job-begun.js'
 import { openJobEvents } from '../bullmq/job-events.js'
+import { createJobIndex } from '../bullmq/job-index.js'
 import type { Queues } from '../bullmq/queues.js'
 import { createJobReader } from '../bullmq/read-jobs.js'
 import type { Config } from '../config/config.js'
@@ -10,7 +13,7 @@ import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import { createJobControl } from './control.js'
 import { createJobFeed } from './event-stream.js'
-import { createIndexSweep, createJobIndex } from './job-index.js'
+import { createIndexSweep } from './index-sweep.js'
 import { createJobList } from './list.js'
 import { createJobRecordReader } from './record.js'
 import { createRetention } from './retention.js'
@@ -31,8 +34,8 @@ interface Deps {
 /** Closed with `scope`. */
 export const openJobs = async ({ config, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
   const redis = connections.request
-  const look = createJobLook({ readJob: createJobReader(redis), views: createJobViews(sensitive), queueKeys: queues.keys })
-  const index = createJobIndex({ redis, keys })
+  const look = createJobLook({ readJob: createJobReader(redis), views: createJobViews(sensitive), queues })
+  const index = createJobIndex({ redis, keys, partitions: queues.partitions })
   const events = await scope.open('job events', () =>
     openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
   )
@@ -44,8 +47,8 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
     control: createJobControl({ redis, keys, queues }),
     list: createJobList({ index, look, redis, keys }),
     duties: [
-      createIndexSweep({ index, keys, redis, queueKeys: queues.keys, log }),
-      createRetention({ limits: config.queues, log, queues, redis }),
+      createIndexSweep({ index, jobExists: createJobExists({ redis, queues }), keys, redis, log }),
+      createRetention({ finished: createFinishedJobs({ redis, queues }), limits: config.queues, log, queues }),
     ],
     readJobRecord: createJobRecordReader({ redis, queues }),
   }

@@ -1,7 +1,7 @@
 // Everything that is stored of one job besides what clients see, for operators.
 
 import { decodeJobError } from '../bullmq/job-error.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { createStoredRecordReader } from '../bullmq/job-record.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { JobError } from '../types/job-schema.js'
@@ -61,17 +61,12 @@ interface StoredHistory {
 
 /** Reads the record of a job; null when there is none. Rejects with the error of Redis. */
 export const createJobRecordReader = ({ redis, queues }: { redis: RedisClient; queues: Queues }) => {
-  return async (queue: QueueKeys, id: string): Promise<JobRecord | null> => {
-    const key = queue.job(id)
-    const [fields, lockTtl, { logs, count }] = await Promise.all([
-      redis.hmget(key, 'data', 'opts', 'ats', 'stc', 'jg:deferrals', 'pb', 'jg:retriedOn', 'jg:history', 'stacktrace'),
-      redis.pttl(`${key}:lock`),
-      queues.queues[queue.queue].getJobLogs(id, 0, logLinesMax - 1, false),
-    ])
-    const [data, opts, started, stalled, deferrals, worker, retriedOn, history, stacktrace] = fields
-    if (!data) return null
-    const envelope = JSON.parse(data) as JobEnvelope
-    const options = JSON.parse(opts ?? '{}') as { attempts?: number; backoff?: { type: string; delay: number }; delay?: number }
+  const read = createStoredRecordReader({ redis, queues })
+  return async (id: string): Promise<JobRecord | null> => {
+    const stored = await read(id, logLinesMax)
+    if (!stored) return null
+    const envelope = JSON.parse(stored.data) as JobEnvelope
+    const options = JSON.parse(stored.options ?? '{}') as { attempts?: number; backoff?: { type: string; delay: number }; delay?: number }
     return {
       tenant: envelope.tenant,
       options: {
@@ -81,21 +76,21 @@ export const createJobRecordReader = ({ redis, queues }: { redis: RedisClient; q
         timeoutMs: envelope.timeoutMs,
         expiresAt: envelope.expiresAt ?? null,
       },
-      attemptsStarted: Number(started ?? 0),
-      stalled: Number(stalled ?? 0),
-      deferrals: Number(deferrals ?? 0),
-      worker: worker ?? null,
-      lockMs: lockTtl > 0 ? lockTtl : null,
-      retriedAt: retriedOn ? Number(retriedOn) : null,
-      earlierRuns: (JSON.parse(history ?? '[]') as StoredHistory[]).map(({ at, attempts, finishedOn, reason }) => ({
+      attemptsStarted: stored.attemptsStarted,
+      stalled: stored.stalled,
+      deferrals: stored.deferrals,
+      worker: stored.worker,
+      lockMs: stored.lockMs,
+      retriedAt: stored.retriedOn ? Number(stored.retriedOn) : null,
+      earlierRuns: (JSON.parse(stored.history ?? '[]') as StoredHistory[]).map(({ at, attempts, finishedOn, reason }) => ({
         sentBackAt: at,
         attempts,
         finishedAt: finishedOn || null,
         error: decodeJobError(reason),
       })),
-      stackTraces: toShownStackTraces(JSON.parse(stacktrace ?? '[]') as string[]),
-      logs: [...logs].reverse(),
-      logsTotal: count,
+      stackTraces: toShownStackTraces(JSON.parse(stored.stackTraces ?? '[]') as string[]),
+      logs: [...stored.logs].reverse(),
+      logsTotal: stored.logsTotal,
       traceparent: envelope.traceparent ?? null,
     }
   }

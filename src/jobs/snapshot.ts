@@ -1,10 +1,9 @@
 // Looks at one job as clients see it. Nearly all looks of those who poll find what the last one found: that is made once.
 
 import { hash } from 'node:crypto'
-import { queueOfJobId } from '../bullmq/job-id.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ReadJob, toStoredJob } from '../bullmq/read-jobs.js'
-import type { JobView, QueueName } from '../types/job-schema.js'
+import type { JobView } from '../types/job-schema.js'
 import type { JobViews } from './view.js'
 
 /** A job as it is in Redis at this moment. Several requests may hold the same one: nobody changes it. */
@@ -35,19 +34,11 @@ const jobCharactersMax = 32_768
  * Reads one job, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis.
  * Redis is asked every time. Only what follows from its answer, the view, its JSON and its ETag, is remembered beside that answer.
  */
-export const createJobLook = ({
-  readJob,
-  views,
-  queueKeys,
-}: {
-  readJob: ReadJob
-  views: JobViews
-  queueKeys: Readonly<Record<QueueName, QueueKeys>>
-}) => {
+export const createJobLook = ({ readJob, views, queues }: { readJob: ReadJob; views: JobViews; queues: Pick<QueuePlaces, 'ofJob'> }) => {
   const remembered = createSeenJobs()
   return async (id: string): Promise<SeenJob | null> => {
-    const queue = queueOfJobId(id)
-    const text = queue && (await readJob(queueKeys[queue], id))
+    const queue = queues.ofJob(id)
+    const text = queue && (await readJob(queue, id))
     if (!text) return null
     const before = remembered.get(id)
     if (before?.text === text) return before.job

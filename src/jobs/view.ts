@@ -2,7 +2,7 @@
 
 import { toFailedState } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/job-error.js'
-import { queueOfJobId } from '../bullmq/job-id.js'
+import { idOfKey, queueOfJobId } from '../bullmq/job-id.js'
 import type { StoredJob, StoredState } from '../bullmq/read-jobs.js'
 import { type ResolvedOptions, toPriority } from '../bullmq/stored-options.js'
 import { toIsoTime } from '../runtime/iso-time.js'
@@ -35,9 +35,6 @@ const toAttempts = (json: string): number => {
 
 const iso = (time: number | string | null | undefined): string | null =>
   time === null || time === undefined ? null : toIsoTime(Number(time))
-
-/** The id in a BullMQ key `<prefix>:<queue>:<id>`. */
-export const idOfKey = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
 /** Few jobs have these members, and an object that is spread into a view costs all of them. */
 const addRareMembers = (view: JobView, { scheduleId, followUps }: JobEnvelope, parentKey: string | null): JobView => {

@@ -8,7 +8,7 @@ import type { JobEnvelope } from '../jobs/envelope.js'
 import { logLinesMax, toShownStackTraces } from '../jobs/record.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { maskDataOf } from '../jobs/view.js'
-import { type QueueName, queueNames } from '../types/job-schema.js'
+import type { QueueName } from '../types/job-schema.js'
 
 /** One queue for the dashboard. All reject with the error of Redis. */
 export interface BoardQueue {
@@ -27,8 +27,9 @@ export const createBoardQueues = ({ queues, sensitive }: { queues: Queues; sensi
     const shown = toShown(job, sensitive)
     return Object.assign(job, { toJSON: () => shown })
   }
-  return queueNames.map((name) => {
-    const queue = queues.queues[name]
+  return queues.all().map((keys) => {
+    const name = keys.queue
+    const queue = queues.bullmqQueue(keys)
     return {
       name,
       queue,

@@ -4,7 +4,6 @@ import { hash } from 'node:crypto'
 import { advance, type BulkJobs, type BulkPosition, type ScannedJob } from '../bullmq/bulk-jobs.js'
 import { isCancelled } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/job-error.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { JobError, QueueName } from '../types/job-schema.js'
 
 /** All given members have to fit. Times are milliseconds since 1970 and mean when the job failed, both inclusive. */
@@ -48,7 +47,7 @@ export const isDeadLetter = (job: ScannedJob, { type, code, since, until }: Dead
   )
 }
 
-export const createDeadLetterList = ({ bulk, queueKeys }: { bulk: BulkJobs; queueKeys: Readonly<Record<QueueName, QueueKeys>> }) => {
+export const createDeadLetterList = (bulk: Pick<BulkJobs, 'walkBack'>) => {
   /** One page. Rejects with the error of Redis. */
   return async (
     queue: QueueName,
@@ -62,7 +61,7 @@ export const createDeadLetterList = ({ bulk, queueKeys }: { bulk: BulkJobs; queu
     const items: DeadLetter[] = []
     let last: ScannedJob | undefined
     for (let scanned = 0; scanned < scannedMax; ) {
-      const rows = await bulk.walkBack(queueKeys[queue], 'failed', position, filter.since ?? '-inf', chunk)
+      const rows = await bulk.walkBack(queue, 'failed', position, filter.since ?? '-inf', chunk)
       scanned += rows.length
       for (const [at, row] of rows.entries()) {
         // Jobs that failed in the same millisecond are in the order of their ids.

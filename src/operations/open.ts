@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import { readWorkerInstances } from '../attempts/worker-instances.js'
 import { createBulkJobs } from '../bullmq/bulk-jobs.js'
+import { createFinishedJobs } from '../bullmq/finished-jobs.js'
 import { createQueueCounts } from '../bullmq/queue-counts.js'
 import { createQueueHistory } from '../bullmq/queue-history.js'
 import type { Queues } from '../bullmq/queues.js'
@@ -32,13 +33,12 @@ interface Deps {
 
 /** Closed with `scope`. */
 export const openOperating = async ({ control, keys, log, metrics, queues, redis, sensitive }: Deps, scope: Scope) => {
-  const bulk = createBulkJobs(redis)
+  const bulk = createBulkJobs({ redis, queues })
   const audit = createAudit({ redis, keys, log })
   const workerInstances = () => readWorkerInstances(redis, keys)
   const queueMetrics = createQueueMetrics({
-    count: createQueueCounts(redis),
+    count: createQueueCounts({ redis, queues }),
     history: createQueueHistory(queues),
-    queueKeys: queues.keys,
     workerInstances,
   })
   const operations = await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis }))
@@ -47,10 +47,10 @@ export const openOperating = async ({ control, keys, log, metrics, queues, redis
   return {
     audit,
     boardQueues: createBoardQueues({ queues, sensitive }),
-    deadLetters: createDeadLetterList({ bulk, queueKeys: queues.keys }),
+    deadLetters: createDeadLetterList(bulk),
     duties: [operations.duty],
     operations,
-    queueControl: createQueueControl({ queues, audit }),
+    queueControl: createQueueControl({ audit, finished: createFinishedJobs({ redis, queues }), queues }),
     queueMetrics,
     workerInstances,
   }

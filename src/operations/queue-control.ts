@@ -1,8 +1,8 @@
 // Pauses, resumes and cleans queues for operators.
 
+import type { FinishedJobs } from '../bullmq/finished-jobs.js'
 import type { Queues } from '../bullmq/queues.js'
-import { removeOld } from '../jobs/retention.js'
-import { type QueueName, queueNames } from '../types/job-schema.js'
+import type { QueueName } from '../types/job-schema.js'
 import type { Audit } from './audit.js'
 
 /** What `clean` takes away. Ages are milliseconds since a job ended. */
@@ -14,16 +14,16 @@ export interface CleanLimits {
 }
 
 /** `by` is the id of the API key that asks; it goes to the audit trail. All reject with the error of Redis. */
-export const createQueueControl = ({ queues, audit }: { queues: Queues; audit: Audit }) => {
+export const createQueueControl = ({ audit, finished, queues }: { audit: Audit; finished: FinishedJobs; queues: Queues }) => {
   return {
     /** Workers take no more jobs from these queues; running ones go on. Harmless when paused already. */
     async pause(names: readonly QueueName[], by: string): Promise<void> {
-      await Promise.all(names.map((name) => queues.queues[name].pause()))
+      await Promise.all(names.map(queues.pause))
       for (const queue of names) await audit.note({ by, act: 'queue.paused', queue, details: {} })
     },
 
     async resume(names: readonly QueueName[], by: string): Promise<void> {
-      await Promise.all(names.map((name) => queues.queues[name].resume()))
+      await Promise.all(names.map(queues.resume))
       for (const queue of names) await audit.note({ by, act: 'queue.resumed', queue, details: {} })
     },
 
@@ -31,11 +31,10 @@ export const createQueueControl = ({ queues, audit }: { queues: Queues; audit: A
     async clean(limits: CleanLimits, by: string): Promise<Record<QueueName, { completed: number; failed: number }>> {
       const { completedMaxAge, failedMaxAge, limit } = limits
       const removed = {} as Record<QueueName, { completed: number; failed: number }>
-      for (const name of queueNames) {
-        const queue = queues.queues[name]
+      for (const name of queues.names) {
         removed[name] = {
-          completed: await removeOld(queue, 'completed', completedMaxAge, limit),
-          failed: await removeOld(queue, 'failed', failedMaxAge, limit),
+          completed: await finished.removeOld(name, 'completed', completedMaxAge, limit),
+          failed: await finished.removeOld(name, 'failed', failedMaxAge, limit),
         }
       }
       await audit.note({ by, act: 'queue.cleaned', queue: null, details: { ...limits, removed } })

@@ -3,7 +3,6 @@
 import type { WorkerInstance } from '../attempts/worker-instances.js'
 import type { CountQueue, QueueCounts } from '../bullmq/queue-counts.js'
 import type { QueueHistory, ReadQueueHistory } from '../bullmq/queue-history.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
 import { type QueueName, queueNames } from '../types/job-schema.js'
 
 /** Counts of one queue, and how many worker processes serve it. */
@@ -23,21 +22,19 @@ export interface QueueDetails extends QueueMetrics {
 export const createQueueMetrics = ({
   count,
   history,
-  queueKeys,
   workerInstances,
 }: {
   count: CountQueue
   history: ReadQueueHistory
-  queueKeys: Readonly<Record<QueueName, QueueKeys>>
   workerInstances: () => Promise<readonly WorkerInstance[]>
 }) => {
   const one = async (queue: QueueName): Promise<QueueMetrics> => {
-    const [counts, workers] = await Promise.all([count(queueKeys[queue]), workerInstances()])
+    const [counts, workers] = await Promise.all([count(queue), workerInstances()])
     return { ...counts, workers: workers.length }
   }
   const all = async (): Promise<Record<QueueName, QueueMetrics>> => {
     const workers = await workerInstances()
-    return forEach(async (name) => ({ ...(await count(queueKeys[name])), workers: workers.length }))
+    return forEach(async (name) => ({ ...(await count(name)), workers: workers.length }))
   }
   return {
     one,

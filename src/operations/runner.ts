@@ -1,14 +1,14 @@
 // Runs operators' long work in small steps; when the instance that runs it dies, another goes on where it stopped.
 
 import type { Logger } from 'pino'
-import { advance, type BulkJobs, type BulkPosition, jobsPerStep, type ScannedJob } from '../bullmq/bulk-jobs.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { type BulkJobs, type BulkPosition, jobsPerStep, type ScannedJob } from '../bullmq/bulk-jobs.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { JobControl } from '../jobs/control.js'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Duty } from '../runtime/duty.js'
+import type { QueueName } from '../types/job-schema.js'
 import { operationPlans } from './plans.js'
 import { createOperationRecords, type Operation, type OperationState, operationLeaseMs } from './records.js'
 
@@ -63,7 +63,8 @@ export const openOperations = ({
   const stop = new AbortController()
 
   /** The next jobs to look at, and the cursor behind them given which of them leave their set; null at the end. */
-  const lookAt = async (queue: QueueKeys, operation: Pick<Operation, 'createdAt' | 'kind' | 'request'>, cursor: Cursor, count: number) => {
+  const lookAt = async (operation: Pick<Operation, 'createdAt' | 'kind' | 'queue' | 'request'>, cursor: Cursor, count: number) => {
+    const { queue } = operation
     const { sets, endsAtCreation } = operationPlans[operation.kind]
     const { ids } = operation.request
     const set = ids ? 'failed' : sets[cursor.step]
@@ -73,24 +74,26 @@ export const openOperations = ({
       const jobs = await bulk.find(queue, set, some)
       return { set, jobs, scanned: some.length, after: (): Cursor => ({ ...cursor, skip: cursor.skip + some.length }) }
     }
-    const jobs = await bulk.walk(queue, set, cursor, endsAtCreation ? operation.createdAt : '+inf', count)
-    const after = (taken: ReadonlySet<string>): Cursor =>
-      jobs.length < count ? { step: cursor.step + 1, score: '', skip: 0 } : { step: cursor.step, ...advance(cursor, jobs, taken) }
+    const { step, ...position } = cursor
+    const { jobs, next } = await bulk.walk(queue, set, position, endsAtCreation ? operation.createdAt : '+inf', count)
+    const after = (taken: ReadonlySet<string>): Cursor => {
+      const onward = next(taken)
+      return onward ? { step, ...onward } : { step: step + 1, score: '', skip: 0 }
+    }
     return { set, jobs, scanned: jobs.length, after }
   }
 
   const runSteps = async (operation: Operation, token: string): Promise<OperationState | 'left'> => {
-    const queue = queues.keys[operation.queue]
     const { act, chooses } = operationPlans[operation.kind]
     const rate = operation.request.ratePerSecond
     const count = rate === undefined ? jobsPerStep : Math.min(jobsPerStep, rate)
     let cursor = readCursor(operation.cursor)
     while (!stop.signal.aborted) {
       const start = performance.now()
-      const found = await lookAt(queue, operation, cursor, count)
+      const found = await lookAt(operation, cursor, count)
       if (!found) return 'completed'
-      const chosen = idsOf(found.jobs.filter((job) => chooses(job, operation)))
-      cursor = found.after(new Set(chosen))
+      const chosen = found.jobs.filter((job) => chooses(job, operation))
+      cursor = found.after(new Set(idsOf(chosen)))
       const step = {
         leaseKey: keys.operationLease(operation.id),
         leaseToken: token,
@@ -99,7 +102,7 @@ export const openOperations = ({
         cursor: JSON.stringify(cursor),
         scanned: found.scanned,
       }
-      const outcome = await bulk.act(queue, found.set, act, chosen, step)
+      const outcome = await bulk.act(operation.queue, found.set, act, chosen, step)
       if (outcome.kind === 'cancel-requested') return 'cancelled'
       if (outcome.kind === 'lease-lost') return 'left'
       // Without a rate every second moment is left to others: Redis does one thing at a time.
@@ -110,16 +113,16 @@ export const openOperations = ({
   }
 
   const runLeased = async (operation: Operation, token: string): Promise<void> => {
-    const queue = queues.queues[operation.queue]
+    const { queue } = operation
     let resumes = false
     if (operation.kind === 'obliterate') {
       // No job begins while its queue is taken away. Noted before it is done, so that no crash leaves the queue paused.
-      resumes = await records.noteResumes(operation.id, !(await queue.isPaused()))
-      await queue.pause()
+      resumes = await records.noteResumes(operation.id, !(await queues.isPaused(queue)))
+      await queues.pause(queue)
     }
     const end = await runSteps(operation, token)
     if (end === 'left') return
-    if (resumes) await queue.resume()
+    if (resumes) await queues.resume(queue)
     if (await records.finish(operation, token, end)) logEnd(operation, end)
   }
 
@@ -135,7 +138,7 @@ export const openOperations = ({
     log.error({ ...context, err: error }, 'an operation failed unexpectedly')
     if ((await records.noteFault(operation.id)) < faultsMax) return
     if (operation.resumes) {
-      await queues.queues[operation.queue].resume().catch((failure: unknown) => {
+      await queues.resume(operation.queue).catch((failure: unknown) => {
         if (classifyRedisError(failure)) throw failure
         log.error({ ...context, err: failure }, 'the queue of a failed operation could not be resumed and stays paused')
       })
@@ -182,10 +185,10 @@ export const openOperations = ({
   }
 
   /** Tells the jobs that run now to stop; they end as cancelled. */
-  const stopActive = async (queue: QueueKeys): Promise<void> => {
-    const ids = await redis.lrange(queue.active, 0, -1)
+  const stopActive = async (queue: QueueName): Promise<void> => {
+    const ids = await bulk.active(queue)
     for (let at = 0; at < ids.length; at += stoppedAtOnce) {
-      await Promise.all(ids.slice(at, at + stoppedAtOnce).map((id) => control.cancel(queue.queue, id)))
+      await Promise.all(ids.slice(at, at + stoppedAtOnce).map((id) => control.cancel(queue, id)))
     }
   }
 
@@ -195,9 +198,9 @@ export const openOperations = ({
      * Rejects with the error of Redis.
      */
     async start(wanted: OperationWanted, { force = false }: { force?: boolean } = {}): Promise<StartOutcome> {
-      const queue = queues.keys[wanted.queue]
+      const { queue } = wanted
       if (wanted.kind === 'obliterate') {
-        const active = await redis.llen(queue.active)
+        const active = await bulk.size(queue, ['active'])
         if (active > 0 && !force) return { kind: 'busy', active }
       }
       const total = wanted.request.ids?.length ?? (await bulk.size(queue, operationPlans[wanted.kind].sets))
@@ -214,11 +217,11 @@ export const openOperations = ({
     /** Looks without changing anything. */
     async estimate({ kind, queue, request }: OperationWanted): Promise<Estimate> {
       const { chooses } = operationPlans[kind]
-      const operation = { kind, request, createdAt: Date.now() }
+      const operation = { kind, queue, request, createdAt: Date.now() }
       let cursor: Cursor = readCursor(null)
       let affected = 0
       for (let scanned = 0; scanned < estimatedMax; ) {
-        const found = await lookAt(queues.keys[queue], operation, cursor, jobsPerStep)
+        const found = await lookAt(operation, cursor, jobsPerStep)
         if (!found) return { affected, isExact: true }
         affected += found.jobs.filter((job) => chooses(job, operation)).length
         scanned += found.scanned

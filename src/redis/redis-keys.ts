@@ -1,20 +1,32 @@
-// Every key name the gateway owns in Redis, beside BullMQ's own. All share one hash tag, so a Cluster keeps them together.
+// Every key name the gateway owns in Redis, beside BullMQ's own. Keys with the same hash tag stay together in a Cluster.
 
-/** `prefix` with braces, as in `{jobgate}`. BullMQ's keys are `{prefix}:<queue>:…`; ours are `{prefix}:gate:…`. */
+/** Keys that lie beside the jobs of one partition; `tag` is its hash tag, braces included. */
+export const createPartitionKeys = (tag: string) => {
+  const own = `${tag}:gate`
+  return {
+    /** Idempotency record; `digest` of tenant and key, so that no client string enters a key name. */
+    idempotency: (digest: string) => `${own}:idem:${digest}`,
+    /** Sorted set of the jobs of one tenant in creation order. */
+    jobIndex: (tenant: string) => `${own}:index:${tenant}`,
+    /** What an attempt has begun or done with a vendor. */
+    marker: (jobId: string) => `${own}:marker:${jobId}`,
+  }
+}
+
+export type PartitionKeys = ReturnType<typeof createPartitionKeys>
+
+/**
+ * Keys that are there once, under the tag of partition 0: `prefix` with braces, as in `{jobgate}`.
+ * BullMQ's keys are `{prefix}:<queue>:…`; ours are `{prefix}:gate:…`.
+ */
 export const createKeys = (prefix: string) => {
   const own = `${prefix}:gate`
   return {
     prefix,
-    /** Idempotency record; `digest` of tenant and key, so that no client string enters a key name. */
-    idempotency: (digest: string) => `${own}:idem:${digest}`,
-    /** Sorted set of all jobs of one tenant in creation order. */
-    jobIndex: (tenant: string) => `${own}:index:${tenant}`,
-    /** Hash of tenant → the last entry of its index that a sweep has looked at. */
+    /** Hash of tenant → where a sweep of its index has come to. */
     jobIndexPositions: `${own}:index-positions`,
     /** Names of the tenants that have an index. */
     tenants: `${own}:tenants`,
-    /** What an attempt has begun or done with a vendor. */
-    marker: (jobId: string) => `${own}:marker:${jobId}`,
     /** Hash of API key id → record. */
     apiKeys: `${own}:api-keys`,
     /** Hash of API key id → when it was last used, in milliseconds since 1970, to the minute. */

@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maySee } from '../auth/grants.js'
+import type { RetryOutcome } from '../bullmq/scripts/control-scripts.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { jobNotFound, requireVisible, setRetryAfter } from '../http/job-responses.js'
@@ -12,18 +13,17 @@ import { problemResponse, problemResponses } from '../http/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { digestIdempotencyKey } from '../idempotency/key.js'
-import type { RetryOutcome } from '../jobs/control.js'
 import { toRetriedView } from '../jobs/view.js'
 import type { JobView } from '../types/job-schema.js'
 import { headerCharsMax } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface JobControlOptions {
-  readonly services: Pick<Services, 'config' | 'control' | 'keys' | 'look'>
+  readonly services: Pick<Services, 'config' | 'control' | 'look'>
 }
 
 const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { services }) => {
-  const { config, control, keys, look } = services
+  const { config, control, look } = services
 
   app.route({
     method: 'DELETE',
@@ -82,7 +82,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       const { id } = request.params
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
       const claim = key === null ? null : toClaim(request, id, key)
-      const earlier = claim && (await control.earlierRetry(claim))
+      const earlier = claim && (await control.earlierRetry(id, claim))
       if (earlier) return sendRetried(request, reply, id, earlier)
       const job = await loadJob(request, id)
       const answer = JSON.stringify(toRetriedView(job))
@@ -123,7 +123,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
   }
 
   const toClaim = (request: FastifyRequest, id: string, key: string) => ({
-    key: keys.idempotency(digestIdempotencyKey(request.principal.tenant, 'key', key)),
+    digest: digestIdempotencyKey(request.principal.tenant, 'key', key),
     fingerprint: fingerprint(`retry ${id}`, null),
     ttlMs: config.queues.idempotencyTtlMs,
   })

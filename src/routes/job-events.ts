@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
-import { requireQueue, requireVisible } from '../http/job-responses.js'
+import { requireVisible } from '../http/job-responses.js'
 import { createTenantCap } from '../http/limits/tenant-cap.js'
 import { problem } from '../http/problem-json.js'
 import { problemResponses } from '../http/problem-schema.js'
@@ -55,10 +55,9 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
     },
     handler: async (request, reply) => {
       const { id } = request.params
-      const queue = requireQueue(id)
       const { state } = requireVisible(request, await look(id)).view
       const lastEventId = request.headers['last-event-id'] as string | undefined
-      if (lastEventId !== undefined && finishedStates.has(state) && (await feed.isOver(queue, id, lastEventId))) {
+      if (lastEventId !== undefined && finishedStates.has(state) && (await feed.isOver(id, lastEventId))) {
         return reply.code(204).send(null)
       }
       const leave = streams.enter(request.principal.tenant)
@@ -73,7 +72,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       }
       return reply.sse(async function* (signal) {
         try {
-          yield* feed.open(queue, id, lastEventId, signal)
+          yield* feed.open(id, lastEventId, signal)
         } finally {
           leave()
         }

@@ -1,9 +1,9 @@
 // Opens schedules: for clients in a gateway, for their ticks in a worker.
 
 import type { Logger } from 'pino'
+import { createHasBegun } from '../bullmq/job-begun.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
-import { createHasBegun } from '../jobs/job-begun.js'
 import type { Submissions } from '../jobs/open-submissions.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
@@ -51,9 +51,9 @@ export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
   const { config, keys, log, queues } = deps
   const { connection, submissions } = over
   const parts = await openParts(deps, over, scope)
-  const hasBegun = createHasBegun({ redis: connection, queueKeys: queues.keys })
-  const refuse = createRefuseRun({ accept: submissions.accept, keys, queueKeys: queues.keys, redis: connection })
-  const runSchedule = createRunSchedule({ ...parts, config, hasBegun, keys, log, refuse })
+  const hasBegun = createHasBegun({ redis: connection, queues })
+  const refuse = createRefuseRun({ accept: submissions.accept, keys, queues, redis: connection })
+  const runSchedule = createRunSchedule({ ...parts, config, hasBegun, log, partitions: queues.partitions, refuse })
   const worker = await scope.open('schedule worker', () => openScheduleWorker({ config, connection, log, runSchedule }))
   return { ...worker, duties: [createReconcileDuty({ ...parts, connection, log })] }
 }

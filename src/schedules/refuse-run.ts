@@ -1,14 +1,13 @@
 // Stores a run of a schedule that is known to be wrong: a job like any other, which fails with the reason.
 
 import type { Accept, Acceptance, AcceptanceOutcome } from '../bullmq/acceptance.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
+import { toIndexMember } from '../bullmq/job-index.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
 import { toStoredOptions } from '../bullmq/stored-options.js'
 import { toCorrelationId } from '../jobs/accept.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
-import { toIndexMember } from '../jobs/job-index.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
-import type { QueueName } from '../types/job-schema.js'
 import type { ScheduleRecord } from './record.js'
 
 /** Nothing is run that could take longer. */
@@ -17,7 +16,7 @@ const timeoutMs = 1000
 interface Deps {
   readonly accept: Accept
   readonly keys: Keys
-  readonly queueKeys: Readonly<Record<QueueName, QueueKeys>>
+  readonly queues: Pick<QueuePlaces, 'partitions'>
   readonly redis: RedisClient
 }
 
@@ -30,7 +29,7 @@ export interface RefusedRun {
 
 /** The worker that takes the job only writes the refusal down. Rejects with the error of Redis. */
 export const createRefuseRun =
-  ({ accept, keys, queueKeys, redis }: Deps) =>
+  ({ accept, keys, queues, redis }: Deps) =>
   async ({ record, jobId, claim, refusal }: RefusedRun): Promise<AcceptanceOutcome> => {
     const { tenant, id, type, queue, data, userId, correlationId, metadata } = record
     const now = Date.now()
@@ -47,9 +46,10 @@ export const createRefuseRun =
     const options = toStoredOptions({ priority: 'normal', attempts: 1, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs }, now)
     await redis.sadd(keys.tenants, tenant)
     return accept({
-      queue: queueKeys[queue],
+      queue,
+      partition: queues.partitions.forSubmission(claim.digest, jobId),
       jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],
-      indexKey: keys.jobIndex(tenant),
+      tenant,
       indexMember: toIndexMember(now, jobId),
       claim,
     })

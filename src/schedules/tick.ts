@@ -1,13 +1,13 @@
 // A tick of a schedule's clock: hands in the job of the run that is due, once however often the tick is tried.
 
 import type { Logger } from 'pino'
+import type { HasBegun } from '../bullmq/job-begun.js'
 import { scheduledJobId } from '../bullmq/job-id.js'
+import type { Partitions } from '../bullmq/partitions.js'
 import type { Config } from '../config/config.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { digestIdempotencyKey } from '../idempotency/key.js'
 import type { Submit } from '../jobs/accept.js'
-import type { HasBegun } from '../jobs/job-begun.js'
-import type { Keys } from '../redis/redis-keys.js'
 import type { ScheduleClock } from './clock.js'
 import { type SchedulePayload, type SchedulePayloads, toRefused } from './payload.js'
 import type { ScheduleAlign } from './reconcile.js'
@@ -56,7 +56,7 @@ interface Deps {
   readonly clock: ScheduleClock
   readonly config: Config
   readonly hasBegun: HasBegun
-  readonly keys: Keys
+  readonly partitions: Partitions
   readonly log: Logger
   readonly payloads: SchedulePayloads
   readonly records: ScheduleRecords
@@ -70,13 +70,13 @@ interface Deps {
  * Rejects with the error of Redis; the tick is then to be tried again.
  */
 export const createRunSchedule = (deps: Deps) => {
-  const { align, clock, config, hasBegun, keys, log, payloads, records, refuse, submit } = deps
+  const { align, clock, config, hasBegun, log, partitions, payloads, records, refuse, submit } = deps
 
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
     const { record } = run.stored
-    const key = keys.idempotency(digestIdempotencyKey(record.tenant, 'schedule', run.name))
-    const claim = { key, fingerprint: fingerprint('submit', { refused: code }), record: run.jobId }
+    const digest = digestIdempotencyKey(record.tenant, 'schedule', run.name)
+    const claim = { digest, fingerprint: fingerprint('submit', { refused: code }), record: run.jobId }
     const outcome = await refuse({ record, jobId: run.jobId, claim, refusal: { code, message } })
     if (outcome.kind === 'created') run.line.warn({ code, faults: errors.map(({ pointer }) => pointer) }, 'scheduled run refused')
     return outcome.kind
@@ -98,7 +98,7 @@ export const createRunSchedule = (deps: Deps) => {
   /** Hands in one run. */
   const handIn = async (key: string, stored: StoredSchedule, dueAt: number): Promise<'handed-in' | 'full' | 'over'> => {
     const { record, createdAt } = stored
-    const jobId = scheduledJobId(key, createdAt, dueAt, record.queue)
+    const jobId = scheduledJobId(key, createdAt, dueAt, record.queue, partitions.forSubmission(key))
     const claimed = await records.claim(key, dueAt, jobId, record.limit)
     if (claimed === 'over' || claimed === 'gone') return 'over'
     // Its idempotency key may be forgotten by now: rather no run than a second one.

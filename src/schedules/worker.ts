@@ -2,7 +2,7 @@
 
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
-import { assumeOldestRedis } from '../bullmq/redis-version.js'
+import { assumeOldestRedis } from '../bullmq/facts.js'
 import type { Config } from '../config/config.js'
 import type { RedisClient } from '../redis/connect.js'
 import { openLiveness } from '../redis/liveness.js'

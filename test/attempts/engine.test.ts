@@ -12,7 +12,8 @@ import { type AttemptNotes, createRunHandler } from '../../src/attempts/run-hand
 import type { AttemptWriter } from '../../src/attempts/settle.js'
 import { cancelledReason } from '../../src/bullmq/cancelled.js'
 import { decodeJobError, encodeJobError } from '../../src/bullmq/job-error.js'
-import { createQueueKeys } from '../../src/bullmq/queue-keys.js'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
+import { createQueuePlaces } from '../../src/bullmq/queues.js'
 import { loadConfig } from '../../src/config/config.js'
 import type { JobEnvelope } from '../../src/jobs/envelope.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
@@ -28,7 +29,7 @@ const hour = 3_600_000
 const { redis } = await startRedis(t)
 const client = redis.connect('worker')
 const keys = createKeys('{jobgate}')
-const queue = createQueueKeys('{jobgate}', 'external-api')
+const queue = createQueuePlaces('{jobgate}').partitionsOf('external-api')[0] as QueueKeys
 const config = loadConfig({}, tmpdir())
 const probes = createProbes()
 const needy: JobType = { ...(probes.types[0] as JobType), name: 'needy', requires: ['crm'] }
@@ -55,7 +56,7 @@ const engine = createAttemptEngine({
   },
   tracing: undefined,
 })
-const runHandler = createRunHandler({ integrations: {}, keys, markerTtlMs: 60_000, redis: client })
+const runHandler = createRunHandler({ integrations: {}, markerTtlMs: 60_000, redis: client })
 
 type Write = readonly [name: string, value?: unknown]
 
@@ -115,6 +116,7 @@ const attempt = async ({ envelope, driver = createDriver(), abortedFirst, aborte
     type: 'echo',
     queue: 'external-api',
     key: queue.job(id),
+    markerKey: queue.partition.keys.marker(id),
     createdAt: Date.now(),
     attemptsMade: 0,
     attemptsStarted: (more.attemptsMade ?? 0) + 1,

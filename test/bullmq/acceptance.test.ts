@@ -5,20 +5,20 @@ import { pino } from 'pino'
 import t from 'tap'
 import { type Acceptance, createAcceptance, type NewJob } from '../../src/bullmq/acceptance.js'
 import { mintJobId } from '../../src/bullmq/job-id.js'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { classifyRedisError } from '../../src/redis/failures.js'
-import { createKeys } from '../../src/redis/redis-keys.js'
 import { startRedis, type TestScope } from '../helpers/start-redis.js'
 
 const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
   const { redis } = await startRedis(t)
   const client = redis.request
   if (client.status !== 'ready') await once(client, 'ready')
-  const keys = createKeys('{jobgate}')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
   t.after(() => queues.close())
-  const accept = createAcceptance({ redis: client, maxDepth, claimTtlMs: 60_000 })
-  const queue = queues.keys.email
+  const accept = createAcceptance({ redis: client, maxDepth, claimTtlMs: 60_000, queues })
+  const queue = queues.partitionsOf('email')[0] as QueueKeys
+  const { keys } = queue.partition
   const toJob = (more: Partial<NewJob> = {}): NewJob => ({
     id: mintJobId('email'),
     name: 'probe',
@@ -29,13 +29,14 @@ const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
     ...more,
   })
   const toAcceptance = (jobs: [NewJob, ...NewJob[]], claim?: Partial<NonNullable<Acceptance['claim']>>): Acceptance => ({
-    queue,
+    queue: 'email',
+    partition: queue.partition,
     jobs,
-    indexKey: keys.jobIndex('default'),
+    tenant: 'default',
     indexMember: jobs[0].id,
-    ...(claim ? { claim: { key: keys.idempotency('digest'), fingerprint: 'f'.repeat(43), record: 'record', ...claim } } : {}),
+    ...(claim ? { claim: { digest: 'digest', fingerprint: 'f'.repeat(43), record: 'record', ...claim } } : {}),
   })
-  return { client, queues, queue, accept, keys, toJob, toAcceptance, bull: queues.queues.email as Queue }
+  return { client, queues, queue, accept, keys, toJob, toAcceptance, bull: queues.bullmqQueue(queue) as Queue }
 }
 
 t.test('a job stands in Redis exactly as BullMQ itself would have put it', async (t) => {
@@ -88,9 +89,9 @@ t.test('IDK-13 a full queue refuses, leaves no claim, and still replays', async 
   const { client, accept, keys, toJob, toAcceptance, bull } = await setUp(t, { maxDepth: 2 })
   await accept(toAcceptance([toJob()], {}))
   await accept(toAcceptance([toJob()]))
-  const other = { key: keys.idempotency('other') }
+  const other = { digest: 'other' }
   t.same(await accept(toAcceptance([toJob()], other)), { kind: 'full' })
-  t.equal(await client.exists(other.key), 0)
+  t.equal(await client.exists(keys.idempotency(other.digest)), 0)
   t.same(await accept(toAcceptance([toJob()], {})), { kind: 'replayed', record: 'record' })
   t.equal(await bull.getPrioritizedCount(), 2)
 })
@@ -110,10 +111,10 @@ t.test('a submission that the script cannot digest does not take its neighbours 
 })
 
 t.test('a replay is one although Redis takes no writes and refuses its neighbours', async (t) => {
-  const { client, accept, keys, toJob, toAcceptance, bull } = await setUp(t)
+  const { client, accept, toJob, toAcceptance, bull } = await setUp(t)
   await accept(toAcceptance([toJob()], {}))
   await (client as Redis).config('SET', 'maxmemory', '1')
-  const others = ['one', 'two'].map((name) => accept(toAcceptance([toJob()], { key: keys.idempotency(name) })))
+  const others = ['one', 'two'].map((name) => accept(toAcceptance([toJob()], { digest: name })))
   const replayed = accept(toAcceptance([toJob()], {}))
   for (const other of await Promise.allSettled(others)) {
     t.equal(classifyRedisError((other as PromiseRejectedResult).reason), 'refused')
@@ -129,7 +130,7 @@ t.test('keys of another type: nothing is stored, so that a repeat makes no secon
   for (const key of [queue.marker, queue.events, queue.active, queue.pc, keys.jobIndex('default')]) {
     await client.set(key, 'text')
     const jobs = [toJob(), toJob()]
-    const outcomes = await Promise.allSettled(jobs.map((job) => accept(toAcceptance([job], { key: keys.idempotency(job.id) }))))
+    const outcomes = await Promise.allSettled(jobs.map((job) => accept(toAcceptance([job], { digest: job.id }))))
     t.same(
       outcomes.map(({ status }) => status),
       ['rejected', 'rejected'],

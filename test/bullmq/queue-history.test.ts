@@ -29,7 +29,7 @@ t.test('the history of a queue adds up to what was finished', async (t) => {
   await run('refuse')
   // As if that had been three minutes ago: the next job writes those minutes down.
   const earlier = Math.floor(Date.now() / minute) * minute - 3 * minute
-  await redis.request.hset(queueKeys['external-api'].metrics('completed'), 'prevTS', earlier)
+  await redis.request.hset(queueKeys['external-api'].metricsCompleted, 'prevTS', earlier)
   await run('echo')
   const { completedTotal, failedTotal, history } = await read('external-api/metrics')
   t.same([completedTotal, failedTotal], [3, 1])

@@ -1,5 +1,6 @@
 import pino from 'pino'
 import t from 'tap'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { createJobReader, toStoredJob } from '../../src/bullmq/read-jobs.js'
 import { startRedis } from '../helpers/start-redis.js'
@@ -9,7 +10,7 @@ t.test('what a job holds keeps its text and its place, whatever the reason says'
   const client = redis.connect('worker')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
   t.after(() => queues.close())
-  const queue = queues.keys.email
+  const queue = queues.partitionsOf('email')[0] as QueueKeys
   const read = createJobReader(client)
   const stored = { name: 'probe\x1fx', data: '{"label":"ä\\u001f"}', opts: '{"attempts":2}', timestamp: '1', finishedOn: '3', atm: '2' }
   await client.hset(queue.job('mail_1'), { ...stored, failedReason: 'one\x1ftwo\x1f' })

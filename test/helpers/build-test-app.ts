@@ -8,9 +8,11 @@ import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 import { type App, buildApp } from '../../src/app.js'
 import { type BuiltinConfig, loadBuiltinConfig } from '../../src/builtin/config.js'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openServices, type Services } from '../../src/gateway.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 import type { JobType } from '../../src/types/definition.js'
+import type { QueueName } from '../../src/types/job-schema.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { checkAnswer } from './openapi-answers.js'
 import { createProbes } from './probe-job-types.js'
@@ -20,7 +22,7 @@ export const adminKey = 'admin-key-of-the-tests'
 
 export interface TestApp {
   readonly app: App
-  readonly services: Services
+  readonly services: Services & { readonly queueKeys: Readonly<Record<QueueName, QueueKeys>> }
   readonly config: BuiltinConfig
   readonly probes: ReturnType<typeof createProbes>
   /** Every line that was logged. */
@@ -90,7 +92,9 @@ export const buildTestApp = async (
     }),
   )
   const probes = beside?.probes ?? createProbes()
-  const services = await openServices({ config, jobTypes: createJobTypes(types ?? probes.types), log })
+  const opened = await openServices({ config, jobTypes: createJobTypes(types ?? probes.types), log })
+  const queueKeys = Object.fromEntries(opened.queues.all().map((keys) => [keys.queue, keys])) as TestApp['services']['queueKeys']
+  const services = { ...opened, queueKeys }
   const app = await buildApp(services)
   await app.ready()
   await services.ready()

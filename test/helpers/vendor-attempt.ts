@@ -3,7 +3,7 @@
 import { createAttemptMarker } from '../../src/attempts/marker.js'
 import type { Integrations } from '../../src/builtin/integrations.js'
 import type { RedisClient } from '../../src/redis/connect.js'
-import { createKeys, type Keys } from '../../src/redis/redis-keys.js'
+import { createKeys, createPartitionKeys, type Keys } from '../../src/redis/redis-keys.js'
 import type { JobContext, JobOutcome, JobType } from '../../src/types/definition.js'
 import { startRedis, type TestScope } from './start-redis.js'
 
@@ -54,7 +54,7 @@ export const runAttempt = (
     isExpired,
     log: (line) => void lines.push(line),
     progress: async () => {},
-    marker: createAttemptMarker(store.redis, store.keys.marker(jobId), markerTtlMs),
+    marker: createAttemptMarker(store.redis, createPartitionKeys(store.keys.prefix).marker(jobId), markerTtlMs),
     integrations: { ...integrations },
   }
   return type.run(data, ctx)

@@ -19,7 +19,7 @@ t.test('what arrives once more is answered as it was at first', async (t) => {
     await test.services.control.cancel('external-api', id)
     return id
   }
-  const keep = (id: string) => ({ key: test.services.keys.idempotency(id), fingerprint: 'f'.repeat(43), ttlMs: 60_000, answer: '{}' })
+  const keep = (id: string) => ({ digest: id, fingerprint: 'f'.repeat(43), ttlMs: 60_000, answer: '{}' })
 
   const acts = {
     cancel: {

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { createJobExists } from '../../src/bullmq/job-begun.js'
 import { mintJobId } from '../../src/bullmq/job-id.js'
-import { createQueueKeys } from '../../src/bullmq/queue-keys.js'
-import { createIndexSweep, createJobIndex, toIndexMember } from '../../src/jobs/job-index.js'
+import { createJobIndex, toIndexMember } from '../../src/bullmq/job-index.js'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
+import { createQueuePlaces } from '../../src/bullmq/queues.js'
+import { createIndexSweep } from '../../src/jobs/index-sweep.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
-import { queueNames } from '../../src/types/job-schema.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { startRedis } from '../helpers/start-redis.js'
 
@@ -17,15 +19,15 @@ const openSweep = async (t: Test) => {
   const client = redis.request
   if (client.status !== 'ready') await once(client, 'ready')
   const keys = createKeys(prefix)
-  const queueKeys = Object.fromEntries(queueNames.map((name) => [name, createQueueKeys(prefix, name)])) as Parameters<
-    typeof createIndexSweep
-  >[0]['queueKeys']
+  const queues = createQueuePlaces(prefix)
+  const email = queues.partitionsOf('email')[0] as QueueKeys
+  const { jobIndex } = email.partition.keys
   const beside = () =>
     createIndexSweep({
-      index: createJobIndex({ redis: client, keys }),
+      index: createJobIndex({ redis: client, keys, partitions: queues.partitions }),
+      jobExists: createJobExists({ redis: client, queues }),
       keys,
       redis: client,
-      queueKeys,
       log: pino({ level: 'silent' }),
     })
   const { run } = beside()
@@ -34,21 +36,21 @@ const openSweep = async (t: Test) => {
     sweep: (signal = new AbortController().signal) => run(signal),
     /** The sweep of another instance. */
     beside,
-    size: (tenant: string) => client.zcard(keys.jobIndex(tenant)),
+    size: (tenant: string) => client.zcard(jobIndex(tenant)),
     async add(tenant: string, count: number, { isThere }: { isThere: boolean }): Promise<string[]> {
       const ids = Array.from({ length: count }, () => mintJobId('email'))
       await client.sadd(keys.tenants, tenant)
       for (let at = 0; at < count; at += 1000) {
         const pipeline = client.pipeline()
         for (const id of ids.slice(at, at + 1000)) {
-          pipeline.zadd(keys.jobIndex(tenant), 0, toIndexMember(time++, id))
-          if (isThere) pipeline.hset(queueKeys.email.job(id), 'name', 'echo')
+          pipeline.zadd(jobIndex(tenant), 0, toIndexMember(time++, id))
+          if (isThere) pipeline.hset(email.job(id), 'name', 'echo')
         }
         await pipeline.exec()
       }
       return ids
     },
-    remove: (ids: readonly string[]) => client.del(...ids.map((id) => queueKeys.email.job(id))),
+    remove: (ids: readonly string[]) => client.del(...ids.map((id) => email.job(id))),
     forget: (tenant: string) => client.srem(keys.tenants, tenant),
   }
 }

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { createFinishedJobs } from '../../src/bullmq/finished-jobs.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import type { Config } from '../../src/config/config.js'
 import { createRetention } from '../../src/jobs/retention.js'
@@ -18,7 +19,8 @@ const openRetention = (t: Test, { services }: TestApp, limits: Partial<Config['q
   const lock = createLock({ redis: redis.request, keys })
   const queues = openQueues({ redis: redis.request, prefix: keys.prefix, log })
   const defaults = { removeOnComplete: undefined, removeOnFail: undefined, retentionCompletedMs: hour, retentionFailedMs: hour }
-  const retention = openDuty(createRetention({ limits: { ...defaults, ...limits }, log, queues, redis: redis.request }), { lock, log })
+  const finished = createFinishedJobs({ redis: redis.request, queues })
+  const retention = openDuty(createRetention({ limits: { ...defaults, ...limits }, finished, log, queues }), { lock, log })
   t.after(async () => {
     await retention.close()
     await queues.close()

@@ -3,6 +3,7 @@
 import pino from 'pino'
 import t, { type Test } from 'tap'
 import { mintJobId } from '../../src/bullmq/job-id.js'
+import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { createJobReader } from '../../src/bullmq/read-jobs.js'
 import { createJobLook } from '../../src/jobs/snapshot.js'
@@ -14,11 +15,11 @@ const openLook = async (t: Test) => {
   const client = redis.connect('worker')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
   t.after(() => queues.close())
-  const queue = queues.keys.email
+  const queue = queues.partitionsOf('email')[0] as QueueKeys
   const envelope = JSON.stringify({ data: {}, tenant: 'one', correlationId: 'c1', timeoutMs: 1 })
   const store = (id: string, members: Record<string, string> = {}) =>
     client.hset(queue.job(id), { name: 'probe', data: envelope, opts: '{"attempts":2}', timestamp: '1', ...members })
-  const look = createJobLook({ readJob: createJobReader(client), views: createJobViews(new Map()), queueKeys: queues.keys })
+  const look = createJobLook({ readJob: createJobReader(client), views: createJobViews(new Map()), queues })
   return { client, queue, store, look }
 }
 

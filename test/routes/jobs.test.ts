@@ -199,23 +199,23 @@ t.test('listing', async (t) => {
   })
 
   await t.test('an entry whose job is gone is forgotten', async (t) => {
-    const { redis, queueKeys, keys } = test.services
+    const { redis, queueKeys } = test.services
     await redis.request.del(queueKeys['external-api'].job(ids[0] as string))
     t.same(
       (await list('')).json().items.map(({ id }: { id: string }) => id),
       ids.slice(1),
     )
-    t.equal(await redis.request.zcard(keys.jobIndex('default')), 6)
+    t.equal(await redis.request.zcard(queueKeys['external-api'].partition.keys.jobIndex('default')), 6)
   })
 })
 
 t.test('PAG-3 paging neither skips nor repeats what is still there', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  const { redis, queueKeys, keys } = test.services
+  const { redis, queueKeys } = test.services
   const step = fc.constantFrom('submit', 'remove', 'page')
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), fc.integer({ min: 1, max: 4 }), async (steps, limit) => {
-      await redis.request.del(keys.jobIndex('default'))
+      await redis.request.del(queueKeys['external-api'].partition.keys.jobIndex('default'))
       const present: string[] = []
       for (let at = 0; at < 6; at++) present.unshift(await submitOne(test, 'echo', 'p'))
       const before = [...present]

@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { pino } from 'pino'
 import t from 'tap'
 import { createAcceptance } from '../../src/bullmq/acceptance.js'
+import { createHasBegun } from '../../src/bullmq/job-begun.js'
 import type { Submit } from '../../src/jobs/accept.js'
-import { createHasBegun } from '../../src/jobs/job-begun.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
 import { openScheduleClock } from '../../src/schedules/clock.js'
 import { createSchedulePayloads } from '../../src/schedules/payload.js'
@@ -154,7 +154,7 @@ const eventuallyOver = async (app: TestApp, id: string) => {
 
 /** What a worker serves ticks with, over the connection of `app`. `submit` may be one that fails. */
 const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, types = app.probes.types }: PartsOptions = {}) => {
-  const { config, keys, queueKeys, redis } = app.services
+  const { config, keys, queues, redis } = app.services
   const { request } = redis
   const jobTypes = createJobTypes(types)
   const clock = openScheduleClock({ redis: request, prefix: config.redis.prefix })
@@ -162,11 +162,11 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
   const records = createScheduleRecords({ redis: request, writing: request, keys })
   const align = createScheduleAlign({ clock, records })
   const payloads = createSchedulePayloads({ jobTypes, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
-  const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs })
-  const refuse = createRefuseRun({ accept, keys, queueKeys, redis: request })
-  const hasBegun = createHasBegun({ redis: request, queueKeys })
+  const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs, queues })
+  const refuse = createRefuseRun({ accept, keys, queues, redis: request })
+  const hasBegun = createHasBegun({ redis: request, queues })
   const log = pino({ level: 'silent' })
-  const run = createRunSchedule({ align, clock, config, hasBegun, keys, log, payloads, records, refuse, submit })
+  const run = createRunSchedule({ align, clock, config, hasBegun, log, partitions: queues.partitions, payloads, records, refuse, submit })
   return {
     clock,
     records,

@@ -14,7 +14,7 @@ import type { JobError } from '../../types/job-schema.js'
 import { closed, Nullable, Time } from '../../types/schema-parts.js'
 
 export interface AdminJobsOptions {
-  readonly services: Pick<Services, 'look' | 'queueKeys' | 'readJobRecord'>
+  readonly services: Pick<Services, 'look' | 'readJobRecord'>
 }
 
 const JobErrorRef = Type.Unsafe<JobError>(Type.Ref('JobError'))
@@ -68,7 +68,7 @@ const JobRecord = Type.Object(
 )
 
 const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { services }) => {
-  const { look, queueKeys, readJobRecord } = services
+  const { look, readJobRecord } = services
 
   app.route({
     method: 'GET',
@@ -85,7 +85,7 @@ const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { ser
     handler: async ({ params: { queue: name, id } }) => {
       const queue = requireQueueName(name)
       if (queueOfJobId(id) !== queue) throw jobNotFound()
-      const [found, record] = await Promise.all([look(id), readJobRecord(queueKeys[queue], id)])
+      const [found, record] = await Promise.all([look(id), readJobRecord(id)])
       if (!found || !record) throw jobNotFound()
       const { options, retriedAt, earlierRuns } = record
       return {

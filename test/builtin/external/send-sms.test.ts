@@ -2,6 +2,7 @@
 
 import t, { type Test } from 'tap'
 import { sendSms } from '../../../src/builtin/external/send-sms.js'
+import { createPartitionKeys } from '../../../src/redis/redis-keys.js'
 import { openAliyunSms } from '../../../src/vendors/aliyun-sms/aliyun-sms.js'
 import { eventually } from '../../helpers/eventually.js'
 import { type AttemptOptions, runAttempt, startStores } from '../../helpers/vendor-attempt.js'
@@ -93,7 +94,7 @@ t.test('while the records cannot be read, only the question is repeated', async 
 t.test('a worker that died after handing over: the next one looks first', async (t) => {
   const { stub, run, store } = await setUp(t)
   await run()
-  const marker = store.keys.marker('ext_00000000000000000001')
+  const marker = createPartitionKeys(store.keys.prefix).marker('ext_00000000000000000001')
   await store.redis.set(marker, JSON.stringify({ state: 'begun' }))
   t.match(await run(), { kind: 'done', result: { reconciled: true } })
   t.equal(stub.sent.length, 1)

@@ -1,26 +1,6 @@
 // BullMQ's own Lua for adding and reprocessing jobs, made callable from inside a larger script of ours.
 
-import { hash } from 'node:crypto'
-import { createRequire } from 'node:module'
-
-interface Script {
-  readonly name: string
-  readonly content: string
-}
-
-/** BullMQ's compiled scripts have no public entry point; its exact version is pinned. */
-const require = createRequire(import.meta.url)
-const loadScript = (name: string, keys: number): Script => {
-  const module = require(`bullmq/dist/cjs/scripts/${name}-${keys}.js`) as Record<string, Script>
-  return module[name] as Script
-}
-
-/** The two lines in which BullMQ 6.7.0 unpacks what its client packed; ours hands over Lua tables instead. */
-const unpackedArguments = 'cmsgpack.unpack(ARGV[1])'
-const unpackedOptions = 'cmsgpack.unpack(ARGV[3])'
-
-/** A function that BullMQ's build has put into a script: it ends with the first `end` that is not indented. */
-const helper = /^local function [\s\S]*?^end$/gm
+import { endOfObliterateFunctions, helperFunction, loadScript, unpackedArguments, unpackedOptions } from '../facts.js'
 
 /**
  * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
@@ -32,7 +12,7 @@ const toFunction = (name: string, content: string, replaced: readonly (readonly 
     if (changed.split(from).length !== 2) throw new Error(`BullMQ's script ${name} has changed: expected "${from}" once`)
     return changed.replace(from, to)
   }, content)
-  const helpers = text.match(helper) ?? []
+  const helpers = text.match(helperFunction) ?? []
   return `
 local ${name}
 ${name} = function(...)
@@ -40,7 +20,7 @@ ${name} = (function()
 local rcall = redis.call
 ${helpers.join('\n')}
 return function(KEYS, ARGV)
-${text.replace(helper, '')}
+${text.replace(helperFunction, '')}
 end
 end)()
 return ${name}(...)
@@ -61,15 +41,6 @@ export const addJobFunctions = [loadScript('addPrioritizedJob', 9), loadScript('
   .map(({ name, content }) => toFunction(name, content, addReplacements))
   .join('')
 
-/** Of the text of addPrioritizedJob in BullMQ 6.7.0, whose effects `accept-script.ts` writes by itself. */
-const knownAddDigest = 'd4652d1be004a3d7bfed76efdc706f2017f8dfd0080c51ab1f05457eeb1c3c77'
-
-/** Throws when BullMQ adds a job in another way than the one that was copied, so that an upgrade fails at start. */
-export const requireKnownAdd = (): void => {
-  if (hash('sha256', loadScript('addPrioritizedJob', 9).content) === knownAddDigest) return
-  throw new Error('BullMQ has changed how it adds a job: compare addPrioritizedJob with addWaitingJobs in accept-script.ts')
-}
-
 /** Lua function `reprocessJob`, as BullMQ's script of that name. */
 export const reprocessJobFunction = toFunction('reprocessJob', loadScript('reprocessJob', 9).content, [])
 
@@ -83,11 +54,9 @@ export const releaseParentFunction = toFunction(
 /** Lua function `promote`, as BullMQ's script of that name. */
 export const promoteFunction = toFunction('promote', loadScript('promote', 9).content, [])
 
-/** Where the functions of BullMQ 6.7.0's script end and its work begins. */
-const endOfFunctions = '-- 1) Check if paused'
-const [removeFunctions, removeWork] = loadScript('obliterate', 2).content.split(endOfFunctions)
+const [removeFunctions, removeWork] = loadScript('obliterate', 2).content.split(endOfObliterateFunctions)
 if (removeFunctions === undefined || removeWork === undefined) {
-  throw new Error(`BullMQ's script obliterate has changed: expected "${endOfFunctions}" once`)
+  throw new Error(`BullMQ's script obliterate has changed: expected "${endOfObliterateFunctions}" once`)
 }
 
 /**

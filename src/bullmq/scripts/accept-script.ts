@@ -1,11 +1,10 @@
 // The script that accepts submissions to one queue: what it is given, and what it writes in which order.
 
-import { addJobFunctions, requireKnownAdd } from './bullmq-scripts.js'
+import { eventsMaxDefault, jobKeyEndings, marker, metaFields, scoresPerPriority } from '../facts.js'
+import { addJobFunctions } from './bullmq-functions.js'
 
 /** Length of a fingerprint, which precedes the record in the value of a claim. */
 export const fingerprintChars = 43
-
-requireKnownAdd()
 
 /**
  * Lua: `touchClaim(key, held)` writes the value of a claim anew, so that the command that confirms writes covers it.
@@ -108,10 +107,10 @@ for key = 12, #KEYS, 2 do
 end
 
 local function maxEvents()
-  local most = redis.call('HGET', KEYS[2], 'opts.maxLenEvents')
+  local most = redis.call('HGET', KEYS[2], '${metaFields.eventsMax}')
   if not most then
-    most = 10000
-    redis.call('HSET', KEYS[2], 'opts.maxLenEvents', most)
+    most = ${eventsMaxDefault}
+    redis.call('HSET', KEYS[2], '${metaFields.eventsMax}', most)
   end
   return most
 end
@@ -121,13 +120,13 @@ local function addWaitingJobs()
   local count = #waiting
   if count == 0 then return end
   local most = maxEvents()
-  local state = redis.call('HMGET', KEYS[2], 'paused', 'concurrency')
+  local state = redis.call('HMGET', KEYS[2], '${metaFields.paused}', '${metaFields.concurrency}')
   local isHeld = state[1] or state[2] and redis.call('LLEN', KEYS[7]) >= tonumber(state[2])
   redis.call('INCRBY', KEYS[3], count)
   local counter = redis.call('INCRBY', KEYS[9], count) - count
   for pair = 1, #scored, 2 do
     counter = counter + 1
-    scored[pair] = scored[pair] * 0x100000000 + counter % 0x100000000
+    scored[pair] = scored[pair] * ${scoresPerPriority} + counter % ${scoresPerPriority}
   end
   for _, job in ipairs(waiting) do
     local kind = kindOf(job)
@@ -135,7 +134,7 @@ local function addWaitingJobs()
       'timestamp', ARGV[job + 2], 'delay', 0, 'priority', kind.options.priority)
   end
   redis.call('ZADD', KEYS[4], unpack(scored))
-  if not isHeld then redis.call('ZADD', KEYS[1], 0, '0') end
+  if not isHeld then redis.call('ZADD', KEYS[1], ${marker.score}, '${marker.member}') end
   for _, job in ipairs(waiting) do
     redis.call('XADD', KEYS[8], '*', 'event', 'added', 'jobId', ARGV[job + 1], 'name', kindOf(job).name)
     redis.call('XADD', KEYS[8], 'MAXLEN', '~', most, '*', 'event', 'waiting', 'jobId', ARGV[job + 1])
@@ -155,7 +154,7 @@ local function addOtherJobs(first, last)
     else
       addParentJob(parentKeys, add)
       parentKey = base .. id
-      parentDependencies = parentKey .. ':dependencies'
+      parentDependencies = parentKey .. '${jobKeyEndings.dependencies}'
       parent = { id = id, queueKey = qualifiedName, idof = true }
     end
   end
