@@ -82,7 +82,7 @@ export const Environment = Type.Object({
     'One turn of the event loop takes in submissions for this long; the rest is answered 503. 0: no limit.',
   ),
   SHUTDOWN_DRAIN_MS: count(5000, 0, 600_000, 'How long it stays up but unready before it stops accepting.'),
-  SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are handed back.'),
+  SHUTDOWN_GRACE_MS: count(30_000, 0, 3_600_000, 'How long running jobs may go on at shutdown before they are released to the queue.'),
   TRUST_TRACE: flag(true, "Carry a caller's traceparent on; false starts a new trace."),
   OTEL_TRACES_EXPORTER: Type.Optional(
     Type.Unsafe<'otlp' | 'none'>({

@@ -112,7 +112,7 @@ export const JobView = Type.Object(
     ),
     createdAt: Time(),
     runAt: Nullable(Time(), {
-      description: 'When a delayed job is due: for the first time, or again after an attempt that failed or was put off.',
+      description: 'When a delayed job is due: for the first time, or again after an attempt that failed or was deferred.',
     }),
     startedAt: Nullable(Time(), { description: 'Start of the latest attempt.' }),
     finishedAt: Nullable(Time()),

@@ -57,15 +57,15 @@ t.test('limits of a job that had started, and of one that is sent back', async (
   const promote = (id: string) => test.request({ method: 'POST', url: `/v1/jobs/${id}/promote` })
   const hour = 3_600_000
   const read = async (id: string) => (await test.request({ method: 'GET', url: `/v1/jobs/${id}` })).json()
-  const putOff = async (id: string) => {
-    await eventually('it is put off', async () => (await read(id)).state === 'delayed')
+  const untilDeferred = async (id: string) => {
+    await eventually('it is deferred', async () => (await read(id)).state === 'delayed')
     return id
   }
   const isOver = { expiresAt: Date.now() - 1 }
 
-  await t.test('what was begun before its time was over is settled after it; what was only put off is not started', async (t) => {
-    const begun = await putOff(await submitOne(test, 'busy', 'begun'))
-    const idle = await putOff(await submitOne(test, 'busy', 'idle'))
+  await t.test('what was begun before its time was over is settled after it; what was only deferred is not started', async (t) => {
+    const begun = await untilDeferred(await submitOne(test, 'busy', 'begun'))
+    const idle = await untilDeferred(await submitOne(test, 'busy', 'idle'))
     for (const id of [begun, idle]) {
       await backdate(test, id, isOver)
       await promote(id)
@@ -74,22 +74,22 @@ t.test('limits of a job that had started, and of one that is sent back', async (
     t.match(await test.finished(idle), { state: 'failed', error: { code: 'expired' } })
   })
 
-  await t.test('a job that was put off for a day had started in time', async (t) => {
-    const id = await putOff(await submitOne(test, 'busy', 'day'))
+  await t.test('a job that was deferred for a day had started in time', async (t) => {
+    const id = await untilDeferred(await submitOne(test, 'busy', 'day'))
     await backdate(test, id, {}, Date.now() - 26 * hour)
     await promote(id)
     t.match(await test.finished(id), { state: 'completed', result: { isExpired: false } })
   })
 
-  await t.test('a job may put itself off for as long as one may wait; a retry by hand begins anew', async (t) => {
-    const id = await putOff(await submitOne(test, 'busy', 'always', { options: { attempts: 1 } }))
+  await t.test('a job may defer itself for as long as one may wait; a retry by hand begins anew', async (t) => {
+    const id = await untilDeferred(await submitOne(test, 'busy', 'always', { options: { attempts: 1 } }))
     await promote(id)
-    await eventually('it is put off again', async () => runsOf(test, 'always') === 2 && (await read(id)).state === 'delayed')
+    await eventually('it is deferred again', async () => runsOf(test, 'always') === 2 && (await read(id)).state === 'delayed')
     await test.services.redis.request.hset(stored(test, id), 'jg:deferredOn', Date.now() - 25 * hour)
     await promote(id)
     t.match(await test.finished(id), { state: 'failed', error: { code: 'handler_error' }, attempts: { made: 1 } })
     await test.request({ method: 'POST', url: `/v1/jobs/${id}/retry` })
-    await putOff(id)
+    await untilDeferred(id)
   })
 
   await t.test('sent back in bulk, an old job runs and an expired one does not', async (t) => {
@@ -216,7 +216,7 @@ t.test('DATA_ENCRYPTION_KEY encrypts sensitive members at rest; old keys are sti
   t.match(reader.probes.runs.find(({ label }) => label === 'sealed')?.data, { secret: 'hunter2' })
 })
 
-t.test('a stop hands running jobs back, and uses up no attempt', async (t) => {
+t.test('a stop releases running jobs, and uses up no attempt', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const worker = await buildTestApp(t, { beside: test })
   const ids = [await submitOne(test, 'block', 'obeys'), await submitOne(test, 'stubborn', 'ignores')]

@@ -12,7 +12,8 @@ t.test('an attempt that has lost its lock ends as lost, whatever its handler say
   const first = await buildTestApp(t, { beside: test, env: { WORKER_LOCK_MS: '1000', WORKER_STALLED_INTERVAL_MS: '60000' } })
   const { id } = (await test.submit({ type: 'stubborn', data: { label: 'stalls' } })).json()
   await test.probes.started('stalls')
-  t.equal(await request.del(`${job(id)}:lock`), 1)
+  // On a busy machine it may have run out already.
+  await request.del(`${job(id)}:lock`)
   await eventually('it is told', () => test.probes.signalOf(id)?.reason === 'lost', 20_000)
   test.probes.release('stalls')
   const ends = ({ logs }: typeof test) =>

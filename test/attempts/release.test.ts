@@ -1,4 +1,4 @@
-// Jobs whose attempts came to no end: handed back, lost, put off, and what that means for their limits.
+// Jobs whose attempts came to no end: released, lost, deferred, and what that means for their limits.
 
 import t from 'tap'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
@@ -19,7 +19,7 @@ const expire = async (test: TestApp, id: string) => {
 }
 
 /** Runs the job in a worker of its own that is closed meanwhile. */
-const handBack = async (t: Parameters<typeof buildTestApp>[0], test: TestApp, label: string) => {
+const release = async (t: Parameters<typeof buildTestApp>[0], test: TestApp, label: string) => {
   const before = runsOf(test, label)
   const worker = await buildTestApp(t, { beside: test })
   await eventually('it runs', () => runsOf(test, label) > before)
@@ -27,17 +27,17 @@ const handBack = async (t: Parameters<typeof buildTestApp>[0], test: TestApp, la
   await worker.services.close()
 }
 
-t.test('a job may be handed back as often as workers are replaced; what a lost worker had begun in time goes on', async (t) => {
+t.test('a job may be released as often as workers are replaced; what a lost worker had begun in time goes on', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const often = await submitOne(test, 'block', 'often')
-  for (let heir = 1; heir <= 6; heir++) await handBack(t, test, 'often')
+  for (let heir = 1; heir <= 6; heir++) await release(t, test, 'often')
   await expire(test, often)
   test.probes.release('often')
   const worker = await buildTestApp(t, { beside: test })
   t.match(await test.finished(often), { state: 'completed', attempts: { made: 1 } })
   t.equal(runsOf(test, 'often'), 7)
 
-  await t.test('its hand-backs are forgotten when it is retried or sent back', async (t) => {
+  await t.test('its releases are forgotten when it is retried or sent back', async (t) => {
     const id = await submitOne(test, 'refuse', 'retried')
     const again = {
       retried: () => test.request({ method: 'POST', url: `/v1/jobs/${id}/retry` }),
@@ -69,17 +69,17 @@ t.test('expired means: not begun by then', async (t) => {
   t.match(await lost(await submitOne(test, 'echo', 'lost', later), 1), { state: 'completed' })
   t.match(await lost(await submitOne(test, 'echo', 'poison', later), 5), { state: 'failed', error: { code: 'worker_lost' } })
 
-  const putOff = await submitOne(test, 'busy', 'put off')
-  await eventually('it is put off', async () => (await request.hget(stored(test, putOff), 'jg:deferrals')) === '1')
-  await eventually('it waits', async () => (await request.zscore(test.services.queueKeys['external-api'].delayed, putOff)) !== null)
-  t.match(await lost(putOff, 1), { state: 'failed', error: { code: 'expired' } })
+  const deferred = await submitOne(test, 'busy', 'deferred')
+  await eventually('it is deferred', async () => (await request.hget(stored(test, deferred), 'jg:deferrals')) === '1')
+  await eventually('it waits', async () => (await request.zscore(test.services.queueKeys['external-api'].delayed, deferred)) !== null)
+  t.match(await lost(deferred, 1), { state: 'failed', error: { code: 'expired' } })
 
-  const running = await submitOne(test, 'busy', 'put off, then lost')
+  const running = await submitOne(test, 'busy', 'deferred, then lost')
   await eventually('it waits', async () => (await request.zscore(test.services.queueKeys['external-api'].delayed, running)) !== null)
   t.match(await lost(running, 2), { state: 'completed', result: { isExpired: false } })
 })
 
-t.test('what was not let begin is not handed back', async (t) => {
+t.test('what was not let begin is not released', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const proxy = await startRedisProxy(t, { target: { path: test.services.redis.socketPath as string } })
   const worker = await buildTestApp(t, { beside: test, env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } })

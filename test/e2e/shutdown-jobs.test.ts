@@ -1,4 +1,4 @@
-// Running jobs when their process gets SIGTERM: let finish, or told to stop and handed back; exit code 0.
+// Running jobs when their process gets SIGTERM: let finish, or told to stop and released; exit code 0.
 
 import { Queue } from 'bullmq'
 import t from 'tap'
@@ -30,7 +30,7 @@ t.test('SHD-1 SIGTERM while jobs run', async (t) => {
         return { id: body.id as string, label }
       }
       const ends = await submit('ends', 'block')
-      const handedBack = [await submit('obeys', 'block'), await submit('ignores', 'stubborn')]
+      const released = [await submit('obeys', 'block'), await submit('ignores', 'stubborn')]
       const exit = runner.close()
       runner.release(ends.label)
       t.equal(await exit, 0)
@@ -38,7 +38,7 @@ t.test('SHD-1 SIGTERM while jobs run', async (t) => {
       t.match((await client.get(`/v1/jobs/${ends.id}`)).body, { state: 'completed', attempts: { made: 1 } }, 'was let finish')
       t.same(await runs.aborts(ends.label), [])
       t.equal(await queue.getActiveCount(), 0)
-      for (const { id, label } of handedBack) {
+      for (const { id, label } of released) {
         t.match(
           (await client.get(`/v1/jobs/${id}`)).body,
           { state: 'waiting', attempts: { made: 0 }, error: null },
@@ -48,7 +48,7 @@ t.test('SHD-1 SIGTERM while jobs run', async (t) => {
       }
 
       const heir = await startRunner()
-      for (const { id, label } of handedBack) {
+      for (const { id, label } of released) {
         await runs.started(label, 2)
         heir.release(label)
         t.match(await client.finished(id), { state: 'completed', attempts: { made: 1 } }, `${label}: runs again, no attempt used up`)
