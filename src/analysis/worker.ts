@@ -1,7 +1,7 @@
-// The thread in which transcripts are analysed: one request in, one answer out, until it is ended.
+// What runs in an analysis thread: one transcript in, what was found out.
 
-import { parentPort, workerData } from 'node:worker_threads'
-import { type AnalysisRequest, extract } from './extract.js'
+import { workerData } from 'node:worker_threads'
+import { type AnalysisRequest, type Extraction, extract } from './extract.js'
 import { hasChinese, loadJieba } from './words.js'
 
 const { sentencesMax } = workerData as { sentencesMax: number }
@@ -11,9 +11,9 @@ let jieba: ReturnType<typeof loadJieba> | undefined
 const needsChinese = ({ text, segments }: AnalysisRequest['transcript']): boolean =>
   hasChinese(text ?? '') || (segments ?? []).some((segment) => hasChinese(segment.text))
 
-parentPort?.on('message', async (request: AnalysisRequest) => {
+export default async (request: AnalysisRequest): Promise<Extraction> => {
   // The dictionary takes time and memory: English transcripts do without.
   if (needsChinese(request.transcript)) jieba ??= loadJieba()
   const cutChinese = (await jieba) ?? null
-  parentPort?.postMessage(extract(request, { cutChinese, sentencesMax }))
-})
+  return extract(request, { cutChinese, sentencesMax })
+}

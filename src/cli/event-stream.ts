@@ -1,6 +1,7 @@
 // Reads the Server-Sent Events of one job, and takes the stream up again where it broke off.
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { type Client, type Failure, isPassing } from './client.js'
 
 /** One event of a job. */
@@ -45,30 +46,14 @@ export async function* followEvents(client: Client, id: string, lastEventId?: st
   }
 }
 
-/** Ends with the stream, broken off or not: the caller resumes. */
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<JobEvent> {
-  const decoder = new TextDecoder()
-  let text = ''
+/** Ends with the stream, cut off or not: the caller resumes. */
+async function* readEvents(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<JobEvent> {
   try {
-    for await (const chunk of body) {
-      text += decoder.decode(chunk, { stream: true })
-      const blocks = text.split('\n\n')
-      text = blocks.pop() ?? ''
-      for (const block of blocks) {
-        const event = toEvent(block)
-        if (event) yield event
-      }
+    for await (const { id = '', event, data } of body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())) {
+      if (event !== undefined) yield { id, event, data: JSON.parse(data) }
     }
   } catch (error) {
     // The gateway went away in the middle of the stream.
     if (!(error instanceof TypeError)) throw error
   }
-}
-
-/** Comments and `retry` alone are no events. */
-const toEvent = (block: string): JobEvent | null => {
-  const fields = new Map(block.split('\n').map((line): [string, string] => [line.split(':', 1)[0] ?? '', line.replace(/^[^:]*: ?/, '')]))
-  const event = fields.get('event')
-  if (event === undefined) return null
-  return { id: fields.get('id') ?? '', event, data: JSON.parse(fields.get('data') ?? 'null') }
 }

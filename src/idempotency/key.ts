@@ -1,6 +1,7 @@
 // Reads the Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header, work in progress).
 
 import { hash } from 'node:crypto'
+import { ParseError, parseItem } from 'structured-headers'
 
 export type IdempotencyKey =
   | { readonly kind: 'absent' }
@@ -11,9 +12,8 @@ const keyCharsMax = 255
 /** A quoted key with all its characters escaped, and room for parameters. */
 const headerCharsMax = 1024
 const bare = /^[A-Za-z0-9._~:@/+=-]{1,255}$/
-/** An RFC 9651 String: printable ASCII, `\"` and `\\` as the only escapes; then parameters, which are ignored. */
-const quoted =
-  /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"((?:[ ]*;[ ]*[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z0-9*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*|-?[0-9]+(?:\.[0-9]+)?|\?[01]|:[A-Za-z0-9+/=]*:))?)*)[ ]*$/
+/** What nearly every client sends: quoted, without escapes and parameters. Read here, since the parser takes a microsecond longer. */
+const plainlyQuoted = /^"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"$/
 
 /**
  * The key of a request. `"abc"` and `abc` are one key; `strict` accepts the quoted form only.
@@ -34,11 +34,22 @@ export const parseIdempotencyKey = (
     if (!bare.test(text)) return { kind: 'invalid', detail: invalidBare }
     return { kind: 'given', key: text }
   }
-  const match = quoted.exec(text)
-  if (!match) return { kind: 'invalid', detail: 'Idempotency-Key is not a well-formed quoted string of printable ASCII characters.' }
-  const key = (match[1] as string).replace(/\\(["\\])/g, '$1')
+  const key = plainlyQuoted.exec(text)?.[1] ?? parseQuoted(text)
+  if (key === undefined)
+    return { kind: 'invalid', detail: 'Idempotency-Key is not a well-formed quoted string of printable ASCII characters.' }
   if (key.length === 0 || key.length > keyCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key has to hold 1 to 255 characters.' }
   return { kind: 'given', key }
+}
+
+/** The text of an RFC 9651 String item; its parameters are ignored. Undefined when it is not one. */
+const parseQuoted = (text: string): string | undefined => {
+  try {
+    const [value] = parseItem(text)
+    return typeof value === 'string' ? value : undefined
+  } catch (error) {
+    if (error instanceof ParseError) return undefined
+    throw error
+  }
 }
 
 const invalidBare = 'Idempotency-Key has to hold 1 to 255 characters; unquoted it may use letters, digits and . _ ~ : @ / + = - only.'

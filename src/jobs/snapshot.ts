@@ -1,6 +1,7 @@
 // Looks at one job as clients see it. Nearly all looks of those who poll find what the last one found: that is made once.
 
 import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ReadJob, toStoredJob } from '../bullmq/read-jobs.js'
 import type { JobView } from '../types/job-schema.js'
@@ -35,7 +36,11 @@ const jobCharactersMax = 32_768
  * Redis is asked every time. Only what follows from its answer, the view, its JSON and its ETag, is remembered beside that answer.
  */
 export const createJobLook = ({ readJob, views, queues }: { readJob: ReadJob; views: JobViews; queues: Pick<QueuePlaces, 'ofJob'> }) => {
-  const remembered = createSeenJobs()
+  const remembered = new LRUCache<string, Seen>({
+    maxSize: charactersMax,
+    maxEntrySize: jobCharactersMax,
+    sizeCalculation: ({ text }) => text.length,
+  })
   return async (id: string): Promise<SeenJob | null> => {
     const queue = queues.ofJob(id)
     const text = queue && (await readJob(queue, id))
@@ -62,33 +67,4 @@ const toSeenJob = ({ view, tenant }: { view: JobView; tenant: string }): SeenJob
 const toDocument = (view: JobView): JobDocument => {
   const body = JSON.stringify(view)
   return { body, etag: `W/"${hash('sha1', body, 'base64url')}"` }
-}
-
-/** Two generations: when the younger one is full it becomes the older, and what nobody has asked for since is forgotten. */
-const createSeenJobs = () => {
-  let younger = new Map<string, Seen>()
-  let older = new Map<string, Seen>()
-  let characters = 0
-
-  const set = (id: string, seen: Seen): void => {
-    if (seen.text.length > jobCharactersMax) return
-    if (characters + seen.text.length > charactersMax / 2) {
-      older = younger
-      younger = new Map()
-      characters = 0
-    }
-    characters += seen.text.length
-    younger.set(id, seen)
-  }
-
-  return {
-    set,
-    get(id: string): Seen | undefined {
-      const recent = younger.get(id)
-      if (recent) return recent
-      const earlier = older.get(id)
-      if (earlier) set(id, earlier)
-      return earlier
-    },
-  }
 }

@@ -2,13 +2,14 @@
 
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { type AnalysisPart, type AnalysisRequest, analysisParts, extract } from '../../src/analysis/extract.js'
 import type { Transcript, TranscriptSegment } from '../../src/analysis/meeting.js'
 import { toSentences } from '../../src/analysis/sentences.js'
 import { toSummary } from '../../src/analysis/text-rank.js'
-import { createThreads } from '../../src/analysis/threads.js'
 import { openTranscriptAnalysis } from '../../src/analysis/transcript-analysis.js'
 import { loadJieba } from '../../src/analysis/words.js'
 import { childEnvironment } from '../helpers/child-environment.js'
@@ -271,25 +272,22 @@ t.test('in threads', async (t) => {
 
 t.test('a thread that dies', async (t) => {
   const source =
-    'import { parentPort } from "node:worker_threads"; parentPort.on("message", (text) => { if (text === "die") throw new Error("dead"); if (text !== "hang") parentPort.postMessage(text) })'
-  const threads = createThreads<string, string>({
-    module: new URL(`data:text/javascript,${encodeURIComponent(source)}`),
-    threads: 2,
-    workerData: {},
-  })
-  t.match(await threads.run('die', never), { kind: 'crashed', cause: { message: 'dead' } })
+    'export default ({ mode }) => mode === "die" ? process.exit(1) : mode === "fail" ? Promise.reject(new Error("dead")) : mode === "hang" ? new Promise(() => {}) : mode'
+  const path = join(t.testdir({ 'worker.mjs': source }), 'worker.mjs')
+  const analyzer = openTranscriptAnalysis({ threads: 2, maxSentences: 1 }, pathToFileURL(path))
+  const run = (mode: string) => analyzer.analyze({ mode } as never, never)
+  t.match(await run('fail'), { kind: 'crashed', cause: { message: 'dead' } })
+  t.match(await run('die'), { kind: 'crashed' })
   t.same(
-    await Promise.all(['a', 'b', 'c', 'd'].map((text) => threads.run(text, never))),
+    await Promise.all(['a', 'b', 'c', 'd'].map(run)),
     ['a', 'b', 'c', 'd'].map((answer) => ({ kind: 'answered', answer })),
   )
-  t.equal(threads.size(), 2, 'no more than allowed')
-  const hanging = [threads.run('hang', never), threads.run('hang', never)]
-  const refused = t.rejects(threads.run('e', never), { message: 'The threads are closed' })
-  await threads.close()
-  await threads.close()
-  t.match(await Promise.all(hanging), [{ kind: 'crashed' }, { kind: 'crashed' }])
-  await refused
-  await t.rejects(threads.run('f', never), { message: 'The threads are closed' })
+  t.equal(analyzer.threads(), 2, 'no more than allowed')
+  const ended = Promise.all([run('hang'), run('hang'), run('e')])
+  await analyzer.close()
+  await analyzer.close()
+  t.match(await ended, [{ kind: 'crashed' }, { kind: 'crashed' }, { kind: 'crashed' }])
+  await t.rejects(run('f'), { message: 'The threads are closed' })
 })
 
 t.test('threads start from TypeScript sources under tsx too', async (t) => {
