@@ -1,5 +1,6 @@
 // The HTTP application: plugins and routes in order, as a table of contents. It never listens.
 
+import accepts from '@fastify/accepts'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify from 'fastify'
 import { ApiKey, ApiKeySecret } from './auth/api-key-schemas.js'
@@ -98,6 +99,7 @@ export const buildApp = async (services: Services) => {
     max: config.http.rateLimitMax,
     windowMs: config.http.rateLimitWindowMs,
   })
+  await app.register(accepts)
   await app.register(prefer)
   await app.register(jsonBody, { bodyTimeoutMs: config.http.bodyTimeoutMs })
   await app.register(sse, {})

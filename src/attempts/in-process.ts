@@ -47,7 +47,7 @@ export const openWorkerPool = async (deps: Deps) => {
   const limits = config.queues
 
   deps.metrics.onRender(() => {
-    deps.metrics.attemptsRunning.of().value = cancellation.running()
+    deps.metrics.attemptsRunning.set(cancellation.running())
   })
   const createProcessor = createProcessors({ ...deps, cancellation, redis: connection })
   const workers = deps.queues.all().map((queue) => {

@@ -1,6 +1,6 @@
 // Counts attempts and their durations, under labels that no stored job can widen.
 
-import type { Metrics } from '../telemetry/metrics.js'
+import { type Metrics, startedAtZero } from '../telemetry/metrics.js'
 import type { JobErrorCode, JobErrorTable } from '../types/job-errors.js'
 import type { QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
@@ -15,12 +15,11 @@ export const createAttemptMetrics = (
   { attempts, attemptDurations, jobWaits, onRender }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits' | 'onRender'>,
   { jobErrors, jobTypes, queue }: { jobErrors: JobErrorTable; jobTypes: JobTypes; queue: QueueName },
 ) => {
-  const waits = jobWaits.of(queue)
-  // A rate needs the zero before the first one.
+  const waits = jobWaits.labels(queue)
   onRender(() => {
     for (const { name } of jobTypes.all.filter((type) => type.queue === queue)) {
-      attempts.of(name, 'completed', none)
-      attempts.of(name, 'failed', 'not_configured' satisfies JobErrorCode)
+      startedAtZero(attempts.labels(name, 'completed', none))
+      startedAtZero(attempts.labels(name, 'failed', 'not_configured' satisfies JobErrorCode))
     }
   })
   return {
@@ -28,8 +27,8 @@ export const createAttemptMetrics = (
     started: (waitedMs: number): void => waits.observe(Math.max(0, waitedMs) / 1000),
     ended(type: string, outcome: string, code: string | null, durationMs: number): void {
       const knownType = jobTypes.find(type) ? type : other
-      attempts.of(knownType, outcome, code === null ? none : Object.hasOwn(jobErrors, code) ? code : other).inc()
-      attemptDurations.of(knownType, outcome).observe(durationMs / 1000)
+      attempts.labels(knownType, outcome, code === null ? none : Object.hasOwn(jobErrors, code) ? code : other).inc()
+      attemptDurations.labels(knownType, outcome).observe(durationMs / 1000)
     },
   }
 }

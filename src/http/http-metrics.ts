@@ -2,8 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Metrics } from '../telemetry/metrics.js'
-import type { Durations } from '../telemetry/series.js'
+import type { Durations, Metrics } from '../telemetry/metrics.js'
 
 export interface HttpMetricsOptions {
   readonly metrics: Pick<Metrics, 'httpDurations'>
@@ -31,7 +30,7 @@ const httpMetrics = async (app: FastifyInstance, { metrics }: HttpMetricsOptions
     const byClass: (Durations | undefined)[] = []
     return (request: FastifyRequest, reply: FastifyReply): void => {
       const statusClass = Math.floor(reply.statusCode / 100)
-      const series = byClass[statusClass] ?? metrics.httpDurations.of(method, route, `${statusClass}xx`)
+      const series = byClass[statusClass] ?? metrics.httpDurations.labels(method, route, `${statusClass}xx`)
       byClass[statusClass] = series
       series.observe(Math.max(0, reply.elapsedTime - (request.heldMs ?? 0)) / 1000)
     }

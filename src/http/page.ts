@@ -2,7 +2,6 @@
 
 import { hash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { preferredType } from './headers/content-negotiation.js'
 import { addVary } from './headers/prefer.js'
 
 const style = `
@@ -73,7 +72,7 @@ const policies = { "'none'": toSecurityPolicy("'none'"), "'self'": toSecurityPol
 /** Whether HTML is what the client likes best; everything that does not ask for it gets JSON. */
 export const wantsPage = (request: FastifyRequest, reply: FastifyReply): boolean => {
   addVary(reply, 'Accept')
-  return preferredType(request.headers.accept, ['application/json', 'text/html']) === 'text/html'
+  return request.type(['application/json', 'text/html']) === 'text/html'
 }
 
 /** Answers with a page. `hasForm`: it sends something to this gateway. */

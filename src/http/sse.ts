@@ -3,8 +3,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+
 import { openDuty } from '../runtime/duty.js'
-import { qualityOf } from './headers/content-negotiation.js'
+
 import { problem } from './problem-json.js'
 
 /** One event. `data` is sent as one JSON value. */
@@ -44,7 +45,7 @@ const missedHeartbeatsMax = 4
 
 /** A preHandler: 406 when Accept excludes event streams. */
 export const requireEventStream = async (request: FastifyRequest): Promise<void> => {
-  if (qualityOf(request.headers.accept, mediaType) === 0) throw problem('not-acceptable', `This address answers ${mediaType} only.`)
+  if (!request.type([mediaType, `${mediaType}; charset=utf-8`])) throw problem('not-acceptable', `This address answers ${mediaType} only.`)
 }
 
 /** An event in the notation of the WHATWG standard. */
@@ -172,4 +173,4 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
   return { stream, finish }
 }
 
-export default fp(sse, { name: 'sse', dependencies: ['problem-json', 'graceful-close'] })
+export default fp(sse, { name: 'sse', dependencies: ['problem-json', 'graceful-close', '@fastify/accepts'] })

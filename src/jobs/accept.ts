@@ -13,8 +13,7 @@ import { decodeRecord, encodeRecord, type IdempotencyRecord } from '../idempoten
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
-import type { Metrics } from '../telemetry/metrics.js'
-import type { Count } from '../telemetry/series.js'
+import { type Count, type Metrics, startedAtZero } from '../telemetry/metrics.js'
 import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import type { JobView, QueueName } from '../types/job-schema.js'
@@ -212,7 +211,7 @@ type SubmissionCounts = Readonly<Record<(typeof countedOutcomes)[number], Count>
 const other = 'other'
 
 const countersOf = ({ submissions }: Pick<Metrics, 'submissions'>, type: string) =>
-  Object.fromEntries(countedOutcomes.map((outcome) => [outcome, submissions.of(type, outcome)])) as SubmissionCounts
+  Object.fromEntries(countedOutcomes.map((outcome) => [outcome, startedAtZero(submissions.labels(type, outcome))])) as SubmissionCounts
 
 const toCounted = (outcome: SubmitOutcome): keyof SubmissionCounts => {
   switch (outcome.kind) {

@@ -43,7 +43,7 @@ export const openSubmissions = async (
       ? undefined
       : await scope.open('durability', () => openDurability({ redis: writing, key: config.redis.prefix, durability: level, log }))
   await requireFit(durability)
-  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.of(), queues })
+  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.labels(), queues })
   const views = createJobViews(sensitive)
   const readClaim = createClaimReader({ redis, writing, durability })
   return {

@@ -16,9 +16,9 @@ export const watchRedis = (metrics: Metrics, redis: RedisClient): void => {
   const probe = createRedisProbe(redis, deadlineMs)
   metrics.onRender(async () => {
     const tookMs = await probe()
-    metrics.redisUp.of().value = tookMs === null ? 0 : 1
-    metrics.redisPing.clear()
-    if (tookMs !== null) metrics.redisPing.of().value = tookMs / 1000
+    metrics.redisUp.set(tookMs === null ? 0 : 1)
+    if (tookMs === null) metrics.redisPing.remove()
+    else metrics.redisPing.set(tookMs / 1000)
   })
 }
 
@@ -31,8 +31,8 @@ export const watchQueues = (metrics: Metrics, { reader, log }: { reader: QueueMe
     })
     const all = await withDeadline(read, deadlineMs, null)
     for (const family of [metrics.queueJobs, metrics.queueOverdue, metrics.queuePaused, metrics.queueOldest, metrics.queueFinished])
-      family.clear()
-    metrics.workers.clear()
+      family.reset()
+    metrics.workers.remove()
     if (!all) return
     for (const [queue, counts] of Object.entries(all)) setQueue(metrics, queue as QueueName, counts)
   })
@@ -41,11 +41,11 @@ export const watchQueues = (metrics: Metrics, { reader, log }: { reader: QueueMe
 const setQueue = (metrics: Metrics, queue: QueueName, counts: QueueMetrics): void => {
   const { waiting, active, completed, failed, delayed, paused, waitingChildren } = counts
   const states = { waiting, active, completed, failed, delayed, paused, 'waiting-children': waitingChildren }
-  for (const [state, jobs] of Object.entries(states)) metrics.queueJobs.of(queue, state).value = jobs
-  metrics.queueOverdue.of(queue).value = counts.overdue
-  metrics.queuePaused.of(queue).value = counts.isPaused ? 1 : 0
-  metrics.queueOldest.of(queue).value = (counts.oldestWaitingMs ?? 0) / 1000
-  metrics.queueFinished.of(queue, 'completed').value = counts.completedTotal
-  metrics.queueFinished.of(queue, 'failed').value = counts.failedTotal
-  metrics.workers.of().value = counts.workers
+  for (const [state, jobs] of Object.entries(states)) metrics.queueJobs.labels(queue, state).set(jobs)
+  metrics.queueOverdue.labels(queue).set(counts.overdue)
+  metrics.queuePaused.labels(queue).set(counts.isPaused ? 1 : 0)
+  metrics.queueOldest.labels(queue).set((counts.oldestWaitingMs ?? 0) / 1000)
+  metrics.queueFinished.labels(queue, 'completed').inc(counts.completedTotal)
+  metrics.queueFinished.labels(queue, 'failed').inc(counts.failedTotal)
+  metrics.workers.set(counts.workers)
 }

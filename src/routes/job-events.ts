@@ -23,7 +23,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
   const { config, feed, look, metrics } = services
   const streams = createTenantCap(config.http.maxStreams)
   metrics.onRender(() => {
-    metrics.eventStreams.of().value = streams.total()
+    metrics.eventStreams.set(streams.total())
   })
 
   app.route({

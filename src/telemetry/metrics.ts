@@ -1,15 +1,19 @@
 // Everything that Jobgate counts and measures, and its text for Prometheus. prom-client is used in this file only.
 
-import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
-import { type Count, createCounts, createHistogram, createLevels, type Durations, type Family, type Level } from './series.js'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { readVersion } from './version.js'
 
-/** One line of the text. */
-interface Sample {
-  readonly metricName?: string
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
+/** One series of a counter: what a busy path keeps, since finding it by its labels costs more than adding to it. */
+export type Count = Counter.Internal
+
+/** The series, shown from now on: a rate needs the zero before the first one. */
+export const startedAtZero = (series: Count): Count => {
+  series.inc(0)
+  return series
 }
+
+/** One series of a histogram; observed in seconds. */
+export type Durations = Histogram.Internal<string>
 
 const answerBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const storeBounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
@@ -24,26 +28,13 @@ export const createMetrics = () => {
   const registry = new Registry()
   const collectors: (() => Promise<void> | void)[] = []
 
-  /** prom-client asks a metric for its samples and for nothing else. */
-  const add = (name: string, help: string, type: 'counter' | 'gauge' | 'histogram', read: () => Sample[]) => {
-    const get = async () => ({ name, help, type, values: read() })
-    registry.registerMetric({ name, help, type, get } as unknown as Metric)
-  }
-  const counts = (name: string, help: string, labelNames: readonly string[]): Family<Count> => {
-    const family = createCounts(labelNames)
-    add(name, help, 'counter', () => toSamples(family))
-    return family
-  }
-  const levels = (name: string, help: string, labelNames: readonly string[] = []): Family<Level> => {
-    const family = createLevels(labelNames)
-    add(name, help, 'gauge', () => toSamples(family))
-    return family
-  }
-  const durations = (name: string, help: string, labelNames: readonly string[], bounds: readonly number[]): Family<Durations> => {
-    const family = createHistogram(labelNames, bounds)
-    add(name, help, 'histogram', () => [...family.entries()].flatMap((entry) => toBuckets(name, bounds, ...entry)))
-    return family
-  }
+  const registers = [registry]
+  const counts = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames, registers })
+  const levels = <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge({ name, help, labelNames, registers })
+  const durations = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers })
 
   const families = {
     buildInfo: levels('jobgate_build_info', 'Always 1; the labels tell what runs.', ['version', 'node']),
@@ -81,7 +72,7 @@ export const createMetrics = () => {
     ]),
     workers: levels('jobgate_workers', 'Worker processes that have told of themselves within 30 s.'),
   }
-  families.buildInfo.of(readVersion(), process.version).value = 1
+  families.buildInfo.labels(readVersion(), process.version).set(1)
 
   let isWatching = false
   /** Process, heap and event loop. They are the process's own, so what watches them is never taken down. */
@@ -110,19 +101,3 @@ export const createMetrics = () => {
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
-
-const toSamples = (family: Family<Count> | Family<Level>): Sample[] =>
-  Array.from(family.entries(), ([labels, { value }]) => ({ labels, value }))
-
-const toBuckets = (name: string, bounds: readonly number[], labels: Readonly<Record<string, string>>, series: Durations): Sample[] => {
-  let count = 0
-  const buckets = series.buckets.map((added, index) => {
-    count += added
-    return { metricName: `${name}_bucket`, labels: { ...labels, le: bounds[index] ?? '+Inf' }, value: count }
-  })
-  return [
-    ...buckets,
-    { metricName: `${name}_sum`, labels, value: series.sumSeconds },
-    { metricName: `${name}_count`, labels, value: count },
-  ]
-}

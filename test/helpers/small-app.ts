@@ -1,5 +1,6 @@
 // A small Fastify app with what every route shares, for tests of single plugins.
 
+import accepts from '@fastify/accepts'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { pino } from 'pino'
 import type { Test } from 'tap'
@@ -24,6 +25,7 @@ export const smallApp = async (
   const app = Fastify({ ...toServerOptions({ ...settings, loggerInstance }), ...options }) as unknown as FastifyInstance
   t.after(() => app.close())
   await app.register(problemJson)
+  await app.register(accepts)
   await app.register(jsonBody, { bodyTimeoutMs })
   return { app, lines }
 }

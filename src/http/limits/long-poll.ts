@@ -30,7 +30,7 @@ declare module 'fastify' {
 const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }: LongPollOptions) => {
   const waiters = createTenantCap(maxWaiters)
   metrics.onRender(() => {
-    metrics.longPolls.of().value = waiters.total()
+    metrics.longPolls.set(waiters.total())
   })
 
   app.decorateRequest('grantWait', function (this: FastifyRequest, reply: FastifyReply, wantedMs: number | null): Wait | null {

@@ -2,8 +2,10 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+
 import { openDuty } from '../../runtime/duty.js'
-import type { Metrics } from '../../telemetry/metrics.js'
+import { type Metrics, startedAtZero } from '../../telemetry/metrics.js'
+
 import { sendProblem } from '../problem-json.js'
 
 export interface OverloadOptions {
@@ -53,8 +55,8 @@ const detail = 'This instance has more work than it can answer in time. Nothing 
 
 const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics }: OverloadOptions) => {
   const counts: SubmissionCounts = { inFlight: 0, begun: 0 }
-  const shedForDelay = metrics.shedRequests.of('event_loop_delay')
-  const shedForCount = metrics.shedRequests.of('in_flight')
+  const shedForDelay = startedAtZero(metrics.shedRequests.labels('event_loop_delay'))
+  const shedForCount = startedAtZero(metrics.shedRequests.labels('in_flight'))
   let lookedAt = performance.now()
   let shedAt = Number.NEGATIVE_INFINITY
   const isFull = () => maxInFlight > 0 && counts.inFlight >= maxInFlight
@@ -62,14 +64,13 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
   const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - lookedAt > lookIntervalMs + maxDelayMs
 
   let reportAt = lookedAt
-  let reported = 0
+  let unreported = 0
   const look = () => {
     lookedAt = performance.now()
     counts.begun = 0
-    const total = shedForDelay.value + shedForCount.value
-    if (total === reported || lookedAt < reportAt) return
-    app.log.warn({ shed: total - reported, inFlight: counts.inFlight }, 'overloaded: submissions were shed')
-    reported = total
+    if (unreported === 0 || lookedAt < reportAt) return
+    app.log.warn({ shed: unreported, inFlight: counts.inFlight }, 'overloaded: submissions were shed')
+    unreported = 0
     reportAt = lookedAt + reportIntervalMs
   }
   const duty = openDuty(
@@ -84,6 +85,7 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
     const counter = isFull() ? shedForCount : isLate() ? shedForDelay : undefined
     if (!counter || !request.routeOptions.config.sheddable) return done()
     counter.inc()
+    unreported++
     shedAt = performance.now()
     shed(request, reply)
   })
