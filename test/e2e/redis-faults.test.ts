@@ -8,7 +8,7 @@ import { type Answer, type Client, createClient } from '../helpers/http-client.j
 import { startOwnRedis } from '../helpers/own-redis.js'
 import { startRedisProxy } from '../helpers/redis-proxy.js'
 import type { RunLog } from '../helpers/run-log.js'
-import { createDataDir, startProbeGateway, startUnreadyProbeGateway, untilReady } from '../helpers/start-probe-process.js'
+import { createDataDir, startProbeGateway, startUnreadyProbeGateway, untilReading, untilReady } from '../helpers/start-probe-process.js'
 
 /** Redis is gone or silent: this is what a submission may take. */
 const promisedMs = 1200
@@ -121,7 +121,7 @@ t.test('a Redis that hangs, is full, and dies', async (t) => {
     })
     await isRefusedInTime(t, client, 'dead')
     await redis.restart()
-    await untilReady(gateway.url)
+    await untilReading(gateway.url)
     gateway.release('waits')
     t.match(await client.finished(answer.body.id), { state: 'completed' })
     t.match(await client.submit('block', 'waits', { key: 'waits' }), { status: 202, body: { id: answer.body.id } })
