@@ -27,7 +27,7 @@ export const toSubmission = (idempotencyKey) => ({
 
 /** wrk, from Debian's package of that name: a load generator in C takes little from the cores that are measured. */
 export const requireWrk = () => {
-  if (spawnSync('wrk', ['--version']).error) throw new Error('wrk is missing: install it (Debian: apt-get install wrk)')
+  if (spawnSync('wrk', ['--version']).error) throw new Error('wrk is not installed (Debian: apt-get install wrk)')
 }
 
 const untilReady = async (address) => {

@@ -1,5 +1,5 @@
 // `npm run bench`: what the gateway does, beside what bounds it, in interleaved rounds. `npm run bench -- submit status` runs some rows.
-// Rates depend on the machine and its neighbours; the ratios of one round were measured within seconds of each other.
+// Rates depend on the machine and what else runs there; the ratios of one round were measured within seconds of each other.
 
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const unknown = positionals.filter((name) => !(name in rows))
-if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; there are ${Object.keys(rows).join(', ')}`)
+if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}; the rows are ${Object.keys(rows).join(', ')}`)
 const settings = { rounds: Number(values.rounds), seconds: Number(values.seconds), lines: Number(values.lines) }
 
 requireWrk()

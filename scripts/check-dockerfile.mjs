@@ -42,7 +42,7 @@ const readAllowList = () => {
   const lines = readFileSync(join(root, '.dockerignore'), 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
-  require(lines[0] === '*' && lines.slice(1).every((line) => line.startsWith('!')), '.dockerignore is not an allow-list')
+  require(lines[0] === '*' && lines.slice(1).every((line) => line.startsWith('!')), '.dockerignore is not an allowlist')
   return new Set(lines.slice(1).map((line) => line.slice(1)))
 }
 
@@ -61,9 +61,9 @@ const copy = (stage, stages, allowed, rest) => {
   const { flags, words } = splitFlags(rest)
   const to = words.at(-1)
   for (const from of words.slice(0, -1)) {
-    require(flags.from !== undefined || allowed.has(from), `COPY ${from}: .dockerignore keeps it out`)
+    require(flags.from !== undefined || allowed.has(from), `COPY ${from}: excluded by .dockerignore`)
     const source = flags.from === undefined ? join(root, from) : inside(stages.get(flags.from), from)
-    require(existsSync(source), `COPY ${from}: not there`)
+    require(existsSync(source), `COPY ${from}: not found`)
     // A folder gives its content; a file goes into a target that ends with a slash.
     const target = inside(stage, statSync(source).isFile() && to.endsWith('/') ? join(to, basename(from)) : to)
     cpSync(source, target, { recursive: true, preserveTimestamps: true })
@@ -103,7 +103,7 @@ const build = (instructions, folder) => {
     else if (name === 'HEALTHCHECK') stage.health = execForm(rest.slice(rest.indexOf('CMD ') + 4))
     else if (name === 'ENTRYPOINT') stage.entrypoint = execForm(rest)
     else if (name === 'CMD') stage.command = execForm(rest)
-    else require(['EXPOSE', 'STOPSIGNAL'].includes(name), `${name}: not known to this check`)
+    else require(['EXPOSE', 'STOPSIGNAL'].includes(name), `${name}: not supported by this check`)
   }
   return stages.get('final')
 }
@@ -129,7 +129,7 @@ const freePort = async () => {
 const start = async (stage, folder) => {
   const [uid, gid] = stage.user.split(':').map(Number)
   require(uid > 0 && gid > 0, `USER ${stage.user}: root, or not a number`)
-  require(stage.entrypoint && stage.command && stage.health, 'ENTRYPOINT, CMD and HEALTHCHECK have to be in exec form')
+  require(stage.entrypoint && stage.command && stage.health, 'ENTRYPOINT, CMD and HEALTHCHECK must be in exec form')
   const user = isRoot ? { uid, gid } : {}
   const redisPort = await freePort()
   const redis = spawn('redis-server', ['--port', redisPort, '--bind', '127.0.0.1', '--save', '', '--dir', folder], {
@@ -153,13 +153,13 @@ const start = async (stage, folder) => {
     require(!isHealthy(), 'HEALTHCHECK: healthy before anything listens')
     await until('HEALTHCHECK', 30_000, async () => {
       require(gateway.exitCode === null &&
-        gateway.signalCode === null, `the command has ended: status ${gateway.exitCode}, ${gateway.signalCode}`)
+        gateway.signalCode === null, `the command exited: status ${gateway.exitCode}, ${gateway.signalCode}`)
       return isHealthy()
     })
     console.log(`healthy${isRoot ? ` as user ${uid}` : ''}`)
     gateway.kill('SIGTERM')
     const [status, signal] = await exited
-    require(status === 0, `SIGTERM: ended with status ${status}, ${signal}`)
+    require(status === 0, `SIGTERM: exited with status ${status}, ${signal}`)
     console.log('stopped by SIGTERM with status 0')
   } finally {
     gateway.kill('SIGKILL')

@@ -13,8 +13,8 @@ const deadlineMs = 240_000
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-const colours = process.stdout.isTTY && !process.env.NO_COLOR
-const paint = (code) => (text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text)
+const colors = process.stdout.isTTY && !process.env.NO_COLOR
+const paint = (code) => (text) => (colors ? `\x1b[${code}m${text}\x1b[0m` : text)
 const [bold, green, red] = ['1', '32', '31'].map(paint)
 const step = (text) => console.log(`${green('•')} ${text}`)
 
@@ -53,7 +53,7 @@ const runJobs = async (jobs, client) => {
 
 const main = async (stopping, closers) => {
   console.log(bold('Jobgate demo'))
-  step('Installing what is missing (nothing, after the first time)')
+  step('Installing what is missing (only the first time)')
   await ensureInstalled(stopping.signal)
 
   // Imported only now: on a bare checkout their packages have just been installed.
@@ -70,8 +70,8 @@ const main = async (stopping, closers) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   scope.after(() => rm(dataDir, { recursive: true, force: true }))
   const standIns = await startStandIns(scope)
-  step('Starting mail server, object storage, source of recordings, Lark, Tencent Meeting and Aliyun, all on loopback')
-  step('Starting the gateway with workers and a Redis of its own')
+  step('Starting stand-ins on loopback: mail server, object storage, recording source, Lark, Tencent Meeting and Aliyun')
+  step('Starting the gateway with workers and its own Redis')
   const gateway = await startGateway({ dataDir, env: standIns.env, signal: stopping.signal })
   scope.after(gateway.stop)
 
@@ -85,9 +85,9 @@ const main = async (stopping, closers) => {
   await gateway.stop()
   const places = {
     'log lines': gateway.logs,
-    'HTTP answers': gateway.answers,
+    'HTTP responses': gateway.answers,
     'Redis entries': redis,
-    'files of Redis': await readFiles(dataDir),
+    'Redis files': await readFiles(dataDir),
   }
   const secrets = Object.entries(standIns.secrets)
   // A search that finds nothing proves something only where it can find what is there.

@@ -221,7 +221,7 @@ const alone = async (work) => {
   const deadline = Date.now() + lockTimeoutMs
   let told = false
   while (!takeLock(path)) {
-    if (Date.now() > deadline) throw new Error(`another install does not end; if none is running, remove ${path}`)
+    if (Date.now() > deadline) throw new Error(`another install does not finish; if none is running, remove ${path}`)
     if (!told) say('waiting for another install')
     told = true
     await pause(200)

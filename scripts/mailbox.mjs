@@ -104,6 +104,6 @@ const isCommand = process.argv[1] !== undefined && import.meta.url === pathToFil
 if (isCommand) {
   const port = Number(process.argv[2] ?? 2525)
   const mailbox = await startMailbox({ port, onMail: (mail) => console.log(toLines(mail)) })
-  console.log(`Taking e-mails; set SMTP_URL=${mailbox.url}. Ctrl+C ends it.`)
+  console.log(`Receiving e-mails; set SMTP_URL=${mailbox.url}. Press Ctrl+C to stop.`)
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => mailbox.close())
 }

@@ -43,7 +43,7 @@ const generate = async () => {
     const phrases = new Map([
       [Email.pattern, 'an e-mail address'],
       [Line(1).pattern, 'no control characters'],
-      [Link().pattern, 'an http or https address without user'],
+      [Link().pattern, 'an http or https URL without a user name'],
     ])
     const { defaultAttempts: attempts, defaultBackoffMs: backoffMs } = config.queues
     return {

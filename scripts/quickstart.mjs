@@ -18,8 +18,8 @@ const stopDeadlineMs = 20_000
 const { values: options } = parseArgs({ options: { once: { type: 'boolean', default: false } } })
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
-const colours = process.stdout.isTTY && !process.env.NO_COLOR
-const paint = (code) => (text) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text)
+const colors = process.stdout.isTTY && !process.env.NO_COLOR
+const paint = (code) => (text) => (colors ? `\x1b[${code}m${text}\x1b[0m` : text)
 const [bold, green, red] = ['1', '32', '31'].map(paint)
 const say = (text = '') => console.log(text)
 const step = (text) => say(`${green('•')} ${text}`)
@@ -114,7 +114,7 @@ const hasExited = (child) => child.exitCode !== null || child.signalCode !== nul
 const requireRunning = ({ child, logPath }) => {
   if (!hasExited(child)) return
   const tail = readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-15).join('\n')
-  throw new Error(`the gateway has stopped (${child.signalCode ?? `status ${child.exitCode}`}); the end of ${logPath}:\n${indent(tail, 4)}`)
+  throw new Error(`the gateway stopped (${child.signalCode ?? `status ${child.exitCode}`}); the end of ${logPath}:\n${indent(tail, 4)}`)
 }
 
 const waitUntilReady = async (gateway, url, signal) => {
@@ -134,7 +134,7 @@ const waitUntilReady = async (gateway, url, signal) => {
 /** The events of one job, as `{ event, data }`, until the server closes the stream. */
 async function* readEvents(url, headers, signal) {
   const answer = await fetch(url, { headers: { ...headers, accept: 'text/event-stream' }, signal })
-  if (!answer.ok) throw new Error(`GET ${url} answered ${answer.status}: ${await answer.text()}`)
+  if (!answer.ok) throw new Error(`GET ${url} returned ${answer.status}: ${await answer.text()}`)
   let buffered = ''
   for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
     buffered += chunk.replaceAll('\r\n', '\n')
@@ -157,7 +157,7 @@ const sendOneJob = async ({ url, key, mailArrived, signal }) => {
     body: JSON.stringify({ type: 'send-verification-email', data: { to: 'user@example.com', verificationCode: code } }),
     signal,
   })
-  if (answer.status !== 202) throw new Error(`POST /v1/jobs answered ${answer.status}: ${await answer.text()}`)
+  if (answer.status !== 202) throw new Error(`POST /v1/jobs returned ${answer.status}: ${await answer.text()}`)
   const { id } = await answer.json()
   say(`  ${bold('accepted')}   ${id}`)
 
@@ -187,7 +187,7 @@ const stopGateway = async ({ child }) => {
 
 const main = async (stopping) => {
   say(bold('Jobgate quick start'))
-  step('Installing what is missing (nothing, after the first time)')
+  step('Installing what is missing (only the first time)')
   await ensureInstalled(stopping.signal)
 
   const setting = readSetting()
@@ -232,7 +232,7 @@ const main = async (stopping) => {
       step('Done')
       return
     }
-    step('Up until you press Ctrl-C; mails are shown as they arrive')
+    step('Running until you press Ctrl+C; e-mails appear here as they arrive')
     await Promise.race([exited, once(stopping.signal, 'abort')])
     if (!stopping.signal.aborted) requireRunning(gateway)
   } finally {

@@ -37,7 +37,7 @@ if (command || isClientCommand) {
   try {
     await (command ? command(args) : talk(name, args))
   } catch (error) {
-    // A wrong setting or a missing program is the operator's to mend: one line, not a stack.
+    // A wrong setting or a missing program is for the operator to fix: one line, not a stack.
     process.stderr.write(`jobgate: ${(error as Error).message}\n`)
     process.exit(isClientCommand ? 2 : 1)
   }

@@ -24,8 +24,8 @@ export const run = async ({ rounds, seconds }) => {
       () => lab.empty(redis, gateway),
     )
     return [
-      { name: 'gateway, jobs a second', values: results.map((each) => each.gateway) },
-      { name: `raw addBulk, ${bulk.chunk} at once, ${bulk.inFlight} in flight, jobs a second`, values: results.map((each) => each.raw) },
+      { name: 'gateway, jobs per second', values: results.map((each) => each.gateway) },
+      { name: `raw addBulk, ${bulk.chunk} at once, ${bulk.inFlight} in flight, jobs per second`, values: results.map((each) => each.raw) },
       { name: 'gateway / raw addBulk', values: results.map((each) => each.gateway / each.raw), digits: 2, must: 0.65, goal: 0.9 },
     ]
   } finally {

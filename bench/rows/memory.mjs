@@ -26,7 +26,7 @@ const dropKeys = async (client) => {
   } while (cursor !== '0')
 }
 
-/** `source` `lark` makes every job fail for good: the payload is none of Lark's. */
+/** `source` `lark` makes every job fail permanently: the payload is not one of Lark's. */
 const submit = async (address, source, noteBytes) => {
   const payload = { recording: 'rec-1', note: 'x'.repeat(noteBytes) }
   for (let from = 0; from < jobs; from += perBatch) {

@@ -31,10 +31,10 @@ export const run = async ({ rounds, lines }) => {
     }
     return [
       { name: `gateway, ${lines} lines, jobs a second`, values: results.map((each) => each.rate) },
-      { name: `raw addBulk, ${bulk.chunk} at once, ${bulk.inFlight} in flight, jobs a second`, values: results.map((each) => each.raw) },
+      { name: `raw addBulk, ${bulk.chunk} at once, ${bulk.inFlight} in flight, jobs per second`, values: results.map((each) => each.raw) },
       { name: 'gateway / raw addBulk', values: results.map((each) => each.rate / each.raw), digits: 2, must: 0.55, goal: 0.8 },
       {
-        name: 'memory grows at its peak by, MiB',
+        name: 'memory growth at peak, MiB',
         values: results.map((each) => each.grown / mib),
         digits: 1,
         must: 64,

@@ -38,9 +38,9 @@ export const run = async ({ rounds, seconds }) => {
     })
     const floor = ({ bare, raw }) => inSeries(bare, raw)
     return [
-      { name: 'gateway, a second', values: results.map((each) => each.gateway) },
-      { name: '(a) bare Fastify route, same answer, a second', values: results.map((each) => each.bare) },
-      { name: '(b) raw HMGET, a second', values: results.map((each) => each.raw) },
+      { name: 'gateway, per second', values: results.map((each) => each.gateway) },
+      { name: '(a) bare Fastify route, same response, per second', values: results.map((each) => each.bare) },
+      { name: '(b) raw HMGET, per second', values: results.map((each) => each.raw) },
       {
         name: 'gateway / serial floor 1/(1/a+1/b)',
         values: results.map((each) => each.gateway / floor(each)),

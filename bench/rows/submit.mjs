@@ -3,7 +3,7 @@
 import { connections, inSeries, load, openLab, runLoad } from '../lab.mjs'
 import { inRounds } from '../rounds.mjs'
 
-export const title = `One submission a request, ${connections} connections`
+export const title = `One submission per request, ${connections} connections`
 
 export const run = async ({ rounds, seconds }) => {
   const lab = await openLab()
@@ -25,11 +25,11 @@ export const run = async ({ rounds, seconds }) => {
     )
     const floor = ({ bare, raw }) => inSeries(bare, raw)
     return [
-      { name: 'gateway, a second', values: results.map((each) => each.gateway) },
-      { name: '(a) bare Fastify route, validated, a second', values: results.map((each) => each.bare) },
-      { name: '(b) raw queue.add, a second', values: results.map((each) => each.raw) },
-      { name: '(c) serial floor 1/(1/a+1/b), a second', values: results.map(floor) },
-      { name: '(d) minimal gateway (SET NX, queue.add), a second', values: results.map((each) => each.minimal) },
+      { name: 'gateway, per second', values: results.map((each) => each.gateway) },
+      { name: '(a) bare Fastify route, validated, per second', values: results.map((each) => each.bare) },
+      { name: '(b) raw queue.add, per second', values: results.map((each) => each.raw) },
+      { name: '(c) serial floor 1/(1/a+1/b), per second', values: results.map(floor) },
+      { name: '(d) minimal gateway (SET NX, queue.add), per second', values: results.map((each) => each.minimal) },
       { name: 'gateway / (a)', values: results.map((each) => each.gateway / each.bare), digits: 2 },
       { name: 'gateway / (b)', values: results.map((each) => each.gateway / each.raw), digits: 2 },
       { name: 'gateway / (c)', values: results.map((each) => each.gateway / floor(each)), digits: 2, must: 0.85, goal: 0.95 },

@@ -6,7 +6,7 @@ import { inRounds } from '../rounds.mjs'
 const aSecond = 200
 const concurrency = '50'
 
-export const title = `POST to finished, ${aSecond} a second, empty handler, ms`
+export const title = `POST to finished, ${aSecond} per second, empty handler, ms`
 
 export const run = async ({ rounds, seconds }) => {
   const lab = await openLab()

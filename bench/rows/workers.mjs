@@ -66,8 +66,8 @@ export const run = async ({ rounds }) => {
         }),
     })
     return [
-      { name: 'gateway, jobs a second', values: results.map((each) => each.gateway) },
-      { name: 'bare Worker, jobs a second', values: results.map((each) => each.raw) },
+      { name: 'gateway, jobs per second', values: results.map((each) => each.gateway) },
+      { name: 'bare Worker, jobs per second', values: results.map((each) => each.raw) },
       { name: 'gateway / bare Worker', values: results.map((each) => each.gateway / each.raw), digits: 2, must: 0.9, goal: 0.97 },
     ]
   } finally {

@@ -27,7 +27,7 @@ const bareEnvironment = () =>
     ),
   )
 
-/** Resolves once it is ready. `env` has to hold ADMIN_API_KEY. */
+/** Resolves once it is ready. `env` must contain ADMIN_API_KEY. */
 export const startGateway = async ({ dataDir, env, signal }) => {
   const port = await takeFreePort()
   const child = spawn(
@@ -75,14 +75,14 @@ export const startGateway = async ({ dataDir, env, signal }) => {
 
   const read = async (path, headers = {}) => {
     const answer = await request(path, { headers: { ...authorization, ...headers } })
-    if (answer.status !== 200) throw new Error(`GET ${path} answered ${answer.status}: ${answer.text}`)
+    if (answer.status !== 200) throw new Error(`GET ${path} returned ${answer.status}: ${answer.text}`)
     return answer
   }
 
   try {
     while (!(await fetch(`${url}/readyz`, { signal }).catch(() => null))?.ok) {
       signal.throwIfAborted()
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the gateway has stopped:\n${output.join('')}`)
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the gateway stopped:\n${output.join('')}`)
       await pause(50, undefined, { signal })
     }
   } catch (error) {
@@ -96,7 +96,7 @@ export const startGateway = async ({ dataDir, env, signal }) => {
     async submit({ type, data }) {
       const headers = { ...authorization, 'content-type': 'application/json', 'idempotency-key': `"${randomUUID()}"` }
       const answer = await request('/v1/jobs', { method: 'POST', headers, body: JSON.stringify({ type, data }) })
-      if (answer.status !== 202) throw new Error(`${type} was answered ${answer.status}: ${answer.text}`)
+      if (answer.status !== 202) throw new Error(`${type} returned ${answer.status}: ${answer.text}`)
       return answer.json().id
     },
     /** The job once it has finished; waits as long as the demo may. */

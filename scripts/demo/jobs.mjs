@@ -197,7 +197,7 @@ export const createJobs = ({ standIns, gateway }) => {
       type: 'process-webhook',
       async submit() {
         const forged = await callIn('guessed')
-        assert.equal(forged.status, 403, 'a forged event was taken in')
+        assert.equal(forged.status, 403, 'a forged event was accepted')
         const genuine = await callIn(secrets['webhook token'])
         assert.equal(genuine.status, 200, genuine.text)
         const [id] = await gateway.jobsOf('process-webhook')

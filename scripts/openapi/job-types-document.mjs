@@ -115,7 +115,7 @@ const toNeeds = ({ requires, requiresOneOf = [] }, variables) => {
   const names = requires.filter((name) => name !== 'analyzer').map((name) => variables[name])
   if (requiresOneOf.length > 0) names.push(requiresOneOf.map((name) => variables[name]).join(' or '))
   const text = names.join(' and ').replace(/[A-Z]+(?:_[A-Z]+)+/g, code)
-  return text === '' ? [] : [`Workers need ${text}; where they lack it, the job fails at once with \`not_configured\`.`]
+  return text === '' ? [] : [`Workers need ${text}; without it, the job fails at once with \`not_configured\`.`]
 }
 
 const toTypeSection = (type, { attempts, backoffMs }, phrases, variables) => {
@@ -124,8 +124,8 @@ const toTypeSection = (type, { attempts, backoffMs }, phrases, variables) => {
   return [
     `## ${type.name}`,
     type.description,
-    `Queue ${code(type.queue)}. Unless the submission says otherwise: ${type.defaults.attempts ?? attempts} attempts, ${backoff.type} ` +
-      `backoff from ${number(backoff.delayMs)} ms, priority ${code(priority)}, ${number(timeoutMs)} ms for one attempt.`,
+    `Queue ${code(type.queue)}. Defaults: ${type.defaults.attempts ?? attempts} attempts, ${backoff.type} ` +
+      `backoff from ${number(backoff.delayMs)} ms, priority ${code(priority)}, ${number(timeoutMs)} ms per attempt.`,
     ...toNeeds(type, variables),
     '### Data',
     ...toTables(type.data, toDataTable(phrases)),
@@ -162,13 +162,13 @@ export const toJobTypesDocument = ({ types, jobErrors, defaults, phrases, variab
   return `${[
     '<!-- Written by `npm run openapi` from src/builtin/builtin.ts and the job-errors.ts of each subject: change those. -->',
     '# Job types',
-    'Each takes the `data` below in `POST /v1/jobs`, and leaves the result in `result` of the job. Unknown members are ' +
-      'refused. Sensitive members read `***` in every answer and are encrypted in Redis when `DATA_ENCRYPTION_KEY` is set. ' +
-      'The schemas themselves: `GET /v1/job-types`.',
+    'Send the `data` below in `POST /v1/jobs`; the job returns its result in `result`. Unknown members are ' +
+      'refused. Sensitive members appear as `***` in every response and are encrypted in Redis if `DATA_ENCRYPTION_KEY` is set. ' +
+      '`GET /v1/job-types` returns the schemas.',
     types.map(({ name, queue }) => `- [${name}](#${name}) (${queue})`).join('\n'),
     ...types.flatMap((type) => toTypeSection(type, defaults, phrases, variables)),
     '## Errors',
-    'A failed job has one of these in `error.code`. Retryable: the same job may succeed later.',
+    'A failed job has one of these codes in `error.code`. Retryable means that the same job may succeed later.',
     ...['', ...Object.values(prefixes)].flatMap((prefix) => toErrorSection(prefix, jobErrors)),
   ].join('\n\n')}\n`
 }

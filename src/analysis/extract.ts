@@ -29,7 +29,7 @@ export interface AnalysisRequest {
 export interface Extraction {
   /** As asked for; with `auto` the one with more words. */
   readonly language: 'zh' | 'en'
-  /** Words that say something about the subject. 0: there is nothing to analyse. */
+  /** Words that say something about the subject. 0: there is nothing to analyze. */
   readonly contentWords: number
   /** Of the text, or of the segments as a JSON array of [speakerId, speakerName or null, startMs, endMs, text]. */
   readonly transcriptSha256: string
@@ -50,7 +50,7 @@ export interface ExtractSettings {
   readonly sentencesMax: number
 }
 
-/** The same transcript, options and settings give the same answer, byte for byte once serialised. */
+/** The same transcript, options and settings give the same answer, byte for byte once serialized. */
 export const extract = (request: AnalysisRequest, { cutChinese, sentencesMax }: ExtractSettings): Extraction => {
   const { transcript, maxSentences, maxKeywords } = request
   const asked = new Set(request.parts)
@@ -63,7 +63,7 @@ export const extract = (request: AnalysisRequest, { cutChinese, sentencesMax }: 
   const rules: Language = request.language === 'auto' ? 'both' : request.language
   const warnings: string[] = []
   if (!cutChinese && everyWord.some((found) => found.some(({ script }) => script === 'han'))) {
-    warnings.push('Chinese words were split without jieba: keywords may be in pieces.')
+    warnings.push('Chinese text was segmented without jieba, so keywords may be fragments.')
   }
   const sentiment = asked.has('sentiment')
     ? toSentiment(
@@ -71,14 +71,14 @@ export const extract = (request: AnalysisRequest, { cutChinese, sentencesMax }: 
         rules,
       )
     : undefined
-  if (sentiment?.hits === 0) warnings.push('No word with a known feeling occurs: the sentiment says nothing.')
+  if (sentiment?.hits === 0) warnings.push('No word with a known sentiment occurs, so the score is meaningless.')
   const talkTime = asked.has('talk-time') ? toTalkTime(transcript.segments ?? []) : undefined
-  if (talkTime === null) warnings.push('The transcript has no times: there is no talk time.')
+  if (talkTime === null) warnings.push('The transcript has no timestamps, so there is no talk time.')
   return {
     language: request.language === 'auto' ? mainLanguage(everyWord) : request.language,
     contentWords: content.reduce((sum, found) => sum + found.length, 0),
     transcriptSha256: toDigest(transcript),
-    ...(asked.has('summary') ? { summary: summarise(sentences, content, maxSentences, sentencesMax) } : {}),
+    ...(asked.has('summary') ? { summary: summarize(sentences, content, maxSentences, sentencesMax) } : {}),
     ...(asked.has('keywords') ? { keywords: toKeywords(content, maxKeywords) } : {}),
     ...(sentiment ? { sentiment } : {}),
     ...(asked.has('action-items') ? { actionItems: toActionItems(sentences, rules) } : {}),
@@ -88,7 +88,7 @@ export const extract = (request: AnalysisRequest, { cutChinese, sentencesMax }: 
   }
 }
 
-const summarise = (sentences: readonly Sentence[], content: readonly Word[][], max: number, sentencesMax: number): Sentence[] => {
+const summarize = (sentences: readonly Sentence[], content: readonly Word[][], max: number, sentencesMax: number): Sentence[] => {
   const candidates = sentences.map(({ index, text }) => ({
     index,
     text: text.toLowerCase(),

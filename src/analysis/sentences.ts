@@ -1,4 +1,4 @@
-// First step of analysing a transcript: numbered sentences, each with the speaker and times of the segment it stands in.
+// First step of analyzing a transcript: numbered sentences, each with the speaker and times of the segment it stands in.
 
 import type { Transcript } from './meeting.js'
 

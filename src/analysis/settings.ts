@@ -8,9 +8,9 @@ const variables = {
     2000,
     100,
     5000,
-    'Transcripts with more sentences are summarised part by part, and not sent to the language model.',
+    'Transcripts with more sentences are summarized in parts and are not sent to the language model.',
   ),
-  ANALYSIS_THREADS: count(1, 1, 64, 'Transcripts analysed at once per worker, each in a thread of its own.'),
+  ANALYSIS_THREADS: count(1, 1, 64, 'Concurrent transcript analyses per worker, each in its own thread.'),
 }
 
 /** Fits `openTranscriptAnalysis`. */

@@ -36,7 +36,7 @@ export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettin
      * Rejects with the signal's reason when it fires; the thread at work is terminated then.
      */
     async analyze(request: AnalysisRequest, signal: AbortSignal): Promise<AnalysisOutcome> {
-      if (closing) throw new Error('The threads are closed')
+      if (closing) throw new Error('The analysis threads are closed')
       try {
         return { kind: 'answered', answer: await pool.run(request, { signal }) }
       } catch (error) {

@@ -3,7 +3,7 @@
 /** Why an attempt is to stop. `lost`: its driver no longer holds the job, so that nothing it says counts. */
 export type AbortReason = 'cancelled' | 'timed_out' | 'lost' | 'shutdown'
 
-/** One for each attempt. A class, so that its functions are shared: made anew they were a fifth of what an attempt left behind in memory. */
+/** One for each attempt. A class, so that its functions are shared: created per attempt, they were a fifth of what an attempt left behind in memory. */
 export class AbortHandle {
   #reason: AbortReason | null = null
   #controller: AbortController | null = null

@@ -46,11 +46,11 @@ export const createBegin = (deps: Deps) => {
     if (!type) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
     if (envelope.fanOut) return gatherChildren(redis, attempt.job, type).then(decided)
     const missing = missingIntegration(type, deps)
-    if (missing) return decided(fail('not_configured', `Set ${missing} where the workers run.`))
+    if (missing) return decided(fail('not_configured', `Set ${missing} on the workers.`))
     try {
       return { kind: 'begun', type, data: sensitive.get(name)?.open(envelope.data), isExpired: admission.isExpired }
     } catch (error) {
-      attempt.log.error({ err: error }, 'the data of a job cannot be opened')
+      attempt.log.error({ err: error }, 'the data of a job cannot be decrypted')
       return decided(retry('handler_error', jobErrors.handler_error.meaning))
     }
   }

@@ -58,9 +58,7 @@ export const openCancellation = async ({
     for (const [index, { abort }] of checked.entries()) if (marksCancelled(marks[index] as string | null)) abort.abort('cancelled')
   }
   const checkSafely = (attempts: Iterable<Running>) => {
-    check(attempts).catch((error: Error) =>
-      log.warn({ error: error.message }, 'checking for cancelled jobs failed; the next check follows'),
-    )
+    check(attempts).catch((error: Error) => log.warn({ error: error.message }, 'checking for cancelled jobs failed; retrying'))
   }
 
   subscriber.on('message', (_channel: string, jobId: string) => {
@@ -72,7 +70,7 @@ export const openCancellation = async ({
     client: subscriber,
     channel: keys.cancelled,
     log,
-    consequence: 'not subscribed to cancellations; running jobs are checked at intervals instead',
+    consequence: 'cannot subscribe to cancellations; polling running jobs instead',
   })
 
   const duty = openDuty(

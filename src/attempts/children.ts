@@ -10,7 +10,7 @@ import type { HandedOutJob } from './attempt.js'
 
 /** Completes the parent of a fan-out with the gathered result; it never fails because a child did. A child that an operator removed has failed. */
 export const gatherChildren = async (redis: RedisClient, { key, envelope }: HandedOutJob, type: JobType): Promise<JobOutcome> => {
-  if (!type.gather) return fail('invalid_data', 'This job type does not gather the results of several jobs.')
+  if (!type.gather) return fail('invalid_data', 'This job type does not combine the results of several jobs.')
   const { completed, failed } = await readChildren(redis, key)
   const outcomes = new Map<number, ChildOutcome>()
   for (const [child, result] of Object.entries(completed)) outcomes.set(indexOf(child), { kind: 'completed', result: JSON.parse(result) })

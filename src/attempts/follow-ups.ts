@@ -40,12 +40,12 @@ export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) =
     result: unknown,
   ): Ready | string => {
     const registered = jobTypes.get(name)
-    if (!registered) return 'its job type is not known here'
+    if (!registered) return 'its job type is unknown'
     const filled = structuredClone(sensitive.get(name)?.open(data) ?? data)
     for (const [into, from] of Object.entries(resultInto)) {
       const value = readPointer(result, from)
-      if (value === undefined) return 'the result lacks a member that resultInto names'
-      if (!replaceAtPointer(filled, into, structuredClone(value))) return 'resultInto leads to nothing in data'
+      if (value === undefined) return 'the result has no member at a pointer in resultInto'
+      if (!replaceAtPointer(filled, into, structuredClone(value))) return 'a pointer in resultInto does not exist in data'
     }
     const problem = dataProblems(registered, filled)[0] ?? registered.type.check?.(filled, { now: Date.now(), config })[0]
     if (problem) return problem.detail
@@ -66,7 +66,7 @@ export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) =
     for (const [step, { id, submission }] of ready.entries()) {
       const outcome = await submit(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, isChecked: true, ...trace })
       if (outcome.kind === 'full') return { kind: 'full' }
-      if (outcome.kind === 'invalid') return refused(step, submission, outcome.errors[0]?.detail ?? 'does not fit')
+      if (outcome.kind === 'invalid') return refused(step, submission, outcome.errors[0]?.detail ?? 'is invalid')
       // Reused: an earlier attempt submitted it with another result. That one stands.
     }
     return { kind: 'submitted' }

@@ -4,7 +4,7 @@ import type { JobOutcome } from '../types/definition.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
 import type { AbortReason } from './abort-handle.js'
 
-/** An attempt that was not let begin: no handler has seen its job, which fails for good. */
+/** An attempt that was not let begin: no handler has seen its job, which fails permanently. */
 export interface Refusal {
   readonly kind: 'refused'
   readonly code: JobErrorCode
@@ -17,7 +17,7 @@ export type AttemptReport = JobOutcome | Refusal
 /** Every end an attempt can have. Only `retrying`, `deferred` and `released` let another attempt of the job follow. */
 export type AttemptEnd =
   | { readonly kind: 'completed'; readonly result: unknown }
-  /** For good, or since no attempt is left. */
+  /** Permanently, or because no attempt is left. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   /** Again after the job's backoff. */
   | { readonly kind: 'retrying'; readonly code: string; readonly message: string }
@@ -33,4 +33,4 @@ export type AttemptEnd =
 export const toAbortedOutcome = (reason: AbortReason): Extract<JobOutcome, { kind: 'retry' }> =>
   reason === 'timed_out'
     ? { kind: 'retry', code: 'timed_out', message: jobErrors.timed_out.meaning }
-    : { kind: 'retry', code: 'handler_error', message: `The attempt was stopped: ${reason}.` }
+    : { kind: 'retry', code: 'handler_error', message: `The attempt was aborted: ${reason}.` }

@@ -50,7 +50,7 @@ export const createRunHandler = ({ integrations, markerTtlMs, redis }: Deps) => 
         lines.push(
           notes
             .appendLog(text.slice(0, logLineCharsMax))
-            .catch((error: Error) => log.warn({ error: error.message }, 'a line of the job log was lost')),
+            .catch((error: Error) => log.warn({ error: error.message }, 'a job log line was lost')),
         )
       },
       progress: (value) => notes.updateProgress(value),

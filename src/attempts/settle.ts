@@ -27,7 +27,7 @@ export interface AttemptWriter {
   /** Adds a line to the job's own log. */
   appendLog(line: string): Promise<unknown>
   complete(result: unknown): Written
-  /** For good, whatever attempts are left. */
+  /** Permanently, whatever attempts are left. */
   fail(failedReason: string): Written
   /** Again after the job's backoff. */
   retry(failedReason: string): Written
@@ -84,14 +84,14 @@ export const createSettle = ({ jobErrors, limits, metrics, submitFollowUps }: De
     // What follows is part of this attempt.
     const first = span ? { ...envelope, traceparent: formatTraceparent(span) } : envelope
     const followed = await submitFollowUps(first, outcome.result).catch((error: Error) => {
-      log.warn({ error: error.message }, 'follow-ups were not confirmed')
+      log.warn({ error: error.message }, 'follow-ups not confirmed')
       return { kind: 'full' } as const
     })
     switch (followed.kind) {
       case 'submitted':
         return outcome
       case 'refused':
-        return fail('follow_up_refused', `${ownErrors.follow_up_refused.meaning} At fault is ${followed.detail}.`)
+        return fail('follow_up_refused', `${ownErrors.follow_up_refused.meaning} Cause: ${followed.detail}.`)
       case 'full':
         return defer('follow_up_delayed', ownErrors.follow_up_delayed.meaning, followUpDelayMs)
     }

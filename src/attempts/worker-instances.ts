@@ -3,7 +3,7 @@
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 
-/** A worker that has not told of itself for this long counts as gone. */
+/** A worker that has not reported for this long counts as gone. */
 export const heartbeatTtlMs = 30_000
 
 /** One process that works jobs. */

@@ -113,7 +113,7 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
   const parse = (id: string, text: string): ApiKeyRecord | null => {
     const value = parseJson(text)
     if (Value.Check(ApiKeyRecord, value)) return value
-    log.error({ keyId: id }, 'the record of an API key cannot be read: the key is refused')
+    log.error({ keyId: id }, 'an API key record is unreadable; the key is refused')
     return null
   }
 
@@ -193,10 +193,10 @@ export const createApiKeyRecords = (deps: { redis: RedisClient; keys: Keys; log:
         return { key, info: toInfo(next, used ? Number(used) : null, at) }
       }
     }
-    throw new Error('An API key changed all the time while it was to be rotated')
+    throw new Error('An API key kept changing while it was being rotated')
   }
 
-  /** Ends a key for good; false when there was none. */
+  /** Revokes a key permanently; false if there was none. */
   const revoke = async (id: string, note: NoteApiKey = unnoted): Promise<boolean> =>
     (await runRemoveScript([keys.apiKeys, keys.apiKeysUsed, keys.audit], [id, keys.apiKeysChanged, ...note(id)])) === 1
 

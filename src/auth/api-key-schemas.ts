@@ -9,39 +9,39 @@ import { Scope, scopes } from './grants.js'
 export const KeyId = Type.String({
   pattern: '^[0-9A-Za-z]{1,32}$',
   maxLength: 32,
-  description: 'The part of a key between `jg_` and its secret.',
+  description: 'The part of a key between `jg_` and the secret.',
 })
 const Tenant = Type.String({
   pattern: '^[a-z0-9][a-z0-9_-]{0,63}$',
   maxLength: 64,
-  description: 'Owner of jobs and idempotency keys: keys of one tenant see the same jobs, subject to their grants.',
+  description: 'Owner of jobs and idempotency keys. API keys of one tenant see the same jobs, subject to their grants.',
 })
-const Scopes = Type.Array(Scope, { minItems: 1, maxItems: scopes.length, uniqueItems: true, description: 'What the key may do.' })
+const Scopes = Type.Array(Scope, { minItems: 1, maxItems: scopes.length, uniqueItems: true, description: 'What the key is allowed to do.' })
 const TypeNames = Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$', maxLength: 64 }), {
   minItems: 1,
   maxItems: 100,
   uniqueItems: true,
 })
 const Queues = Type.Array(StringEnum(queueNames), { minItems: 1, maxItems: queueNames.length, uniqueItems: true })
-const typesText = 'Job types the key is limited to; null for all.'
-const queuesText = 'Queues the key is limited to; null for all.'
-const rateText = 'Requests per window in place of RATE_LIMIT_MAX; null for that.'
+const typesText = 'Job types the key is restricted to; null for all.'
+const queuesText = 'Queues the key is restricted to; null for all.'
+const rateText = 'Requests per window, overriding RATE_LIMIT_MAX; null to use RATE_LIMIT_MAX.'
 
 /** A key as operators see it. Times are RFC 3339. */
 export const ApiKey = Type.Object(
   {
     id: KeyId,
-    name: Type.String({ description: 'What the operator called it.' }),
+    name: Type.String({ description: 'Name given by the operator.' }),
     tenant: Type.String(),
-    scopes: Type.Array(Type.String(), { description: 'What the key may do.' }),
+    scopes: Type.Array(Type.String(), { description: 'What the key is allowed to do.' }),
     types: Nullable(Type.Array(Type.String()), { description: typesText }),
     queues: Nullable(Type.Array(Type.String()), { description: queuesText }),
     rateLimitMax: Nullable(Type.Integer(), { description: rateText }),
     createdAt: Time(),
-    expiresAt: Nullable(Time(), { description: 'From then on the key is refused; null for never.' }),
-    rotatedAt: Nullable(Time(), { description: 'When it got its present secret, if that is not the first.' }),
-    previousValidUntil: Nullable(Time(), { description: 'Until when the secret before the latest rotation is accepted too.' }),
-    lastUsedAt: Nullable(Time(), { description: 'To the minute; null if it was never used.' }),
+    expiresAt: Nullable(Time(), { description: 'When the key expires; null for never.' }),
+    rotatedAt: Nullable(Time(), { description: 'When the key got its current secret, if it was rotated.' }),
+    previousValidUntil: Nullable(Time(), { description: 'Until when the previous secret is also accepted.' }),
+    lastUsedAt: Nullable(Time(), { description: 'When the key was last used, to the minute; null if never.' }),
   },
   { $id: 'ApiKey', ...closed, description: 'An API key, without its secret.' },
 )
@@ -52,7 +52,7 @@ export const ApiKeyRef = Type.Unsafe<ApiKey>(Type.Ref('ApiKey'))
 export const ApiKeySecret = Type.Object(
   {
     key: Type.String({
-      description: 'The key in full. It is shown this once and cannot be read again.',
+      description: 'The full key. It is shown only once and cannot be retrieved later.',
       examples: ['jg_1vKp4Qa8ZtR2mXcD_…'],
     }),
     apiKey: ApiKeyRef,
@@ -64,13 +64,13 @@ export const ApiKeySecretRef = Type.Unsafe<Static<typeof ApiKeySecret>>(Type.Ref
 /** What an operator says of a key that is to be issued. */
 export const NewApiKey = Type.Object(
   {
-    name: Line(100, { description: 'Says what the key is for.' }),
+    name: Line(100, { description: 'What the key is for.' }),
     tenant: Type.Optional(Tenant),
     scopes: Scopes,
     types: Type.Optional(Nullable(TypeNames, { description: typesText })),
     queues: Type.Optional(Nullable(Queues, { description: queuesText })),
     rateLimitMax: Type.Optional(Nullable(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), { description: rateText })),
-    expiresAt: Type.Optional(Nullable(Time(), { description: 'Has to lie ahead; null or absent for never.' })),
+    expiresAt: Type.Optional(Nullable(Time(), { description: 'Must be in the future; null or absent for never.' })),
   },
   { ...closed, examples: [{ name: 'Web shop', scopes: ['jobs:submit', 'jobs:read'], queues: ['email'] }] },
 )
@@ -80,8 +80,12 @@ export type NewApiKey = Static<typeof NewApiKey>
 export const newApiKeyProblems = ({ scopes, types, queues, expiresAt }: NewApiKey, now: number): FieldProblem[] => {
   const isOperator = scopes.includes('admin')
   return [
-    ...(expiresAt && Date.parse(expiresAt) <= now ? [{ pointer: '#/expiresAt', detail: 'has to lie ahead' }] : []),
-    ...(isOperator && types ? [{ pointer: '#/types', detail: 'goes not together with the scope admin, which sees all' }] : []),
-    ...(isOperator && queues ? [{ pointer: '#/queues', detail: 'goes not together with the scope admin, which sees all' }] : []),
+    ...(expiresAt && Date.parse(expiresAt) <= now ? [{ pointer: '#/expiresAt', detail: 'must be in the future' }] : []),
+    ...(isOperator && types
+      ? [{ pointer: '#/types', detail: 'cannot be combined with the scope admin, which has access to everything' }]
+      : []),
+    ...(isOperator && queues
+      ? [{ pointer: '#/queues', detail: 'cannot be combined with the scope admin, which has access to everything' }]
+      : []),
   ]
 }

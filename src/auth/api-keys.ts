@@ -40,7 +40,7 @@ interface CacheEntry {
   readonly key: KnownKey
   /** On the monotonic clock: no record is used past this. */
   readonly usableUntil: number
-  /** A use after this reads the record anew in the background, so that a busy key never waits for Redis. */
+  /** A use after this rereads the record in the background, so that a busy key never waits for Redis. */
   refreshAt: number
 }
 
@@ -128,14 +128,14 @@ export const openApiKeys = (deps: {
     return started
   }
 
-  /** A key whose record is fresh enough; one that is about to be too old is read anew beside. */
+  /** A key whose record is fresh enough; one that is about to be too old is reread in the background. */
   const recallKnown = (id: string): KnownKey | undefined => {
     const at = elapsed()
     const entry = known.get(id)
     if (!entry || at >= entry.usableUntil) return undefined
     if (at >= entry.refreshAt) {
       entry.refreshAt = at + refreshPauseMs
-      read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be read anew yet'))
+      read(id).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'an API key could not be refreshed; retrying'))
     }
     return entry.key
   }
@@ -169,7 +169,7 @@ export const openApiKeys = (deps: {
   const touch = (id: string, at: number) => {
     dropOldest(touched, knownMax)
     touched.set(id, at)
-    records.touch(id, at).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'the use of an API key was not noted'))
+    records.touch(id, at).catch((error: Error) => log.debug({ keyId: id, error: error.message }, 'last use of an API key not recorded'))
   }
 
   /**
@@ -220,7 +220,7 @@ export const openApiKeys = (deps: {
     client: events,
     channel: keys.apiKeysChanged,
     log,
-    consequence: 'changes of API keys are not followed: they take effect within 5 s',
+    consequence: 'cannot subscribe to API key changes; they take effect within 5 s',
   })
 
   return {

@@ -63,7 +63,7 @@ const readKept = async (path: string): Promise<string | null> => {
     throw error
   }
   const key = text.trim()
-  if (!/^[\x21-\x7e]{8,512}$/.test(key)) throw new Error(`${path} does not hold an API key; remove the file to mint a new one`)
+  if (!/^[\x21-\x7e]{8,512}$/.test(key)) throw new Error(`${path} does not contain an API key; delete the file to generate a new one`)
   // A copy or a restored backup may have opened the file to others.
   if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600)
   return key

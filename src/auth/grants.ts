@@ -6,7 +6,7 @@ import { StringEnum } from '../types/schema-parts.js'
 export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work'] as const
 
 /** What kind of act a key allows. `admin` implies all others; `work` is kept for remote workers. */
-export const Scope = StringEnum(scopes, { description: 'What kind of act a key allows; `admin` implies all others.' })
+export const Scope = StringEnum(scopes, { description: 'What a key allows; `admin` implies all others.' })
 export type Scope = Static<typeof Scope>
 
 /** Who calls. `null` stands for no limit: every type, every queue, the general rate limit. */

@@ -8,7 +8,7 @@ import { decodeJobError, encodeJobError } from './job-error.js'
 const code = 'cancelled'
 
 /** The `failedReason` of a cancelled job, whether it waited or ran. */
-export const cancelledReason = encodeJobError(code, 'The job was cancelled by a client.', jobErrors)
+export const cancelledReason = encodeJobError(code, 'A client cancelled the job.', jobErrors)
 
 /** Member of a job's hash that marks a running job to end with this text: BullMQ's deferred failure. */
 export const endMark = jobFields.deferredFailure

@@ -11,7 +11,7 @@ const messageCharsMax = 500
 export const encodeJobError = (code: string, message: string, table: JobErrorTable): string =>
   JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: table[code]?.retryable ?? false } satisfies JobError)
 
-/** Reads `failedReason`. What BullMQ or an unforeseen exception left there shows as a code, never as its raw text. */
+/** Reads `failedReason`. What BullMQ or an unexpected exception left there shows as a code, never as its raw text. */
 export const decodeJobError = (failedReason: string): JobError => {
   if (failedReason.startsWith('{')) {
     try {

@@ -63,7 +63,7 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
   const readLoop = async (reader: RedisClient) => {
     while (!stop.signal.aborted) {
       if (listeners.size === 0 && Date.now() - idleSince > lingerMs) {
-        // Whoever follows next starts anew from the end of the streams.
+        // Whoever follows next starts over from the end of the streams.
         reading = undefined
         return
       }
@@ -73,7 +73,7 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
         for (const [stream, entries] of reply ?? []) dispatch(stream, entries)
       } catch (error) {
         if (stop.signal.aborted) return
-        log.warn({ error: (error as Error).message }, 'reading job events failed; waits fall back to polling')
+        log.warn({ error: (error as Error).message }, 'reading job events failed; falling back to polling')
         await pause(retryMs, undefined, { signal: stop.signal }).catch(() => {})
       }
     }

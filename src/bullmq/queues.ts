@@ -82,7 +82,7 @@ export const openQueues = ({ redis, prefix, log }: { redis: RedisClient; prefix:
   const writeMeta = () => {
     for (const { queue, meta } of places.all()) {
       redis.hset(meta, metaFields.eventsMax, eventsKept).catch((error: Error) => {
-        log.warn({ queue, error: error.message }, 'queue settings were not written; they will be at the next connection')
+        log.warn({ queue, error: error.message }, 'queue settings not written; retrying on the next connection')
       })
     }
   }

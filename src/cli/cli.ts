@@ -24,12 +24,12 @@ export const clientCommands: Readonly<Record<string, ClientCommand>> = {
 }
 
 const common = {
-  json: { type: 'boolean', description: 'JSON for programs instead of text; failures as problem documents on standard error.' },
-  help: { type: 'boolean', description: 'This text.' },
+  json: { type: 'boolean', description: 'Print JSON instead of text, and errors as problem documents on standard error.' },
+  help: { type: 'boolean', description: 'Show this help.' },
 } as const
 
 const footer = `Environment: JOBGATE_URL, JOBGATE_API_KEY (or JOBGATE_API_KEY_FILE).
-Exit codes: 0 ok, 1 the job failed or was cancelled, 2 wrong usage, 3 refused by the gateway, 4 not reachable or 5xx.`
+Exit codes: 0 success, 1 job failed or was cancelled, 2 invalid usage, 3 refused by the gateway, 4 gateway unreachable or 5xx.`
 
 /**
  * Runs one command. In: its arguments after its name; `settings` is asked only when the gateway is called.
@@ -49,8 +49,8 @@ export const runClientCommand = async (
     return exitCodes.ok
   }
   const [least, most] = command.takes
-  if (positionals.length < least) return refuse(name, command, 'An argument is missing.', terminal)
-  if (positionals.length > most) return refuse(name, command, 'There are too many arguments.', terminal)
+  if (positionals.length < least) return refuse(name, command, 'Missing argument.', terminal)
+  if (positionals.length > most) return refuse(name, command, 'Too many arguments.', terminal)
   const tools = { client: createClient(settings()), terminal, json: values['json'] === true }
   const outcome = await command.run(positionals, values, tools)
   return isWrongUsage(outcome) ? refuse(name, command, outcome.detail, terminal) : outcome
@@ -86,5 +86,5 @@ const toHelp = ({ summary, usage, options }: ClientCommand): string => {
 export const toOverview = (own: Readonly<Record<string, string>>): string => {
   const talkers = Object.entries(clientCommands).map(([name, { summary }]): [string, string] => [name, summary])
   const lines = [...Object.entries(own), ...talkers].map(([name, summary]) => `  ${name.padEnd(10)} ${summary}`)
-  return `Usage: jobgate COMMAND …; jobgate COMMAND --help says more.\n\nCommands:\n${lines.join('\n')}\n\n${footer}`
+  return `Usage: jobgate COMMAND …; run jobgate COMMAND --help for details.\n\nCommands:\n${lines.join('\n')}\n\n${footer}`
 }

@@ -57,7 +57,7 @@ export const textOf = (values: Values, name: string): string | undefined => {
 export const numberOf = (values: Values, name: string): number | undefined | WrongUsage => {
   const text = textOf(values, name)
   if (text === undefined) return undefined
-  return /^\d{1,15}$/.test(text) ? Number(text) : wrongUsage(`--${name} takes a whole number.`)
+  return /^\d{1,15}$/.test(text) ? Number(text) : wrongUsage(`--${name} must be a whole number.`)
 }
 
 /** Says what went wrong on standard error, as JSON for programs. Out: the exit code. */

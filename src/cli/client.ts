@@ -76,7 +76,7 @@ const read = async (base: string, response: Response): Promise<Answer> => {
     return { kind: 'answer', status: response.status, body: text === '' ? null : JSON.parse(text) }
   } catch (error) {
     return error instanceof SyntaxError
-      ? toNoGateway(base, 'It answered with something other than JSON; is JOBGATE_URL the address of a gateway?')
+      ? toNoGateway(base, 'The response is not JSON. Does JOBGATE_URL point to a gateway?')
       : unreachable(base, error)
   }
 }
@@ -84,15 +84,15 @@ const read = async (base: string, response: Response): Promise<Answer> => {
 /** The reason lies in `cause`, such as ECONNREFUSED; a message could repeat a header. */
 const unreachable = (base: string, error: unknown): Failure => {
   const { name, cause } = error as Error & { cause?: { code?: unknown } }
-  const reason = typeof cause?.code === 'string' ? cause.code : name === 'TimeoutError' ? 'no answer in time' : 'the connection failed'
-  return toNoGateway(base, `It cannot be reached (${reason}). Start it, or set JOBGATE_URL to its address.`)
+  const reason = typeof cause?.code === 'string' ? cause.code : name === 'TimeoutError' ? 'timed out' : 'connection failed'
+  return toNoGateway(base, `Cannot connect (${reason}). Start the gateway, or set JOBGATE_URL to its URL.`)
 }
 
 const toNoGateway = (base: string, detail: string): Failure => ({
   kind: 'failure',
   exitCode: exitCodes.unavailable,
   text: `${new URL(base).origin}: ${detail}`,
-  problem: { title: 'The gateway is not available', detail },
+  problem: { title: 'Gateway unavailable', detail },
 })
 
 const toFailure = async (response: Response): Promise<Failure> => {
@@ -120,12 +120,12 @@ const parseObject = (text: string): Record<string, unknown> => {
 /** A problem document as lines: what, why, which members, and what to quote to the operator. */
 const toText = (problem: Readonly<Record<string, unknown>>): string => {
   const { status, title, detail, errors, requestId } = problem
-  const lines = [`${typeof title === 'string' ? title : 'The request was refused'} (${status})`]
+  const lines = [`${typeof title === 'string' ? title : 'Request refused'} (${status})`]
   if (typeof detail === 'string') lines.push(`  ${detail}`)
   if (Array.isArray(errors)) {
     for (const { pointer, parameter, detail } of errors) lines.push(`  ${pointer ?? parameter ?? ''} ${detail ?? ''}`)
   }
-  if (status === 401) lines.push('  Set JOBGATE_API_KEY, or JOBGATE_API_KEY_FILE to a file that holds the key.')
+  if (status === 401) lines.push('  Set JOBGATE_API_KEY, or set JOBGATE_API_KEY_FILE to a file that contains the key.')
   if (typeof requestId === 'string') lines.push(`  request ${requestId}`)
   return lines.join('\n')
 }

@@ -11,7 +11,7 @@ const barWidth = 30
 const readJob = ({ client }: Tools, id: string) => client.call('GET', `/v1/jobs/${encodeURIComponent(id)}`)
 
 export const status: ClientCommand = {
-  summary: 'Shows a job as it is now; exit code 0 in every state.',
+  summary: 'Shows a job as it is now. The exit code is 0 in every state.',
   usage: ['status ID [--json]'],
   options: {},
   takes: [1, 1],
@@ -19,7 +19,7 @@ export const status: ClientCommand = {
 }
 
 export const wait: ClientCommand = {
-  summary: 'Waits until a job has finished, and shows it.',
+  summary: 'Waits until a job finishes, and shows it.',
   usage: ['wait ID [--json]'],
   options: {},
   takes: [1, 1],
@@ -47,7 +47,7 @@ export const waitUntilFinished = async (tools: Tools, id: string): Promise<numbe
 
 const endCodeOf = ({ terminal }: Tools, job: JobBody): number => {
   if (isFinished(job)) return exitCodeOf(job)
-  terminal.err('jobgate: the gateway ended the stream of events; the job has not finished yet. Run the command again.\n')
+  terminal.err('jobgate: the gateway ended the event stream before the job finished. Run the command again.\n')
   return exitCodes.unavailable
 }
 
@@ -68,9 +68,9 @@ const createProgressBar = ({ terminal }: Tools) => ({
 })
 
 export const tail: ClientCommand = {
-  summary: 'Prints the events of a job, one a line, until it has finished.',
+  summary: 'Prints the events of a job, one per line, until it finishes.',
   usage: ['tail ID [--last-event-id EVENT] [--json]'],
-  options: { 'last-event-id': { type: 'string', description: 'Only what came after this event.' } },
+  options: { 'last-event-id': { type: 'string', description: 'Only show events after this one.' } },
   takes: [1, 1],
   run: async ([id = ''], values, tools) => {
     const events = followEvents(tools.client, id, values['last-event-id'] as string | undefined)

@@ -55,9 +55,9 @@ const toAction = (args: string[]): Action | string => {
     case 'list':
       return rest.length === 0 ? list : 'list takes no arguments.'
     case 'revoke':
-      return rest.length === 1 ? toRevoke(rest[0] as string) : 'revoke takes one id.'
+      return rest.length === 1 ? toRevoke(rest[0] as string) : 'revoke takes one ID.'
     default:
-      return name === undefined ? 'Say what to do with keys.' : `"${name}" is not known.`
+      return name === undefined ? 'Missing subcommand.' : `Unknown subcommand "${name}".`
   }
 }
 
@@ -96,7 +96,7 @@ const toIssue = (args: string[]): Action | string => {
     const { name, tenant, scopes, types, queues } = grant
     const note = noteApiKey(commandLine, 'api-key.issued', { name, tenant, scopes, types, queues })
     const { key, info } = await records.issue({ ...grant, expiresAt }, note)
-    print(`${key}\nThis is key ${info.id}. It is shown this once: keep it now.`)
+    print(`${key}\nThis is key ${info.id}. It is shown only once, so save it now.`)
     return 0
   }
 }
@@ -129,7 +129,7 @@ const toRevoke =
   (id: string): Action =>
   async (records, print) => {
     const revoked = await records.revoke(id, noteApiKey(commandLine, 'api-key.revoked'))
-    print(revoked ? `Key ${id} is revoked.` : 'No key has this id.')
+    print(revoked ? `Revoked key ${id}.` : 'There is no key with this ID.')
     return revoked ? 0 : 1
   }
 
@@ -139,7 +139,7 @@ const open = async ({ redis: settings }: Config, log: Logger) => {
   try {
     return await openRedis({ settings, log, share: true })
   } catch (error) {
-    log.debug({ error: (error as Error).message }, 'no gateway runs on this directory')
+    log.debug({ error: (error as Error).message }, 'no gateway is running on this directory')
     return openRedis({ settings, log })
   }
 }
@@ -149,6 +149,6 @@ const waitUntilReady = async (client: RedisClient) => {
   try {
     await once(client, 'ready', { signal: AbortSignal.timeout(connectTimeoutMs) })
   } catch (error) {
-    throw new Error('Redis cannot be reached', { cause: error })
+    throw new Error('cannot connect to Redis', { cause: error })
   }
 }

@@ -11,7 +11,7 @@ type Metrics = Readonly<Record<string, Readonly<Record<string, number | boolean 
 const columns = ['waiting', 'paused', 'active', 'delayed', 'completed', 'failed', 'workers', 'oldestWaitingMs'] as const
 
 export const queues: ClientCommand = {
-  summary: 'Shows the health and the counts of all queues.',
+  summary: 'Shows the health and counts of all queues.',
   usage: ['queues [--json]'],
   options: {},
   takes: [0, 0],
@@ -47,22 +47,22 @@ const createSwitch = (action: 'pause' | 'resume', summary: string): ClientComman
     return reportAnswer(tools, answer, (body: Record<string, unknown>) => {
       const all = (queue === undefined ? body : { [queue]: body }) as Record<string, { paused: boolean }>
       return Object.entries(all)
-        .map(([name, { paused }]) => `${name} ${paused ? 'is paused' : 'runs'}`)
+        .map(([name, { paused }]) => `${name} ${paused ? 'is paused' : 'is running'}`)
         .join('\n')
     })
   },
 })
 
-export const pause = createSwitch('pause', 'Pauses a queue, or all: jobs are accepted, none is begun.')
-export const resume = createSwitch('resume', 'Lets a paused queue, or all, run again.')
+export const pause = createSwitch('pause', 'Pauses one queue, or all. Jobs are accepted, but none starts.')
+export const resume = createSwitch('resume', 'Resumes one paused queue, or all.')
 
 export const clean: ClientCommand = {
   summary: 'Removes old finished jobs from all queues.',
   usage: ['clean [--completed-max-age MS] [--failed-max-age MS] [--limit N] [--json]'],
   options: {
-    'completed-max-age': { type: 'string', description: 'Keep completed jobs younger than this, in ms; 24 h without.' },
-    'failed-max-age': { type: 'string', description: 'Keep failed jobs younger than this, in ms; 7 days without.' },
-    limit: { type: 'string', description: 'Remove at most this many a queue and kind; 1000 without.' },
+    'completed-max-age': { type: 'string', description: 'Keep completed jobs younger than this, in ms. Default: 24 hours.' },
+    'failed-max-age': { type: 'string', description: 'Keep failed jobs younger than this, in ms. Default: 7 days.' },
+    limit: { type: 'string', description: 'Remove at most this many per queue and state. Default: 1000.' },
   },
   takes: [0, 0],
   async run(_args, values, tools) {
@@ -82,13 +82,13 @@ export const clean: ClientCommand = {
 }
 
 export const redrive: ClientCommand = {
-  summary: 'Sends the dead letters of a queue back to work.',
+  summary: 'Retries the dead letters of a queue.',
   usage: ['redrive QUEUE [--type TYPE] [--code CODE] [--rate N] [--dry-run] [--json]'],
   options: {
     type: { type: 'string', description: 'Only jobs of this type.' },
     code: { type: 'string', description: 'Only jobs that failed with this error code.' },
-    rate: { type: 'string', description: 'Send back at most this many a second; 100 without.' },
-    'dry-run': { type: 'boolean', description: 'Only say how many jobs it would send back.' },
+    rate: { type: 'string', description: 'Retry at most this many per second. Default: 100.' },
+    'dry-run': { type: 'boolean', description: 'Only show how many jobs would be retried.' },
   },
   takes: [1, 1],
   async run([queue = ''], values, tools) {

@@ -23,13 +23,13 @@ interface Page {
 }
 
 export const schedules: ClientCommand = {
-  summary: 'Lists, sets, deletes and triggers recurring jobs.',
+  summary: 'Lists, creates, replaces, deletes and triggers schedules.',
   usage: ['schedules [--json]', 'schedules put ID --data JSON|@FILE|- [--json]', 'schedules delete ID', 'schedules trigger ID [--json]'],
   options: { data: { type: 'string', description: 'The schedule: JSON, @FILE, or - for standard input.' } },
   takes: [0, 2],
   async run([action = 'list', id], values, tools) {
-    if (action === 'list') return id === undefined ? list(tools) : wrongUsage('list takes no id.')
-    if (id === undefined) return wrongUsage(`${action} takes an id.`)
+    if (action === 'list') return id === undefined ? list(tools) : wrongUsage('list takes no ID.')
+    if (id === undefined) return wrongUsage(`${action} takes an ID.`)
     const path = `/v1/schedules/${encodeURIComponent(id)}`
     switch (action) {
       case 'put': {
@@ -46,7 +46,7 @@ export const schedules: ClientCommand = {
         return reportAnswer(tools, await tools.client.call('POST', `${path}/trigger`, { headers, repeatable: true }), toJobText)
       }
       default:
-        return wrongUsage(`"${action}" is not known.`)
+        return wrongUsage(`Unknown subcommand "${action}".`)
     }
   },
 }

@@ -28,7 +28,7 @@ export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), c
 
     const closeApp = async () => {
       const cutOff = setTimeout(() => {
-        log.warn('requests did not end in time: their connections are cut')
+        log.warn('requests did not finish in time; closing their connections')
         app.server.closeAllConnections()
       }, config.http.shutdownGraceMs + requestMarginMs)
       await app.close()
@@ -40,7 +40,7 @@ export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), c
     closeWithGrace(
       { delay: config.http.shutdownDrainMs + config.http.shutdownGraceMs + stopMarginMs, logger: false },
       async ({ signal, err }) => {
-        if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+        if (err) log.fatal({ err }, 'stopping after an unexpected error')
         else log.info({ signal, drainMs: config.http.shutdownDrainMs }, 'stopping')
         app.startStopping()
         if (!err) await pause(config.http.shutdownDrainMs)
@@ -57,7 +57,7 @@ export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), c
     const address = await app.listen({ host: config.host, port: config.port })
     const { firstKey } = services
     if (firstKey.minted)
-      process.stdout.write(`\nFirst API key (every scope, shown this once, kept in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
+      process.stdout.write(`\nFirst API key (every scope, shown only once, stored in ${firstKey.path}):\n  ${firstKey.key}\n\n`)
     log.info({ address, workers: config.workersEnabled, instance: config.instanceId }, 'listening')
     return address
   })

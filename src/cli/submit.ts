@@ -1,4 +1,4 @@
-// `jobgate submit`: hands in one job, and waits for it if asked to.
+// `jobgate submit`: submits one job, and waits for it if asked to.
 
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -21,11 +21,11 @@ export const submit: ClientCommand = {
   summary: 'Submits one job.',
   usage: ['submit TYPE [--data JSON|@FILE|-] [--key KEY] [--delay-ms N] [--priority P] [--wait] [--json]'],
   options: {
-    data: { type: 'string', description: 'What the handler gets: JSON, @FILE, or - for standard input; {} without.' },
-    key: { type: 'string', description: 'Idempotency-Key: the same key and data again give the same job; minted without.' },
+    data: { type: 'string', description: 'Input for the handler: JSON, @FILE, or - for standard input. Default: {}.' },
+    key: { type: 'string', description: 'Idempotency-Key: repeating the same key and data returns the same job. Default: generated.' },
     'delay-ms': { type: 'string', description: 'Start no earlier than this many milliseconds from now.' },
     priority: { type: 'string', description: 'high, normal or low.' },
-    wait: { type: 'boolean', description: 'Wait until the job has finished; its end decides the exit code.' },
+    wait: { type: 'boolean', description: 'Wait until the job finishes; the exit code depends on its final state.' },
   },
   takes: [1, 1],
   async run([type], values, tools) {
@@ -33,7 +33,7 @@ export const submit: ClientCommand = {
     const delayMs = numberOf(values, 'delay-ms')
     if (isWrongUsage(delayMs)) return delayMs
     const key = textOf(values, 'key') ?? randomUUID()
-    if (!/^[\x20-\x7e]{1,255}$/.test(key)) return wrongUsage('--key takes 1 to 255 printable ASCII characters.')
+    if (!/^[\x20-\x7e]{1,255}$/.test(key)) return wrongUsage('--key must be 1 to 255 printable ASCII characters.')
     const data = await readJson(textOf(values, 'data') ?? '{}', '--data', terminal)
     if (isWrongUsage(data)) return data
 
@@ -44,7 +44,8 @@ export const submit: ClientCommand = {
     const answer = await client.call('POST', '/v1/jobs', { body, headers, repeatable: true })
     if (answer.kind === 'failure') {
       const code = reportFailure(tools, answer)
-      if (isPassing(answer) && !tools.json) terminal.err(`  It may have been accepted. To be sure, submit again with --key '${key}'.\n`)
+      if (isPassing(answer) && !tools.json)
+        terminal.err(`  The job may have been accepted. To be sure, submit it again with --key '${key}'.\n`)
       return code
     }
     return values['wait'] ? waitUntilFinished(tools, (answer.body as JobBody).id) : reportAnswer(tools, answer, toJobText)
@@ -58,11 +59,11 @@ export const readJson = async (source: string, option: string, terminal: Termina
     if (source === '-') text = await terminal.stdin()
     else if (source.startsWith('@')) text = await readFile(source.slice(1), 'utf8')
   } catch (error) {
-    return wrongUsage(`${option}: the file cannot be read (${(error as NodeJS.ErrnoException).code}).`)
+    return wrongUsage(`${option}: cannot read the file (${(error as NodeJS.ErrnoException).code}).`)
   }
   try {
     return { json: JSON.parse(text) }
   } catch {
-    return wrongUsage(`${option} takes one JSON value.`)
+    return wrongUsage(`${option} must be a single JSON value.`)
   }
 }

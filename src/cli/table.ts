@@ -1,6 +1,6 @@
 // Plain tables for people: columns in line, nothing that a terminal would act upon.
 
-/** Text without control characters: they would move the cursor or colour the screen. */
+/** Text without control characters: they would move the cursor or color the screen. */
 export const toPrintable = (value: unknown): string =>
   (typeof value === 'string' ? value : value === null || value === undefined ? '-' : JSON.stringify(value)).replace(/[\p{Cc}\p{Cf}]/gu, ' ')
 

@@ -19,9 +19,9 @@ export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes), co
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   const workers = await openWorkers({ config, jobTypes, log, scope })
   workers.metrics.watchProcess()
-  if (workers.metricsUrl) log.info({ url: workers.metricsUrl }, 'metrics are served')
+  if (workers.metricsUrl) log.info({ url: workers.metricsUrl }, 'serving metrics')
   closeWithGrace({ delay: config.http.shutdownGraceMs + stopMarginMs, logger: false }, async ({ signal, err }) => {
-    if (err) log.fatal({ err }, 'stopping after an unforeseen error')
+    if (err) log.fatal({ err }, 'stopping after an unexpected error')
     else log.info({ signal }, 'stopping')
     await workers.close()
     log.info('stopped')

@@ -88,7 +88,7 @@ export const loadClientSettings = (env: NodeJS.ProcessEnv = process.env, cwd: st
   requireKey('JOBGATE_API_KEY', apiKey)
   const { username, password, search, hash } = new URL(requireUrl('JOBGATE_URL', url, ['http:', 'https:']))
   if (username || password || search || hash) {
-    throw new Error('Configuration: JOBGATE_URL takes an address without user, password, query and fragment')
+    throw new Error('Configuration: JOBGATE_URL must be a URL without user, password, query or fragment')
   }
   return { url, apiKey }
 }
@@ -116,7 +116,7 @@ const readDotEnv = (cwd: string): Record<string, string | undefined> => {
     return parseEnv(readFileSync(resolve(cwd, '.env'), 'utf8')) as Record<string, string | undefined>
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
-    throw new Error(`.env: cannot be read (${(error as NodeJS.ErrnoException).code})`)
+    throw new Error(`.env: cannot read the file (${(error as NodeJS.ErrnoException).code})`)
   }
 }
 
@@ -274,7 +274,7 @@ const toEncryptionKeys = (value: string | undefined): Buffer[] =>
     .filter((part) => part.trim() !== '')
     .map((part) => {
       const key = Buffer.from(part.trim(), 'base64')
-      if (key.length !== 32) throw new Error('Configuration: DATA_ENCRYPTION_KEY holds keys of 32 bytes in base64')
+      if (key.length !== 32) throw new Error('Configuration: DATA_ENCRYPTION_KEY must contain keys of 32 bytes in base64')
       return key
     })
 

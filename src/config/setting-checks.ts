@@ -16,7 +16,7 @@ export const toHostPorts = (name: string, entries: string[]): HostPort[] =>
     const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})\s*$/.exec(entry)
     const port = Number(match?.[3])
     if (!match || port < 1 || port > portMax) {
-      throw new Error(`Configuration: ${name} is a comma-separated list of host:port, "${entry}" is not`)
+      throw new Error(`Configuration: ${name} must be a comma-separated list of host:port; "${entry}" is not valid`)
     }
     return { host: (match[1] ?? match[2]) as string, port }
   })
@@ -24,7 +24,7 @@ export const toHostPorts = (name: string, entries: string[]): HostPort[] =>
 /** One entry of a list of ports. */
 export const requirePort = (name: string, entry: string): number => {
   const port = /^\s*\d{1,5}\s*$/.test(entry) ? Number(entry) : 0
-  if (port < 1 || port > portMax) throw new Error(`Configuration: ${name} is a comma-separated list of ports, "${entry}" is not one`)
+  if (port < 1 || port > portMax) throw new Error(`Configuration: ${name} must be a comma-separated list of ports; "${entry}" is not valid`)
   return port
 }
 
@@ -35,9 +35,9 @@ export const requireUrl = (name: string, value: string, protocols: string[]): st
     url = new URL(value)
   } catch {
     // The value may hold a password: it is not repeated.
-    throw new Error(`Configuration: ${name} is not an address`)
+    throw new Error(`Configuration: ${name} is not a valid URL`)
   }
-  if (!protocols.includes(url.protocol)) throw new Error(`Configuration: ${name} has to start with ${protocols.join(' or ')}//`)
+  if (!protocols.includes(url.protocol)) throw new Error(`Configuration: ${name} must start with ${protocols.join(' or ')}//`)
   return value
 }
 
@@ -46,7 +46,7 @@ export const readNamedFile = (name: string, path: string): string => {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`Configuration: the file that ${name} names cannot be read: ${(error as Error).message}`)
+    throw new Error(`Configuration: cannot read the file in ${name}: ${(error as Error).message}`)
   }
 }
 
@@ -58,7 +58,7 @@ export const requireProxies = (name: string, entries: readonly string[]): readon
     const version = isIP(address)
     const isRange = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
     if (proxyRanges.has(text) || (version !== 0 && isRange && more.length === 0)) return text
-    throw new Error(`Configuration: ${name} is a comma-separated list of addresses and CIDR ranges, "${entry}" is not one`)
+    throw new Error(`Configuration: ${name} must be a comma-separated list of addresses and CIDR ranges; "${entry}" is not valid`)
   })
 
 const proxyRanges: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniquelocal'])
@@ -66,7 +66,7 @@ const proxyRanges: ReadonlySet<string> = new Set(['loopback', 'linklocal', 'uniq
 /** A key as a header can carry it; undefined when none is set. */
 export const requireKey = (name: string, key: string | undefined): string | undefined => {
   if (key !== undefined && !/^[\x21-\x7e]{8,512}$/.test(key))
-    throw new Error(`Configuration: ${name} needs 8 to 512 visible ASCII characters`)
+    throw new Error(`Configuration: ${name} must be 8 to 512 visible ASCII characters`)
   return key
 }
 
@@ -75,11 +75,11 @@ export const toPairs = (name: string, entries: readonly string[]): Readonly<Reco
   Object.fromEntries(
     entries.map((entry) => {
       const [, key, value] = /^\s*([^\s=,;]+)\s*=\s*([\x21-\x7e]*)\s*$/.exec(entry) ?? []
-      if (key === undefined || value === undefined) throw new Error(`Configuration: ${name} is a comma-separated list of name=value`)
+      if (key === undefined || value === undefined) throw new Error(`Configuration: ${name} must be a comma-separated list of name=value`)
       try {
         return [key, decodeURIComponent(value)]
       } catch {
-        throw new Error(`Configuration: ${name} has a value that is not percent-encoded`)
+        throw new Error(`Configuration: ${name} contains a value that is not percent-encoded`)
       }
     }),
   )
@@ -89,5 +89,5 @@ export const areTogether = (what: string, settings: Readonly<Record<string, unkn
   const missing = Object.keys(settings).filter((name) => settings[name] === undefined)
   if (missing.length === 0) return true
   if (missing.length === Object.keys(settings).length) return false
-  throw new Error(`Configuration: ${what} is half set, it lacks ${missing.join(', ')}`)
+  throw new Error(`Configuration: ${what} is incomplete; set ${missing.join(', ')} too`)
 }

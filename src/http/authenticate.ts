@@ -63,7 +63,7 @@ const admit = (
       app.limitRequest(request, reply)
       return undefined
     case 'unavailable':
-      throw problem('redis-unavailable', 'The API key cannot be checked at the moment. Nothing was stored; send the same request again.', {
+      throw problem('redis-unavailable', 'The API key cannot be verified at the moment. Nothing was stored; retry the same request.', {
         retryAfterSeconds: 1,
       })
     case 'expired':
@@ -75,7 +75,7 @@ const admit = (
 const refusals = {
   absent: ['Send `Authorization: Bearer <key>`.', bearerChallenge],
   expired: ['The API key has expired.', `${bearerChallenge}, error="invalid_token"`],
-  refused: ['The API key is not known or was revoked.', `${bearerChallenge}, error="invalid_token"`],
+  refused: ['The API key is unknown or was revoked.', `${bearerChallenge}, error="invalid_token"`],
 } as const
 
 const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: FastifyReply, why: keyof typeof refusals): Promise<never> => {
@@ -90,10 +90,10 @@ const refuse = async (app: FastifyInstance, request: FastifyRequest, reply: Fast
  */
 export const requireScope = (scope: Scope) => (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
   if (scope === 'admin' && isLimited(request.principal)) {
-    throw problem('forbidden', 'This API key is limited to some job types or queues, and operators see all of them.')
+    throw problem('forbidden', 'This API key is restricted to some job types or queues, but operator routes cover all of them.')
   }
   if (hasScope(request.principal, scope)) return done()
-  throw problem('forbidden', `This needs an API key with the scope \`${scope}\`.`, {
+  throw problem('forbidden', `This route requires an API key with the \`${scope}\` scope.`, {
     headers: { 'www-authenticate': `${bearerChallenge}, error="insufficient_scope", scope="${scope}"` },
   })
 }

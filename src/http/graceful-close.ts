@@ -35,7 +35,9 @@ const gracefulClose = async (app: FastifyInstance) => {
   app.addHook('onRequest', (request, _reply, done) => {
     // Probes answer to the last: one that fails would have a supervisor kill what is about to end by itself.
     const isRefused = stop.signal.aborted && !request.routeOptions.config.quiet
-    done(isRefused ? problem('shutting-down', 'This instance is stopping and takes no new requests. Nothing was stored.') : undefined)
+    done(
+      isRefused ? problem('shutting-down', 'This instance is shutting down and accepts no new requests. Nothing was stored.') : undefined,
+    )
   })
 
   app.addHook('onSend', (_request, reply, payload, done) => {

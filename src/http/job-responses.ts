@@ -18,7 +18,7 @@ const recorded = '01'
 const pollSeconds = 1
 
 /** The same answer for what does not exist, what has been removed, and what the caller may not see. */
-export const jobNotFound = () => problem('not-found', 'There is no job with this id, or its retention is over.')
+export const jobNotFound = () => problem('not-found', 'There is no job with this ID, or its retention is over.')
 
 /** The queue of an id in the address; throws 404 when it cannot be an id. */
 export const requireQueue = (id: string): QueueName => {
@@ -44,20 +44,15 @@ export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepte
     case 'reused':
       return problem(
         'idempotency-key-reused',
-        'This Idempotency-Key came with another payload before. Use a new key, or repeat the payload exactly.',
+        'This Idempotency-Key was already used with another payload. Use a new key, or repeat the payload exactly.',
       )
     case 'full':
-      return problem(
-        'queue-full',
-        'The queue holds as many jobs as QUEUE_MAX_DEPTH allows. Nothing was stored; the same key can be sent again.',
-        {
-          retryAfterSeconds: 5,
-        },
-      )
+      return problem('queue-full', 'The queue has reached QUEUE_MAX_DEPTH. Nothing was stored; you can retry with the same key.', {
+        retryAfterSeconds: 5,
+      })
     case 'invalid': {
       const { errors } = outcome
-      const detail =
-        errors.length === 1 ? 'The body has one fault; `errors` names it.' : `The body has ${errors.length} faults; \`errors\` names them.`
+      const detail = errors.length === 1 ? 'The body has one error; see `errors`.' : `The body has ${errors.length} errors; see \`errors\`.`
       return problem('validation-failed', detail, { errors })
     }
   }

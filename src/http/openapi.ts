@@ -7,18 +7,18 @@ import { readVersion } from '../telemetry/version.js'
 
 /** Tags of operations, in the order in which readers meet them. */
 export const tags = [
-  { name: 'jobs', description: 'Submit jobs, alone or in batches, follow them, and stop them.' },
-  { name: 'catalog', description: 'The job types there are, with the schemas of their data and results.' },
-  { name: 'schedules', description: 'Jobs that recur.' },
-  { name: 'inbound', description: 'Addresses that vendors call; their signature is the credential.' },
-  { name: 'operators', description: 'Look after queues, jobs and API keys. These operations need the scope `admin`.' },
+  { name: 'jobs', description: 'Submit jobs, one at a time or in batches, follow them, and cancel them.' },
+  { name: 'catalog', description: 'Available job types, with the schemas of their data and results.' },
+  { name: 'schedules', description: 'Recurring jobs.' },
+  { name: 'inbound', description: 'URLs that vendors call, authenticated by their signature.' },
+  { name: 'operators', description: 'Manage queues, jobs and API keys. These routes require the `admin` scope.' },
 ]
 
-const description = `Jobgate takes background jobs over HTTP, keeps them in Redis and has them run by workers.
+const description = `Jobgate accepts background jobs over HTTP, stores them in Redis and runs them in workers.
 
 - A **202** means that the job is stored. It is attempted at least once, unless it is cancelled or expires.
-- Send an **Idempotency-Key** with every submission: the same key and payload never make a second job within 24 hours.
-- Every failure is a problem document (RFC 9457); its \`type\` leads to an explanation.`
+- Send an **Idempotency-Key** with every submission: the same key and payload never create a second job within 24 hours.
+- Every error is a problem document (RFC 9457); its \`type\` links to an explanation.`
 
 declare module 'fastify' {
   interface FastifyContextConfig {

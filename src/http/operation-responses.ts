@@ -12,19 +12,19 @@ export const operationPollSeconds = 1
 
 const operationAddress = (id: string): string => `/admin/operations/${id}`
 
-const location = { Location: { type: 'string', description: 'Address of the operation.' } } as const
+const location = { Location: { type: 'string', description: 'URL of the operation.' } } as const
 
 /** Answers of a route that begins an operation. */
 export const operationResponses = {
   200: jsonResponse(EstimateRef, 'A dry run: nothing was changed.'),
   202: ((answer) => ({ ...answer, headers: { ...answer.headers, ...location } }))(
-    jsonResponse(OperationRef, 'The operation is under way; `Location` leads to its progress.', ['Retry-After']),
+    jsonResponse(OperationRef, 'The operation is running; follow it at `Location`.', ['Retry-After']),
   ),
-  409: problemResponse('One of its kind is under way in this queue (`Location` leads to it), or jobs are running.', location),
+  409: problemResponse('An operation of this kind is already running in this queue (see `Location`), or jobs are running.', location),
   ...problemResponses,
 }
 
-/** Begins the operation and answers 202, or answers 200 with what it would do. */
+/** Starts the operation and returns 202, or returns 200 with what it would do. */
 export const sendOperation = async (
   reply: FastifyReply,
   operations: Operations,
@@ -38,7 +38,7 @@ export const sendOperation = async (
   const outcome = await operations.start(wanted, { force })
   switch (outcome.kind) {
     case 'running':
-      throw problem('operation-running', 'An operation of this kind is under way in this queue; Location leads to it.', {
+      throw problem('operation-running', 'An operation of this kind is already running in this queue; see Location.', {
         headers: { location: operationAddress(outcome.id) },
       })
     case 'busy':

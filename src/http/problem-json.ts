@@ -50,31 +50,34 @@ export const toProblemDetails = (error: unknown, method = 'POST'): ProblemDetail
   return (
     fromFastifyError(error as FastifyError) ?? {
       problem: 'internal-error',
-      detail: 'Something unexpected happened. The requestId leads to it in the logs.',
+      detail: 'Something unexpected happened. Find the requestId in the logs.',
     }
   )
 }
 
 const toRedisDetail = (outcome: 'refused' | 'unknown', method: string): string => {
-  if (method === 'GET' || method === 'HEAD') return 'The job store does not answer at the moment. Nothing was changed; read again shortly.'
+  if (method === 'GET' || method === 'HEAD') return 'The job store is not responding. Nothing was changed; retry shortly.'
   return outcome === 'refused'
-    ? 'The job store refuses commands at the moment; what it refused was not stored. The same request with the same Idempotency-Key is safe to send again.'
-    : 'The job store did not answer in time, so the outcome is unknown. The same request with the same Idempotency-Key is safe to send again.'
+    ? 'The job store is refusing commands; what it refused was not stored. The same request with the same Idempotency-Key is safe to retry.'
+    : 'The job store did not respond in time, so the outcome is unknown. The same request with the same Idempotency-Key is safe to retry.'
 }
 
 /** Errors of Fastify and its plugins, by code. Their messages may repeat input, so none is passed on. */
 const frameworkProblems: Readonly<Record<string, ProblemDetails>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { problem: 'payload-too-large', detail: 'The body exceeds the limit of this route.' },
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: { problem: 'unsupported-media-type', detail: 'This route does not read the media type of Content-Type.' },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { problem: 'malformed-body', detail: 'The body is not as long as Content-Length says.' },
-  FST_ERR_CTP_EMPTY_JSON_BODY: { problem: 'malformed-body', detail: 'The body is empty although Content-Type announces JSON.' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    problem: 'unsupported-media-type',
+    detail: 'This route does not support the media type in Content-Type.',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { problem: 'malformed-body', detail: 'The length of the body does not match Content-Length.' },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { problem: 'malformed-body', detail: 'The body is empty, but Content-Type is JSON.' },
   FST_ERR_CTP_INVALID_JSON_BODY: {
     problem: 'malformed-body',
-    detail: 'The body is not JSON, or holds a `__proto__` or `constructor` member.',
+    detail: 'The body is not valid JSON, or contains a `__proto__` or `constructor` member.',
   },
-  FST_ERR_BAD_URL: { problem: 'bad-request', detail: 'The address holds an invalid percent-encoding.' },
-  FST_ERR_MAX_PARAM_LENGTH: { problem: 'bad-request', detail: 'A part of the address is too long.' },
-  FST_UNDER_PRESSURE: { problem: 'overloaded', detail: 'This instance has more work than it can answer in time. Nothing was stored.' },
+  FST_ERR_BAD_URL: { problem: 'bad-request', detail: 'The URL contains an invalid percent-encoding.' },
+  FST_ERR_MAX_PARAM_LENGTH: { problem: 'bad-request', detail: 'A part of the URL is too long.' },
+  FST_UNDER_PRESSURE: { problem: 'overloaded', detail: 'This instance has more work than it can handle in time. Nothing was stored.' },
 }
 
 const fromFastifyError = (error: FastifyError): ProblemDetails | null => {
@@ -95,24 +98,18 @@ const fromFastifyError = (error: FastifyError): ProblemDetails | null => {
 }
 
 const byStatus: Readonly<Record<number, ProblemDetails>> = {
-  404: { problem: 'not-found', detail: 'There is nothing at this address.' },
-  406: { problem: 'not-acceptable', detail: 'Nothing that Accept names can be served here.' },
+  404: { problem: 'not-found', detail: 'There is nothing at this URL.' },
+  406: { problem: 'not-acceptable', detail: 'This route serves none of the media types in Accept.' },
   408: { problem: 'request-timeout', detail: 'The request did not arrive in time.' },
   413: { problem: 'payload-too-large', detail: 'The request is too large.' },
-  415: { problem: 'unsupported-media-type', detail: 'This route does not read the media type of Content-Type.' },
-  429: { problem: 'quota-exceeded', detail: 'The rate limit is used up.' },
+  415: { problem: 'unsupported-media-type', detail: 'This route does not support the media type in Content-Type.' },
+  429: { problem: 'quota-exceeded', detail: 'The rate limit is exhausted.' },
 }
 
 const toValidationDetail = (count: number, part: string | undefined): string => {
   const place =
-    part === undefined || part === 'body'
-      ? 'The body'
-      : part === 'querystring'
-        ? 'The query'
-        : part === 'params'
-          ? 'The address'
-          : 'A header'
-  return count === 1 ? `${place} has one fault; \`errors\` names it.` : `${place} has ${count} faults; \`errors\` names them.`
+    part === undefined || part === 'body' ? 'The body' : part === 'querystring' ? 'The query' : part === 'params' ? 'The URL' : 'A header'
+  return count === 1 ? `${place} has one error; see \`errors\`.` : `${place} has ${count} errors; see \`errors\`.`
 }
 
 /** Names this occurrence: the path without its query, and the request id as fragment. */
@@ -170,7 +167,7 @@ const problemJson = async (app: FastifyInstance) => {
     reply.header('x-request-id', request.id)
     const { raw } = request
     const isMissing = raw.headers.host === undefined && raw.httpVersionMajor === 1 && raw.httpVersionMinor === 1
-    done(isMissing ? problem('bad-request', 'HTTP/1.1 requests need a Host header.') : undefined)
+    done(isMissing ? problem('bad-request', 'HTTP/1.1 requests require a Host header.') : undefined)
   })
   // Node answers an unknown Expect with a bare 417; ignoring it is allowed as well (RFC 9110, section 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.routing(request, response))
@@ -188,7 +185,7 @@ const problemJson = async (app: FastifyInstance) => {
     const allow = methods.join(', ')
     return sendProblem(request, reply, {
       problem: 'method-not-allowed',
-      detail: `This address answers ${allow} only.`,
+      detail: `This URL supports ${allow} only.`,
       headers: { allow },
     })
   })

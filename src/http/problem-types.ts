@@ -15,8 +15,8 @@ export interface ProblemKind {
 export const problems = {
   'validation-failed': {
     status: 400,
-    title: 'The request does not fit its schema',
-    remedy: 'Mend the members named in `errors`; the schema stands in /openapi.json.',
+    title: 'The request does not match its schema',
+    remedy: 'Fix the members listed in `errors`; the schema is in /openapi.json.',
   },
   'malformed-body': {
     status: 400,
@@ -26,12 +26,12 @@ export const problems = {
   'bad-request': {
     status: 400,
     title: 'The request is malformed',
-    remedy: 'Mend the request line, headers or query as `detail` says.',
+    remedy: 'Fix the request line, headers or query as described in `detail`.',
   },
   'idempotency-key-invalid': {
     status: 400,
     title: 'The Idempotency-Key is not valid',
-    remedy: 'Send one Idempotency-Key header with 1 to 255 printable ASCII characters, best as a quoted string.',
+    remedy: 'Send one Idempotency-Key header with 1 to 255 printable ASCII characters, preferably as a quoted string.',
   },
   'idempotency-key-missing': {
     status: 400,
@@ -41,27 +41,27 @@ export const problems = {
   'cursor-invalid': {
     status: 400,
     title: 'The cursor is not valid here',
-    remedy: 'Use `next` of the previous page unchanged and with the same filters, or start again without a cursor.',
+    remedy: 'Send `next` of the previous page unchanged and with the same filters, or start over without a cursor.',
   },
   unauthorized: {
     status: 401,
     title: 'An API key is required',
-    remedy: 'Send `Authorization: Bearer <key>` with a key that is known, unexpired and not revoked.',
+    remedy: 'Send `Authorization: Bearer <key>` with a valid key that has not expired or been revoked.',
   },
   forbidden: {
     status: 403,
     title: 'The API key does not allow this',
-    remedy: 'Use a key with the scope or grant that `detail` names.',
+    remedy: 'Use a key with the scope or grant named in `detail`.',
   },
   'signature-refused': {
     status: 403,
-    title: 'The signature of the event does not hold',
-    remedy: 'Check the secrets on both sides and the clock; events are taken in only from the vendor and only while they are fresh.',
+    title: 'The signature of the event is not valid',
+    remedy: 'Check the secrets on both sides and the clock; events are accepted only from the vendor and only while they are fresh.',
   },
   'not-found': {
     status: 404,
     title: 'Not found',
-    remedy: 'Check the address and the id; finished jobs are kept only for their retention.',
+    remedy: 'Check the URL and the ID; finished jobs are removed after their retention.',
   },
   'method-not-allowed': {
     status: 405,
@@ -71,12 +71,12 @@ export const problems = {
   'not-acceptable': {
     status: 406,
     title: 'None of the accepted media types can be served',
-    remedy: 'Accept the media type that the documentation of this route names.',
+    remedy: 'Accept a media type that this route documents.',
   },
   'request-timeout': {
     status: 408,
     title: 'The request took too long to arrive',
-    remedy: 'Send headers and body without long pauses; the same Idempotency-Key is safe to send again.',
+    remedy: 'Send headers and body without long pauses; it is safe to retry with the same Idempotency-Key.',
   },
   'job-finished': {
     status: 409,
@@ -90,79 +90,79 @@ export const problems = {
   },
   'operation-running': {
     status: 409,
-    title: 'An operation of this kind is under way in this queue',
-    remedy: 'Follow the operation in the Location header, or cancel it; then send this again.',
+    title: 'An operation of this kind is already running',
+    remedy: 'Follow the operation in the Location header, or cancel it; then retry.',
   },
   'operation-finished': {
     status: 409,
     title: 'The operation has already finished',
-    remedy: 'Read the operation; what it did cannot be stopped any more.',
+    remedy: 'Read the operation; a finished operation can no longer be stopped.',
   },
   'schedules-full': {
     status: 409,
-    title: 'There are as many schedules as are allowed',
-    remedy: 'Delete schedules that are over or no longer wanted, or have SCHEDULES_MAX raised.',
+    title: 'The maximum number of schedules has been reached',
+    remedy: 'Delete schedules that are over or no longer needed, or ask the operator to raise SCHEDULES_MAX.',
   },
   'schedule-refused': {
     status: 409,
-    title: 'The schedule no longer fits its job type',
-    remedy: 'PUT the schedule again with the members named in `errors` mended.',
+    title: 'The schedule no longer matches its job type',
+    remedy: 'Fix the members listed in `errors` and PUT the schedule again.',
   },
   'queue-busy': {
     status: 409,
     title: 'Jobs of this queue are running',
-    remedy: 'Pause the queue and wait until none is active, or send this with force=true to stop them.',
+    remedy: 'Pause the queue and wait until no job is active, or retry with force=true to stop them.',
   },
   'payload-too-large': {
     status: 413,
     title: 'The body is too large',
-    remedy: 'Send less at once; many jobs go through /v1/jobs/batch as NDJSON.',
+    remedy: 'Send less at once. To submit many jobs, send NDJSON to /v1/jobs/batch.',
   },
   'unsupported-media-type': {
     status: 415,
     title: 'The media type is not supported here',
-    remedy: 'Send the media type that the documentation of this route names, in UTF-8 and without content encoding.',
+    remedy: 'Send a media type that this route documents, in UTF-8 and without content encoding.',
   },
   'idempotency-key-reused': {
     status: 422,
     title: 'The Idempotency-Key was used for another payload',
-    remedy: 'Use a new key for new work; a retry has to repeat its payload exactly.',
+    remedy: 'Use a new key for new work; a retry must repeat its payload exactly.',
   },
   'headers-too-large': {
     status: 431,
     title: 'The headers are too large',
-    remedy: 'Send fewer or shorter headers, or a shorter address; 16 KiB are read at most.',
+    remedy: 'Send fewer or shorter headers, or a shorter URL; the limit is 16 KiB.',
   },
   'quota-exceeded': {
     status: 429,
     title: 'Too many requests',
     type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
-    remedy: 'Wait for the Retry-After seconds; RateLimit tells what is left.',
+    remedy: 'Wait for the number of seconds in Retry-After; RateLimit shows what is left.',
   },
   'internal-error': {
     status: 500,
-    title: 'Jobgate failed',
-    remedy: 'Send the same request again with the same Idempotency-Key; report the requestId if it goes on.',
+    title: 'Internal error',
+    remedy: 'Retry the request with the same Idempotency-Key; if it keeps failing, report the requestId.',
   },
   'queue-full': {
     status: 503,
     title: 'The queue is full',
-    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+    remedy: 'Nothing was stored. Retry after the number of seconds in Retry-After.',
   },
   'redis-unavailable': {
     status: 503,
-    title: 'The job store does not answer',
-    remedy: 'The outcome may be unknown. Send the same request with the same Idempotency-Key again after the Retry-After seconds.',
+    title: 'The job store is unavailable',
+    remedy: 'The outcome may be unknown. Retry with the same Idempotency-Key after the number of seconds in Retry-After.',
   },
   overloaded: {
     status: 503,
     title: 'Jobgate is overloaded',
-    remedy: 'Nothing was stored. Send the same request again after the Retry-After seconds.',
+    remedy: 'Nothing was stored. Retry after the number of seconds in Retry-After.',
   },
   'shutting-down': {
     status: 503,
-    title: 'This instance is stopping',
-    remedy: 'Send the same request again after the Retry-After seconds; another instance will answer.',
+    title: 'This instance is shutting down',
+    remedy: 'Retry after the number of seconds in Retry-After; another instance will respond.',
   },
 } as const satisfies Record<string, ProblemKind>
 
@@ -173,7 +173,7 @@ export interface ProblemDetails {
   readonly problem: ProblemName
   /** What happened and what to do, in public words: no internals, no secrets. */
   readonly detail: string
-  /** One entry for every member at fault. */
+  /** One entry for every invalid member. */
   readonly errors?: readonly FieldProblem[]
   readonly retryAfterSeconds?: number
   readonly headers?: Readonly<Record<string, string>>

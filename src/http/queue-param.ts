@@ -6,6 +6,6 @@ import { problem } from './problem-json.js'
 /** The queue of this name; throws 404 when there is none. */
 export const requireQueueName = (name: string): QueueName => {
   const found = queueNames.find((each) => each === name)
-  if (!found) throw problem('not-found', `There is no such queue; there are ${queueNames.join(', ')}.`)
+  if (!found) throw problem('not-found', `There is no such queue. The queues are ${queueNames.join(', ')}.`)
   return found
 }

@@ -36,11 +36,11 @@ export const createReadiness = (options: ReadinessOptions): (() => Promise<Readi
 export type Readiness = ReturnType<typeof createReadiness>
 
 const findFailure = (options: ReadinessOptions, redis: CheckStatus): ReadinessState['failure'] => {
-  if (options.isStopping()) return { problem: 'shutting-down', detail: 'This instance is stopping.' }
-  if (redis === 'failed') return { problem: 'redis-unavailable', detail: `Redis did not answer PING within ${pingTimeoutMs} ms.` }
+  if (options.isStopping()) return { problem: 'shutting-down', detail: 'This instance is shutting down.' }
+  if (redis === 'failed') return { problem: 'redis-unavailable', detail: `Redis did not respond to PING within ${pingTimeoutMs} ms.` }
   const fault = options.durabilityFault?.()
   if (fault) return { problem: 'redis-unavailable', detail: fault }
-  if (options.isOverloaded()) return { problem: 'overloaded', detail: 'This instance has more work than it can answer in time.' }
+  if (options.isOverloaded()) return { problem: 'overloaded', detail: 'This instance has more work than it can handle in time.' }
   return null
 }
 

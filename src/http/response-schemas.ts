@@ -8,17 +8,17 @@ import { paramCharsMax } from '../types/schema-parts.js'
 export const JobRef = Type.Unsafe<JobViewType>(Type.Ref(JobView.$id as string))
 
 /** The job in an address `/v1/jobs/{id}…`. */
-export const JobParams = Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'Id of the job.' }) })
+export const JobParams = Type.Object({ id: Type.String({ maxLength: paramCharsMax, description: 'ID of the job.' }) })
 
 /** Response headers as OpenAPI 3.1 writes them; @fastify/swagger takes them from `headers` beside a response schema. */
 export const responseHeaders = {
-  Location: { type: 'string', description: 'Address of the job.' },
-  'Retry-After': { type: 'integer', description: 'Whole seconds after which to look again.' },
-  ETag: { type: 'string', description: 'Changes exactly when the representation does.' },
-  'Idempotent-Replayed': { type: 'string', enum: ['true'], description: 'Present when this repeats an earlier answer.' },
-  'Preference-Applied': { type: 'string', description: 'The preference that was followed.' },
-  RateLimit: { type: 'string', description: 'What is left of the quota: "default";r=<left>;t=<seconds> (work in progress at the IETF).' },
-  'RateLimit-Policy': { type: 'string', description: 'The quota: "default";q=<requests>;w=<seconds> (work in progress at the IETF).' },
+  Location: { type: 'string', description: 'URL of the job.' },
+  'Retry-After': { type: 'integer', description: 'Whole seconds to wait before reading again.' },
+  ETag: { type: 'string', description: 'Changes whenever the representation changes.' },
+  'Idempotent-Replayed': { type: 'string', enum: ['true'], description: 'Present if this repeats an earlier response.' },
+  'Preference-Applied': { type: 'string', description: 'The preference that was applied.' },
+  RateLimit: { type: 'string', description: 'Remaining quota: "default";r=<left>;t=<seconds> (IETF draft).' },
+  'RateLimit-Policy': { type: 'string', description: 'Quota: "default";q=<requests>;w=<seconds> (IETF draft).' },
 } as const
 
 type HeaderName = keyof typeof responseHeaders

@@ -1,4 +1,4 @@
-// How answers are serialised: by schema, each distinct schema compiled once.
+// How responses are serialized: by schema, each distinct schema compiled once.
 
 import { hash } from 'node:crypto'
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
@@ -9,7 +9,7 @@ type Compile = (route: { schema: unknown }) => Serialize
 const build = SerializerSelector() as unknown as (schemas: Record<string, unknown>, options: object) => Compile
 
 /**
- * For Fastify's `schemaController.compilersFactory.buildSerializer`, made anew for every server.
+ * For Fastify's `schemaController.compilersFactory.buildSerializer`, made once per server.
  * Nearly all routes share their problem documents: compiling those for each of them took a quarter of the time of a start.
  */
 export const createSerializerCompilers = () => {

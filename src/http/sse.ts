@@ -26,7 +26,7 @@ export type SseSource = AsyncIterable<SseEvent> | ((signal: AbortSignal) => Asyn
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Answers 200 with a stream of the source's events. It ends when the source does or `signal` fires; the source is
+     * Returns 200 with a stream of the source's events. It ends when the source does or `signal` fires; the source is
      * asked for more only while the client reads, and ended when the client leaves or the server stops.
      */
     sse(source: SseSource, options?: { readonly signal?: AbortSignal }): FastifyReply
@@ -45,7 +45,7 @@ const missedHeartbeatsMax = 4
 
 /** A preHandler: 406 when Accept excludes event streams. */
 export const requireEventStream = async (request: FastifyRequest): Promise<void> => {
-  if (!request.type([mediaType, `${mediaType}; charset=utf-8`])) throw problem('not-acceptable', `This address answers ${mediaType} only.`)
+  if (!request.type([mediaType, `${mediaType}; charset=utf-8`])) throw problem('not-acceptable', `This URL serves ${mediaType} only.`)
 }
 
 /** An event in the notation of the WHATWG standard. */

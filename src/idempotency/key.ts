@@ -26,18 +26,18 @@ export const parseIdempotencyKey = (
 ): IdempotencyKey => {
   if (value === undefined) return { kind: 'absent' }
   if (Array.isArray(value) || isRepeated(rawHeaders)) return { kind: 'invalid', detail: 'Idempotency-Key was sent more than once.' }
-  if (value.length > headerCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key has to hold 1 to 255 characters.' }
+  if (value.length > headerCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key must have 1 to 255 characters.' }
   const text = value.trim()
   if (!text.startsWith('"')) {
     if (strict)
-      return { kind: 'invalid', detail: 'Idempotency-Key has to be a quoted string, such as "8e03978e-40d5-43dd-bc93-6894a57f9324".' }
+      return { kind: 'invalid', detail: 'Idempotency-Key must be a quoted string, such as "8e03978e-40d5-43dd-bc93-6894a57f9324".' }
     if (!bare.test(text)) return { kind: 'invalid', detail: invalidBare }
     return { kind: 'given', key: text }
   }
   const key = plainlyQuoted.exec(text)?.[1] ?? parseQuoted(text)
   if (key === undefined)
     return { kind: 'invalid', detail: 'Idempotency-Key is not a well-formed quoted string of printable ASCII characters.' }
-  if (key.length === 0 || key.length > keyCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key has to hold 1 to 255 characters.' }
+  if (key.length === 0 || key.length > keyCharsMax) return { kind: 'invalid', detail: 'Idempotency-Key must have 1 to 255 characters.' }
   return { kind: 'given', key }
 }
 
@@ -52,7 +52,8 @@ const parseQuoted = (text: string): string | undefined => {
   }
 }
 
-const invalidBare = 'Idempotency-Key has to hold 1 to 255 characters; unquoted it may use letters, digits and . _ ~ : @ / + = - only.'
+const invalidBare =
+  'Idempotency-Key must have 1 to 255 characters. Without quotes, it can only contain letters, digits and . _ ~ : @ / + = -.'
 
 const isRepeated = (rawHeaders: readonly string[]): boolean => {
   let count = 0

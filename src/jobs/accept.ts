@@ -27,7 +27,7 @@ import type { JobViews } from './view.js'
 /** Who submits, and under which key. */
 export interface SubmitContext {
   readonly tenant: string
-  /** `fingerprint` says what the key is for; left out: for this submission. */
+  /** `fingerprint` says what the key is for; defaults to this submission. */
   readonly key?: { readonly key: string; readonly space: KeySpace; readonly fingerprint?: string }
   readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
   /** For jobs whose id was settled before; left out, one is minted. */

@@ -48,7 +48,7 @@ export const checkSubmission = ({ type: name, data, options, followUps }: Payloa
 const followUpProblems = ({ resultInto = {}, ...job }: FollowUp, step: number, check: Check): FieldProblem[] => {
   const astray = Object.keys(resultInto)
     .filter((pointer) => readPointer(job.data, pointer) === undefined)
-    .map((pointer) => ({ pointer: `#/resultInto/${toPointerToken(pointer)}`, detail: 'leads to nothing in data' }))
+    .map((pointer) => ({ pointer: `#/resultInto/${toPointerToken(pointer)}`, detail: 'does not exist in data' }))
   const outcome = checkSubmission(job, check)
   const faults = outcome.kind === 'refused' ? [...outcome.errors, ...astray] : astray
   return faults.map((problem) => ({ ...problem, pointer: `#/followUps/${step}${problem.pointer.slice(1)}` }))

@@ -58,7 +58,7 @@ export const createIndexSweep = ({
       const { removed, position } = await sweepTenant(tenant, positions[tenant], signal)
       if (position !== undefined) await redis.hset(keys.jobIndexPositions, tenant, position)
       else if (positions[tenant] !== undefined) await redis.hdel(keys.jobIndexPositions, tenant)
-      if (removed > 0) log.debug({ tenant, removed }, 'index entries of removed jobs forgotten')
+      if (removed > 0) log.debug({ tenant, removed }, 'removed index entries of deleted jobs')
     }
   }
 

@@ -27,11 +27,11 @@ export const resolveOptions = (
 ): ResolvedOutcome => {
   const errors: FieldProblem[] = []
   if (asked.delayMs !== undefined && asked.runAt !== undefined) {
-    errors.push({ pointer: '#/options/runAt', detail: 'goes not together with delayMs' })
+    errors.push({ pointer: '#/options/runAt', detail: 'cannot be combined with delayMs' })
   }
   const wantedAt = asked.runAt === undefined ? undefined : Date.parse(asked.runAt)
   if (wantedAt !== undefined && wantedAt > now + aheadMsMax) {
-    errors.push({ pointer: '#/options/runAt', detail: 'has to lie at most 366 days ahead' })
+    errors.push({ pointer: '#/options/runAt', detail: 'must be at most 366 days in the future' })
   }
   if (errors.length > 0) return { kind: 'refused', errors }
 

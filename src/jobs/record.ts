@@ -29,7 +29,7 @@ export interface JobRecord {
   readonly attemptsStarted: number
   /** How often a worker died or stalled with it. */
   readonly stalled: number
-  /** How often the handler put it off without using up an attempt. */
+  /** How often the handler deferred it without using an attempt. */
   readonly deferrals: number
   /** Instance that ran the latest attempt. */
   readonly worker: string | null
@@ -49,7 +49,7 @@ export interface JobRecord {
 export const logLinesMax = 200
 const stackTracesMax = 5
 
-/** The latest, oldest first. Outcomes that a handler foresees have none. */
+/** The latest, oldest first. Expected outcomes have none. */
 export const toShownStackTraces = (traces: readonly string[]): string[] => traces.filter((trace) => trace !== '').slice(-stackTracesMax)
 
 interface StoredHistory {

@@ -70,7 +70,7 @@ export const createRetention = ({ finished, limits, log, queues }: Deps): Duty =
     unref: true,
     async run(signal) {
       const removed = await removeAll(signal)
-      if (removed > 0) log.debug({ removed }, 'finished jobs removed, their retention is over')
+      if (removed > 0) log.debug({ removed }, 'removed finished jobs past their retention')
     },
     failure: 'removing finished jobs failed',
   }

@@ -110,7 +110,7 @@ const encrypt = (value: unknown, key: Buffer): Encrypted => {
 const decrypt = ({ $encrypted }: Encrypted, keys: ReadonlyMap<string, Buffer>): unknown => {
   const [id = '', iv = '', tag = '', text = ''] = $encrypted.split('.')
   const key = keys.get(id)
-  if (!key) throw new Error(`DATA_ENCRYPTION_KEY lacks the key ${id} that encrypted this job`)
+  if (!key) throw new Error(`DATA_ENCRYPTION_KEY does not contain the key ${id} that encrypted this job`)
   const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
   decipher.setAuthTag(Buffer.from(tag, 'base64url'))
   return JSON.parse(Buffer.concat([decipher.update(Buffer.from(text, 'base64url')), decipher.final()]).toString('utf8'))

@@ -55,7 +55,7 @@ export const toRetriedView = (view: JobView): JobView => ({
   finishedAt: null,
 })
 
-/** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognise: null. */
+/** Data as anybody may see them. Those of a type that this version does not know may hold secrets it cannot recognize: null. */
 export const maskDataOf = (sensitive: SensitiveDataByType, type: string, data: unknown): unknown => sensitive.get(type)?.mask(data) ?? null
 
 export const createJobViews = (sensitive: SensitiveDataByType) => {

@@ -18,13 +18,13 @@ export const linkProblems = (links: Readonly<Record<string, string | undefined>>
 
 const linkFault = (link: string, hosts: readonly string[]): string | null => {
   // Readers disagree about the host of an address with a backslash.
-  if (!URL.canParse(link) || link.includes('\\')) return 'is not an address'
+  if (!URL.canParse(link) || link.includes('\\')) return 'is not a valid URL'
   const { protocol, hostname, username, password } = new URL(link)
-  if (username !== '' || password !== '') return 'must not hold a user name or password'
+  if (username !== '' || password !== '') return 'must not contain a user name or password'
   const isHttpAllowed = protocol === 'http:' && loopbackHost.test(hostname)
-  if (protocol !== 'https:' && !isHttpAllowed) return 'has to start with https://'
+  if (protocol !== 'https:' && !isHttpAllowed) return 'must start with https://'
   const isAllowed = hosts.length === 0 || hosts.some((host) => matchesHost(hostname, host.trim().toLowerCase()))
-  return isAllowed ? null : 'leads to a host that EMAIL_LINK_HOSTS does not allow'
+  return isAllowed ? null : 'points to a host that EMAIL_LINK_HOSTS does not allow'
 }
 
 const matchesHost = (hostname: string, allowed: string): boolean =>
@@ -33,8 +33,8 @@ const matchesHost = (hostname: string, allowed: string): boolean =>
 /** The schema vouches for the form of `time`, though not that it is a time Node can read (leap seconds). */
 export const futureProblems = (pointer: string, time: string, now: number): FieldProblem[] => {
   const at = Date.parse(time)
-  if (Number.isNaN(at)) return [{ pointer, detail: 'is not a time' }]
-  return at > now ? [] : [{ pointer, detail: 'has to lie ahead' }]
+  if (Number.isNaN(at)) return [{ pointer, detail: 'is not a valid time' }]
+  return at > now ? [] : [{ pointer, detail: 'must be in the future' }]
 }
 
 /** Every address once, whatever its capitals: two jobs for one person would be two messages. */

@@ -31,7 +31,7 @@ export interface Letter extends RenderedMail {
   readonly calendar?: string | undefined
 }
 
-const unknownBefore = 'An earlier attempt was cut off after it began to hand the message over; it may have been delivered.'
+const unknownBefore = 'An earlier attempt was interrupted while it was sending the message, which may have been delivered.'
 
 /**
  * Sends one letter under the protection of the attempt marker.

@@ -8,7 +8,7 @@ export const toRecipientJobs = <D extends { to: Recipients }>(data: D): D[] | nu
 
 /** The one recipient of stored data. Throws for a list, which is split before it is stored. */
 export const requireRecipient = ({ to }: { to: Recipients }): string => {
-  if (typeof to !== 'string') throw new Error('an e-mail job has exactly one recipient')
+  if (typeof to !== 'string') throw new Error('an e-mail job must have exactly one recipient')
   return to
 }
 

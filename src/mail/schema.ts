@@ -14,33 +14,33 @@ export const recipientsMax = 1000
 
 /** One address, or a list that becomes one job per address. */
 export const Recipients = Type.Union([EmailAddress, Type.Array(EmailAddress, { minItems: 1, maxItems: recipientsMax })], {
-  description: `One address, or a list of 1 to ${recipientsMax} distinct ones: then one job is run for each.`,
+  description: `One address, or a list of 1 to ${recipientsMax} distinct addresses, each of which gets its own job.`,
 })
 export type Recipients = Static<typeof Recipients>
 
 export const locales = ['en', 'zh'] as const
 export type Locale = (typeof locales)[number]
 
-export const EmailLocale = StringEnum(locales, { description: 'Language of the message; left out: the configured default.' })
+export const EmailLocale = StringEnum(locales, { description: 'Language of the message. Defaults to the configured language.' })
 
-export const RecipientName = Line(100, { description: 'Name to greet the recipient with.' })
+export const RecipientName = Line(100, { description: 'Name to use in the greeting.' })
 
 export const MeetingTitle = Line(200, { description: 'Title of the meeting.' })
 
-export const MeetingTime = Time({ description: 'Start of the meeting; has to lie ahead.' })
+export const MeetingTime = Time({ description: 'Start of the meeting; must be in the future.' })
 
-export const MeetingDurationMs = DurationMs(60_000, 7 * day, 'Length of the meeting; left out: one hour.')
+export const MeetingDurationMs = DurationMs(60_000, 7 * day, 'Duration of the meeting. Defaults to one hour.')
 
 /** A link that anyone who reads it could use: masked everywhere. */
-export const httpsOnly = { description: 'https only; the host has to be one that EMAIL_LINK_HOSTS allows.' } satisfies StringOptions
+export const httpsOnly = { description: 'https only; EMAIL_LINK_HOSTS must allow the host.' } satisfies StringOptions
 
 const sent = {
-  messageId: Type.String({ description: 'Message-ID header, the same on every attempt.' }),
-  accepted: Type.Literal(true, { description: 'The mail server took the message.' }),
-  responseCode: Type.Integer({ description: 'Its SMTP reply code.' }),
-  template: Type.String({ description: 'Template the message was made from.' }),
-  sentAt: Time({ description: 'When the mail server took it.' }),
-  alreadySent: Type.Boolean({ description: 'An earlier attempt had sent it; nothing was sent again.' }),
+  messageId: Type.String({ description: 'Message-ID header, the same for every attempt.' }),
+  accepted: Type.Literal(true, { description: 'The mail server accepted the message.' }),
+  responseCode: Type.Integer({ description: 'SMTP reply code.' }),
+  template: Type.String({ description: 'Template of the message.' }),
+  sentAt: Time({ description: 'When the mail server accepted the message.' }),
+  alreadySent: Type.Boolean({ description: 'An earlier attempt had already sent it, so nothing was sent again.' }),
 }
 
 /** What a sent message leaves behind: no address, no subject, no content. */
@@ -54,10 +54,10 @@ export type InvitationSent = Static<typeof InvitationSent>
 export const EmailFanOut = Type.Object(
   {
     total: Type.Integer({ minimum: 1, description: 'Recipients.' }),
-    sent: Type.Integer({ minimum: 0, description: 'Recipients whose mail server took the message.' }),
-    failed: Type.Array(Type.Object({ to: EmailAddress, code: Type.String({ description: 'Why, as in `error.code`.' }) }, closed), {
+    sent: Type.Integer({ minimum: 0, description: 'Recipients whose mail server accepted the message.' }),
+    failed: Type.Array(Type.Object({ to: EmailAddress, code: Type.String({ description: 'Reason, as in `error.code`.' }) }, closed), {
       maxItems: recipientsMax,
-      description: 'Recipients without a message.',
+      description: 'Recipients that did not get a message.',
     }),
   },
   closed,

@@ -13,6 +13,6 @@ export interface MailSender {
 export const toSender = (from: string): MailSender => {
   const match = /^\s*(?:"?([^"<>\p{Cc}]*?)"?\s*<([^<>\s]+)>|([^<>\s]+))\s*$/u.exec(from)
   const address = match?.[2] ?? match?.[3] ?? ''
-  if (!Value.Check(EmailAddress, address)) throw new Error('Configuration: MAIL_FROM has to read "Name <address>" or be one address')
+  if (!Value.Check(EmailAddress, address)) throw new Error('Configuration: MAIL_FROM must be "Name <address>" or a single address')
   return { name: match?.[1] ?? '', address }
 }

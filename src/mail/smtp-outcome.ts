@@ -5,13 +5,13 @@ import type { SmtpErrorCode } from './job-errors.js'
 /** How handing over one message ended. Messages are built from codes alone: no address, no text of the server. */
 export type SmtpOutcome =
   | { readonly kind: 'accepted'; readonly responseCode: number }
-  /** The server refused this message or recipient for good. */
+  /** The server permanently refused this message or recipient. */
   | { readonly kind: 'refused'; readonly code: SmtpErrorCode; readonly message: string }
   /** Nothing was taken; the same message may be taken later. */
   | { readonly kind: 'unavailable'; readonly code: SmtpErrorCode; readonly message: string }
   /** The message was being handed over when the connection ended: it may have been taken. */
   | { readonly kind: 'unconfirmed'; readonly code: SmtpErrorCode; readonly message: string }
-  /** The server refuses this worker's settings: every message will fail until they are mended. */
+  /** The server refuses this worker's settings: every message will fail until they are fixed. */
   | { readonly kind: 'misconfigured'; readonly code: SmtpErrorCode; readonly message: string }
 
 /** The members nodemailer 10 puts on its errors. `code` alone decides little: EENVELOPE stands for 451 and 550 alike. */
@@ -57,16 +57,16 @@ export const toSmtpOutcome = (fault: SmtpFault, handedOver: boolean): SmtpOutcom
   if (fault.code === 'EMESSAGE' && fault.command === 'MAIL FROM') {
     return { kind: 'refused', code: 'smtp.message_refused', message: `The message is larger than the mail server allows${seen}.` }
   }
-  if (!connectionCodes.has(fault.code ?? '') && responseCode === 0) throw new Error(`A message could not be built${seen}.`)
+  if (!connectionCodes.has(fault.code ?? '') && responseCode === 0) throw new Error(`The message could not be built${seen}.`)
   if (handedOver) {
-    const message = `The connection ended after the message was handed over${seen}; it may have been delivered.`
+    const message = `The connection ended after the message was sent${seen}; it may have been delivered.`
     return { kind: 'unconfirmed', code: 'smtp.outcome_unknown', message }
   }
   if (fault.code === 'EABORT') {
-    return { kind: 'unavailable', code: 'smtp.interrupted', message: 'The attempt was stopped before the message was handed over.' }
+    return { kind: 'unavailable', code: 'smtp.interrupted', message: 'The attempt was aborted before the message was sent.' }
   }
   if (certificateCodes.test(fault.originalCode ?? fault.code ?? '')) {
-    const message = `The certificate of the mail server is not trusted${seen}. NODE_EXTRA_CA_CERTS names further authorities.`
+    const message = `The certificate of the mail server is not trusted${seen}. Use NODE_EXTRA_CA_CERTS to trust more authorities.`
     return { kind: 'unavailable', code: 'smtp.unreachable', message }
   }
   return { kind: 'unavailable', code: 'smtp.unreachable', message: `The mail server could not be reached${seen}.` }
@@ -78,10 +78,10 @@ const toReplyOutcome = (fault: SmtpFault, responseCode: number, seen: string): S
     return { kind: 'unavailable', code: 'smtp.mailbox_full', message: `The mailbox of the recipient is full${seen}.` }
   }
   if (responseCode < 500) {
-    return { kind: 'unavailable', code: 'smtp.deferred', message: `The mail server asked to try again later${seen}.` }
+    return { kind: 'unavailable', code: 'smtp.deferred', message: `The mail server asked to retry later${seen}.` }
   }
   if (fault.code === 'ETLS') {
-    return { kind: 'misconfigured', code: 'smtp.tls_required', message: `The mail server does not offer the TLS that is required${seen}.` }
+    return { kind: 'misconfigured', code: 'smtp.tls_required', message: `TLS is required, but the mail server does not offer it${seen}.` }
   }
   if (fault.code === 'EAUTH' || loginCodes.has(responseCode)) {
     return { kind: 'misconfigured', code: 'smtp.authentication_failed', message: `The mail server refused the login${seen}.` }

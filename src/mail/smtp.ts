@@ -146,6 +146,6 @@ const warnOfPlainLogin = ({ url, requireTls }: SmtpDeps['smtp'], log: SmtpDeps['
   const { protocol, username, hostname } = new URL(url)
   const isLoopback = /^(localhost|127\..*|\[::1\])$/.test(hostname)
   if (protocol === 'smtp:' && username !== '' && !requireTls && !isLoopback) {
-    log.warn('SMTP_URL holds a login and TLS is not required: set SMTP_REQUIRE_TLS=true or use smtps://')
+    log.warn('SMTP_URL contains a login, but TLS is not required: set SMTP_REQUIRE_TLS=true or use smtps://')
   }
 }

@@ -44,7 +44,7 @@ export const createAudit = ({ redis, keys, log }: { redis: RedisClient; keys: Ke
   /** Notes one act. Rejects with the error of Redis; the log line is written in any case. */
   async note(entry: Omit<AuditEntry, 'id' | 'at'>): Promise<void> {
     const { by, act, queue, details } = entry
-    log.info({ by, act, queue, details }, 'operator act')
+    log.info({ by, act, queue, details }, 'operator action')
     await redis.xadd(keys.audit, 'MAXLEN', '~', auditKept, '*', ...toAuditFields(entry))
   },
 

@@ -1,4 +1,4 @@
-// Jobs that failed for good: lists them, newest first, and tells which of them a filter means.
+// Jobs that failed permanently: lists them, newest first, and tells which of them a filter means.
 
 import { hash } from 'node:crypto'
 import { advance, type BulkJobs, type BulkPosition, type ScannedJob } from '../bullmq/bulk-jobs.js'

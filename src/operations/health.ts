@@ -20,9 +20,9 @@ export interface QueueHealth {
 export const toHealth = (metrics: QueueMetrics, { maxWaitingJobs, maxFailedJobs }: HealthLimits): QueueHealth => {
   const issues: string[] = []
   const waiting = metrics.waiting + metrics.paused
-  if (waiting > maxWaitingJobs) issues.push(`${waiting} jobs wait, more than QUEUE_MAX_WAITING_JOBS (${maxWaitingJobs}).`)
+  if (waiting > maxWaitingJobs) issues.push(`${waiting} jobs are waiting, more than QUEUE_MAX_WAITING_JOBS (${maxWaitingJobs}).`)
   if (metrics.failed > maxFailedJobs)
-    issues.push(`${metrics.failed} failed jobs are kept, more than QUEUE_MAX_FAILED_JOBS (${maxFailedJobs}).`)
+    issues.push(`${metrics.failed} failed jobs are retained, more than QUEUE_MAX_FAILED_JOBS (${maxFailedJobs}).`)
   const ready = metrics.waiting + metrics.overdue
   if (ready > 0 && metrics.workers === 0 && !metrics.isPaused) {
     issues.push(`${ready} ${ready === 1 ? 'job is' : 'jobs are'} waiting but no worker is running.`)

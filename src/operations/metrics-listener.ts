@@ -30,8 +30,8 @@ export const openMetricsListener = async ({
       response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers }).end(text)
     request.resume()
     const path = request.url?.split('?', 1)[0]
-    if (path !== '/metrics' && path !== '/livez') return end(404, {}, 'There are only /metrics and /livez here.\n')
-    if (request.method !== 'GET' && request.method !== 'HEAD') return end(405, { allow: 'GET, HEAD' }, `${path} answers GET only.\n`)
+    if (path !== '/metrics' && path !== '/livez') return end(404, {}, 'Only /metrics and /livez are available here.\n')
+    if (request.method !== 'GET' && request.method !== 'HEAD') return end(405, { allow: 'GET, HEAD' }, `${path} supports GET only.\n`)
     // As at the gateway: it says that the process answers, whatever Redis does, and an orchestrator has no token.
     if (path === '/livez') return end(200, { 'content-type': 'application/json; charset=utf-8' }, '{"status":"ok"}')
     if (!isAllowed(request.headers.authorization)) {
@@ -40,8 +40,8 @@ export const openMetricsListener = async ({
     try {
       return end(200, { 'content-type': metrics.contentType }, await metrics.render())
     } catch (error) {
-      log.error({ err: error }, 'the metrics could not be gathered')
-      return end(500, {}, 'The metrics could not be gathered.\n')
+      log.error({ err: error }, 'collecting metrics failed')
+      return end(500, {}, 'Collecting metrics failed.\n')
     }
   })
   server.maxConnections = connectionsMax

@@ -26,7 +26,7 @@ export const watchRedis = (metrics: Metrics, redis: RedisClient): void => {
 export const watchQueues = (metrics: Metrics, { reader, log }: { reader: QueueMetricsReader; log: Logger }): void => {
   metrics.onRender(async () => {
     const read = reader.all().catch((error: Error) => {
-      log.debug({ error: error.message }, 'queues could not be measured')
+      log.debug({ error: error.message }, 'measuring queues failed')
       return null
     })
     const all = await withDeadline(read, deadlineMs, null)

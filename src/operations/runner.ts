@@ -132,7 +132,7 @@ export const openOperations = ({
   const handleFault = async (operation: Operation, token: string, error: unknown): Promise<void> => {
     const context = { operationId: operation.id, kind: operation.kind, queue: operation.queue }
     if (classifyRedisError(error)) {
-      log.warn({ ...context, error: (error as Error).message }, 'an operation was interrupted; it goes on once Redis answers')
+      log.warn({ ...context, error: (error as Error).message }, 'an operation was interrupted; it continues when Redis is back')
       return
     }
     log.error({ ...context, err: error }, 'an operation failed unexpectedly')
@@ -140,7 +140,7 @@ export const openOperations = ({
     if (operation.resumes) {
       await queues.resume(operation.queue).catch((failure: unknown) => {
         if (classifyRedisError(failure)) throw failure
-        log.error({ ...context, err: failure }, 'the queue of a failed operation could not be resumed and stays paused')
+        log.error({ ...context, err: failure }, 'the queue of a failed operation could not be resumed and remains paused')
       })
     }
     if (await records.finish(operation, token, 'failed')) logEnd(operation, 'failed')
@@ -166,7 +166,7 @@ export const openOperations = ({
   const start = (slot: string, id: string): void => {
     if (running.has(id) || stop.signal.aborted) return
     const under = run(slot, id)
-      .catch((error: Error) => log.warn({ operationId: id, error: error.message }, 'an operation could not be run; the next look follows'))
+      .catch((error: Error) => log.warn({ operationId: id, error: error.message }, 'running an operation failed; retrying'))
       .finally(() => running.delete(id))
     running.set(id, under)
   }
@@ -208,7 +208,7 @@ export const openOperations = ({
       if (!isNew) return { kind: 'running', id }
       if (wanted.kind === 'obliterate' && force) await stopActive(queue)
       const operation = await records.read(id)
-      if (operation === null) throw new Error(`The record of operation ${id} is gone right after it was written`)
+      if (operation === null) throw new Error(`The record of operation ${id} disappeared right after it was written`)
       log.info({ operationId: id, kind: wanted.kind, queue: wanted.queue, by: wanted.by, total }, 'operation requested')
       start(`${wanted.queue}:${wanted.kind}`, id)
       return { kind: 'started', operation }

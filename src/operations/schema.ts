@@ -10,22 +10,22 @@ export const OperationView = Type.Object(
   {
     id: Type.String({
       pattern: operationIdPattern,
-      description: 'Id of the operation.',
+      description: 'ID of the operation.',
       examples: ['op_0d4f6f0a7c5b4c0f9d1f2b3c4d5e6f70'],
     }),
-    kind: StringEnum(operationKinds, { description: 'What it does.' }),
-    queue: StringEnum(queueNames, { description: 'Where it does it.' }),
-    state: StringEnum(operationStates, { description: 'How far it is; all but `running` are final.' }),
-    by: Type.String({ description: 'Id of the API key that asked for it.' }),
-    total: Count('Jobs to look at, as counted when it began.'),
-    scanned: Count('Jobs looked at so far.'),
-    affected: Count('Jobs changed so far.'),
-    cancelRequested: Type.Boolean({ description: 'Whether it was told to stop.' }),
-    ratePerSecond: Nullable(Type.Integer({ minimum: 1 }), { description: 'Jobs changed per second at most; null for no limit.' }),
-    createdAt: Time({ description: 'When it was asked for.' }),
-    finishedAt: Nullable(Time(), { description: 'When it ended; null before.' }),
+    kind: StringEnum(operationKinds, { description: 'What the operation does.' }),
+    queue: StringEnum(queueNames, { description: 'Queue it works on.' }),
+    state: StringEnum(operationStates, { description: 'State of the operation; all states except `running` are final.' }),
+    by: Type.String({ description: 'ID of the API key that requested it.' }),
+    total: Count('Number of jobs to process, counted at the start.'),
+    scanned: Count('Number of jobs processed so far.'),
+    affected: Count('Number of jobs changed so far.'),
+    cancelRequested: Type.Boolean({ description: 'Whether a stop was requested.' }),
+    ratePerSecond: Nullable(Type.Integer({ minimum: 1 }), { description: 'Maximum number of jobs changed per second; null for no limit.' }),
+    createdAt: Time({ description: 'When it was requested.' }),
+    finishedAt: Nullable(Time(), { description: 'When it ended; null until then.' }),
   },
-  { $id: 'Operation', ...closed, description: 'Long work on a queue. It is kept for 7 days after its end.' },
+  { $id: 'Operation', ...closed, description: 'Long-running work on a queue. It is retained for 7 days after it ends.' },
 )
 type OperationView = typeof OperationView.static
 export const OperationRef = Type.Unsafe<OperationView>(Type.Ref('Operation'))
@@ -33,17 +33,17 @@ export const OperationRef = Type.Unsafe<OperationView>(Type.Ref('Operation'))
 export const EstimateView = Type.Object(
   {
     dryRun: Type.Literal(true, { description: 'Nothing was changed.' }),
-    kind: StringEnum(operationKinds, { description: 'What it would do.' }),
-    queue: StringEnum(queueNames, { description: 'Where it would do it.' }),
-    affected: Count('Jobs that it would change now.'),
-    isExact: Type.Boolean({ description: 'false when there are more jobs than a dry run looks at: `affected` is then a lower bound.' }),
+    kind: StringEnum(operationKinds, { description: 'What the operation would do.' }),
+    queue: StringEnum(queueNames, { description: 'Queue it would work on.' }),
+    affected: Count('Number of jobs it would change now.'),
+    isExact: Type.Boolean({ description: 'false if there are more jobs than a dry run counts; `affected` is then a lower bound.' }),
   },
   { $id: 'OperationEstimate', ...closed, description: 'What an operation would do.' },
 )
 export const EstimateRef = Type.Unsafe<typeof EstimateView.static>(Type.Ref('OperationEstimate'))
 
 export const DryRunQuery = Type.Object(
-  { dryRun: Type.Boolean({ default: false, description: 'Only say how many jobs it would change.' }) },
+  { dryRun: Type.Boolean({ default: false, description: 'Only return how many jobs it would change.' }) },
   closed,
 )
 

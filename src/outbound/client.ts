@@ -27,7 +27,7 @@ const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /**
  * A client for addresses that others chose. Only public addresses are connected to: literal hosts, every resolved
- * address and the connected peer are checked, on each redirect anew. Proxy variables are not read, nothing is unpacked.
+ * address and the connected peer are checked, again on each redirect. Proxy variables are not read, nothing is unpacked.
  * `lookup` and `ca` stand in for the system's resolver and authorities.
  */
 export const createOutbound = ({
@@ -165,7 +165,7 @@ async function* readBody(answer: Dispatcher.ResponseData, options: OutboundReque
     }
   } catch (error) {
     const fault = toFault(error, options, signal)
-    throw Object.assign(new Error(`The body broke off: ${fault}`), { outboundFault: fault })
+    throw Object.assign(new Error(`The body was cut off: ${fault}`), { outboundFault: fault })
   }
 }
 

@@ -8,13 +8,13 @@ export type OutboundRefusal = 'malformed' | 'scheme' | 'userinfo' | 'port' | 'ho
 
 /** What a refusal says to the client; never the address itself, whose query may be a credential. */
 const refusals: Readonly<Record<OutboundRefusal, string>> = {
-  malformed: 'is not an absolute address',
-  scheme: 'has to start with https://',
+  malformed: 'is not an absolute URL',
+  scheme: 'must start with https://',
   userinfo: 'must not contain a user name or password',
-  port: 'names a port that is not allowed here',
-  host: 'points to a host that is not allowed here',
+  port: 'uses a port that is not allowed',
+  host: 'points to a host that is not allowed',
   address: 'does not point to a public address',
-  downgrade: 'leads from https to http',
+  downgrade: 'redirects from https to http',
 }
 
 /** Platform endpoints of a cloud that ipaddr.js 2.5 counts as ordinary unicast. */

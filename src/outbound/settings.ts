@@ -6,13 +6,13 @@ import { count, list } from '../config/variables.js'
 
 const variables = {
   OUTBOUND_ALLOW_HOSTS: list(
-    'Hosts that addresses in job data may point to, .example.com for a whole domain; empty allows every public host.',
+    'Hosts that URLs in job data may point to; .example.com allows an entire domain. Empty allows every public host.',
   ),
-  OUTBOUND_ALLOW_PORTS: list('Ports besides 80 and 443 that addresses in job data may name.'),
+  OUTBOUND_ALLOW_PORTS: list('Ports that URLs in job data may use, in addition to 80 and 443.'),
   OUTBOUND_ALLOW_PRIVATE_HOSTS: list(
-    'host:port list that may be reached although private, by plain http too. For tests and demonstrations only.',
+    'Comma-separated host:port list of private hosts that may be reached, also over plain http. For tests and demos only.',
   ),
-  OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Redirects that are followed while fetching.'),
+  OUTBOUND_MAX_REDIRECTS: count(3, 0, 10, 'Maximum number of redirects to follow while fetching.'),
 }
 
 /** The rules that such addresses are held to. */

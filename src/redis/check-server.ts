@@ -16,7 +16,7 @@ export const checkServer = (client: Redis | Cluster, log: Logger) => {
     for (const node of nodes) {
       node.info().then(
         (info) => report(info, log),
-        (error: Error) => log.debug({ error: error.message }, 'redis could not be checked'),
+        (error: Error) => log.debug({ error: error.message }, 'checking redis failed'),
       )
     }
   })
@@ -27,10 +27,10 @@ const report = (info: string, log: Logger) => {
   const version = field('redis_version')
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number)
   if (version && (major < versionMin.major || (major === versionMin.major && minor < versionMin.minor))) {
-    log.error({ version }, `Redis ${versionMin.major}.${versionMin.minor} or newer is needed: jobs may fail in unexpected ways`)
+    log.error({ version }, `Redis ${versionMin.major}.${versionMin.minor} or newer is required; jobs may fail in unexpected ways`)
   }
   const policy = field('maxmemory_policy')
   if (policy && policy !== 'noeviction') {
-    log.error({ policy }, 'Redis may evict jobs when memory runs short: set maxmemory-policy to noeviction')
+    log.error({ policy }, 'Redis may evict jobs when it runs out of memory: set maxmemory-policy to noeviction')
   }
 }

@@ -145,7 +145,7 @@ const createClient = (settings: RedisSettings, role: RedisRole, socketPath: stri
         sentinelCommandTimeout: sentinelCommandTimeoutMs,
         sentinelRetryStrategy: (times) => Math.min(50 * times, 500),
         // Off on purpose: its news of a failover, arriving while the client is looking for the master anyway, ends the client
-        // for good (ioredis 6.0, seen under load). A hung master is left through `socketTimeout`.
+        // permanently (ioredis 6.0, seen under load). A hung master is left through `socketTimeout`.
         failoverDetector: false,
       })
     case 'cluster': {

@@ -106,7 +106,7 @@ const outlivePredecessors = async (dir: string, number: number) => {
     const place = join(dir, runName(earlier))
     while (isHeld(join(place, 'server'))) {
       if (Date.now() > deadline) {
-        throw new Error(`The embedded Redis that was left behind on ${dir} does not end: stop the redis-server that uses it`)
+        throw new Error(`An orphaned embedded Redis on ${dir} does not exit: stop the redis-server that uses this folder`)
       }
       await pause(pollMs)
     }
@@ -167,7 +167,7 @@ export const requireShortSocketPath = async (dir: string): Promise<string> => {
   })
   const found = await lstat(elsewhere)
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
-    throw new Error(`${elsewhere}, meant for the socket of the embedded Redis, belongs to others: choose a shorter DATA_DIR`)
+    throw new Error(`${elsewhere}, the folder for the socket of the embedded Redis, belongs to another user: choose a shorter DATA_DIR`)
   }
   const path = join(elsewhere, 'redis.sock')
   if (Buffer.byteLength(path) > socketPathBytesMax) throw new Error(`${dir} is too long for a socket: choose a shorter DATA_DIR`)

@@ -54,7 +54,7 @@ export const openDurability = ({
             everyMs: checkIntervalMs,
             unref: true,
             run: check,
-            failure: 'durability not checked',
+            failure: 'durability not verified',
             // Whatever keeps it from looking keeps it from writing too.
             failureLevel: 'debug',
             canEnd: () => redis.status === 'ready',
@@ -77,9 +77,9 @@ export const openDurability = ({
     const reply = (await sendAt(redis, key, command).catch((error: Error) => {
       throw unconfirmed(error.message)
     })) as number | [number, number]
-    if (asked !== written) throw unconfirmed('another connection than that of the write has answered')
+    if (asked !== written) throw unconfirmed('a different connection than that of the write responded')
     const confirmed = Array.isArray(reply) ? reply[0] : reply
-    if (confirmed < 1) throw unconfirmed('not in time')
+    if (confirmed < 1) throw unconfirmed('timed out')
   }
 
   const fault = () => (typeof finding === 'object' && finding ? finding.fault : null)
@@ -144,7 +144,7 @@ const look = async (call: Call): Promise<Finding> => {
   if (refused === null) return 'waits'
   if (refused.includes('appendonly is disabled'))
     return { fault: 'DURABILITY=fsync: this Redis has no append-only file; set appendonly yes' }
-  if (/^NOPERM/.test(refused)) return { fault: 'DURABILITY=fsync: the Redis user may not call WAITAOF' }
+  if (/^NOPERM/.test(refused)) return { fault: 'DURABILITY=fsync: the Redis user is not allowed to call WAITAOF' }
   if (!/^ERR unknown command/.test(refused)) throw new Error(refused)
   const settings = await Promise.all(['appendonly', 'appendfsync'].map((name) => readSetting(call, name)))
   if (settings.join() === 'yes,always') return 'always'

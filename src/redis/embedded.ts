@@ -66,7 +66,7 @@ export const openEmbeddedRedis = async (options: {
     const loaded = await Promise.race([waitUntilAnswering(socketPath, log), server.ended])
     if (loaded !== 'answering') {
       await server.stop()
-      const cause = typeof loaded === 'object' ? await describeEnd(dir, loaded.code) : `no answer within ${startTimeoutMs} ms`
+      const cause = typeof loaded === 'object' ? await describeEnd(dir, loaded.code) : `no response within ${startTimeoutMs} ms`
       throw new Error(`The embedded Redis did not start: ${cause} (log: ${join(dir, 'redis.log')})`)
     }
     log.info({ dir, pid: server.pid }, 'embedded redis started')
@@ -106,10 +106,10 @@ const toHandle = ({
 const adopt = async (dataDir: string, log: Logger) => {
   const owner = await findOwner(join(dataDir, 'redis'))
   if (!owner?.alive) {
-    throw new Error(`No embedded Redis runs on ${dataDir}: start the gateway first, or set REDIS_URL to a Redis of your own`)
+    throw new Error(`No embedded Redis is running on ${dataDir}: start the gateway first, or set REDIS_URL to your own Redis`)
   }
   if ((await waitUntilAnswering(owner.socketPath, log)) === 'silent') {
-    throw new Error(`The embedded Redis of process ${owner.pid} on ${dataDir} does not answer`)
+    throw new Error(`The embedded Redis of process ${owner.pid} on ${dataDir} is not responding`)
   }
   log.info({ dataDir, pid: owner.pid }, "using the gateway's embedded redis")
   return { socketPath: owner.socketPath, died: new Promise<Error>(() => {}), close: async () => {} }
@@ -121,7 +121,7 @@ const findBinary = async (binary: string | undefined): Promise<string> => {
       () => true,
       () => false,
     )
-    if (!usable) throw new Error(`REDIS_SERVER_BINARY: ${binary} is not a program that can be run`)
+    if (!usable) throw new Error(`REDIS_SERVER_BINARY: ${binary} is not an executable program`)
     return binary
   }
   const names = binary ? [binary] : ['redis-server', 'valkey-server']
@@ -134,7 +134,7 @@ const findBinary = async (binary: string | undefined): Promise<string> => {
   }
   throw new Error(
     `${names.join(' or ')} not found in PATH: install Redis 6.2 or newer (apt install redis-server, brew install redis), ` +
-      'or set REDIS_SERVER_BINARY to such a program, or REDIS_URL to a Redis that runs elsewhere',
+      'or set REDIS_SERVER_BINARY to its path, or REDIS_URL to a Redis that runs elsewhere',
   )
 }
 

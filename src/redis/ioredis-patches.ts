@@ -8,7 +8,7 @@ import { afterSends } from './failures.js'
  * |------------------------|-------------------------------------------------------|------------------------------------------------------|
  * | `countSends`           | `sendCommand` of a client, `toWritable` and `reject`  | sends a command again without saying so              |
  * |                        | of its commands                                       |                                                      |
- * | `limitCluster`         | `sendCommand`, `pipeline` and `multi` of a Cluster,   | begins a Cluster's `commandTimeout` anew with each   |
+ * | `limitCluster`         | `sendCommand`, `pipeline` and `multi` of a Cluster,   | begins a Cluster's `commandTimeout` again with each  |
  * |                        | `exec` of its pipelines                               | try, and does not run it between them                |
  * | `createEncodedCommand` | `toWritable` of one command                           | joins and measures a long command piece by piece     |
  * | `noteConnection`       | `toWritable` of one command                           | does not tell which connection a command was sent on |
@@ -18,7 +18,7 @@ import { afterSends } from './failures.js'
 type Counted = Command & {
   sends: number
   writeAsIs: Command['toWritable']
-  /** Whose rejection is seen to: a Cluster begins the commands of a pipeline anew for each try. */
+  /** Whose rejection is seen to: a Cluster begins the commands of a pipeline again for each try. */
   promiseSeen: unknown
   rejectAsIs: Command['reject']
 }
@@ -65,7 +65,7 @@ interface Pipeline {
 const timedOut = () => new Error('Command timed out')
 
 /**
- * One deadline for all tries: the Cluster's own `commandTimeout` begins anew with each node and each repeated pipeline, and
+ * One deadline for all tries: the Cluster's own `commandTimeout` restarts with each node and each repeated pipeline, and
  * between the tries, while it looks for the nodes, it does not run at all (measured with ioredis 6.0: answers after 3.6 s
  * instead of 1.0 s). Out: nothing; commands and pipelines of `cluster` reject with "Command timed out".
  */
@@ -119,7 +119,7 @@ export const createEncodedCommand = (name: string, args: (string | number)[], en
 
 /**
  * Calls `note` with the connection that the command is written to, each time that it is written: the last one answers it.
- * WAIT has to be answered by the connection of the write, and ioredis may have connected anew in between.
+ * WAIT has to be answered by the connection of the write, and ioredis may have reconnected in between.
  */
 export const noteConnection = (command: Command, note: (socket: object) => void): void => {
   const toWritable = command.toWritable.bind(command)

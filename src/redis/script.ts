@@ -30,8 +30,8 @@ export type RunScript<Reply> = (keys: readonly string[], values: readonly (strin
  * Makes a script callable on one client, also that of a Cluster. Texts of its reply are UTF-8.
  * The first call on each connection brings the text (EVAL), later ones its digest (EVALSHA). The call goes to the socket as bytes
  * that are made here: see `createEncodedCommand`.
- * `confirmed` carries out each sending, for scripts whose writes have to be safer than in memory: one that is sent anew is confirmed
- * anew. It learns from `sentOn` which connection that was.
+ * `confirmed` carries out each sending, for scripts whose writes have to be safer than in memory: one that is resent is confirmed
+ * again. It learns from `sentOn` which connection that was.
  */
 export const defineScript = <Reply>(
   redis: RedisClient,
@@ -58,7 +58,7 @@ export const defineScript = <Reply>(
       return await confirmed((sentOn) => send(keys, values, sentOn))
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-      // The server has lost the text although the connection stayed: it is brought anew.
+      // The server has lost the text although the connection stayed: it is sent again.
       loaded = new WeakSet()
       return confirmed((sentOn) => send(keys, values, sentOn))
     }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { RedisClient } from './connect.js'
 
 /**
- * Subscribes now and whenever `client` is connected anew; a refusal is logged with `consequence` and tried again then.
+ * Subscribes now and whenever `client` is reconnected; a refusal is logged with `consequence` and tried again then.
  * ioredis would resubscribe by itself, but a refusal (6.0: a rejection that nobody can catch) would end the process.
  * Messages of the time without a connection are lost. Returns the function that ends it; the connection stays open.
  */

@@ -39,14 +39,14 @@ const window = 64
 
 export const BatchResult = Type.Object(
   {
-    index: Type.Integer({ minimum: 0, description: 'Place of the item, from 0; blank NDJSON lines do not count.' }),
-    status: Type.Integer({ description: '202, or the status that the item alone would have had.' }),
+    index: Type.Integer({ minimum: 0, description: 'Index of the item, from 0. Blank NDJSON lines do not count.' }),
+    status: Type.Integer({ description: '202, or the status that the item would have had by itself.' }),
     id: Type.Optional(JobId),
     location: Type.Optional(Type.String()),
-    replayed: Type.Optional(Type.Boolean({ description: 'True when an earlier request with this key made the job.' })),
+    replayed: Type.Optional(Type.Boolean({ description: 'True if an earlier request with this key created the job.' })),
     error: Type.Optional(Type.Ref('Problem') as TSchema),
   },
-  { $id: 'JobBatchResult', ...closed, description: 'What became of one item.' },
+  { $id: 'JobBatchResult', ...closed, description: 'The outcome of one item.' },
 )
 
 const toJsonBody = (item: TSchema) =>
@@ -82,16 +82,16 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       operationId: 'submitJobs',
       summary: 'Submit many jobs',
       description: [
-        `As JSON at most ${itemsMax} submissions; as NDJSON one submission a line and as many as you like, answered line by line while you send.`,
-        'Every item is judged alone: a bad one never spoils another. Items may bring an `idempotencyKey`;',
-        'for those without one, an Idempotency-Key header stands for the header and the place of the item, so a batch that is sent again replays item by item.',
-        'When the instance stops in the middle of NDJSON, the answer ends early and in good order: its last line has status 503 and the index of the first',
-        'item that was not read. Send what has no 202 again, with its keys; under the key of the header the whole batch from its first line, so that every item keeps its place.',
+        `As JSON, up to ${itemsMax} submissions. As NDJSON, one submission per line and as many as you like, with one response line per item while you send.`,
+        'Items are independent: an invalid one does not affect the others. Items can have an `idempotencyKey`;',
+        'for the others, the Idempotency-Key header combined with the index of the item is used, so a batch that you retry replays item by item.',
+        'If the instance shuts down in the middle of an NDJSON batch, the response ends early but cleanly: its last line has status 503 and the index of the first',
+        'item that was not read. Retry the items without a 202, with their keys. If you sent the header, retry the whole batch from its first line so that every item keeps its index.',
       ].join(' '),
       tags: ['jobs'],
       headers: Type.Object({
         'Idempotency-Key': Type.Optional(
-          Type.String({ maxLength: headerCharsMax, description: 'Covers every item without a key of its own.' }),
+          Type.String({ maxLength: headerCharsMax, description: 'Applies to every item without its own key.' }),
         ),
       }),
       body: {
@@ -102,7 +102,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       },
       response: {
         207: {
-          description: 'What became of every item, in input order.',
+          description: 'The outcome of every item, in input order.',
           content: {
             'application/json': { schema: Type.Object({ items: Type.Array(Type.Ref(BatchResult.$id as string)) }, closed) },
             'application/x-ndjson': { schema: Type.Ref(BatchResult.$id as string) },
@@ -118,7 +118,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
       if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks()), window, work))
       // Without a Content-Type no schema has seen it.
       if (request.body === undefined) {
-        throw problem('malformed-body', 'There is no body. Send submissions as application/json or application/x-ndjson.')
+        throw problem('malformed-body', 'The body is missing. Send submissions as application/json or application/x-ndjson.')
       }
       const { items } = request.body as { items: unknown[] }
       const results: Result[] = []
@@ -149,7 +149,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     requireGrants(request, submission, jobTypes)
     const key = toItemKey(idempotencyKey, headerKey, index)
     if (!key && config.idempotency.required) {
-      return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch brings an idempotency key.' })
+      return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch has an idempotency key.' })
     }
     const outcome = await submit(submission, {
       tenant: request.principal.tenant,
@@ -169,8 +169,8 @@ const toItemKey = (own: string | undefined, header: string | null, index: number
 
 const toItemFault = (errors: readonly FieldProblem[]): ProblemDetails =>
   errors.some(({ pointer }) => pointer === '#/idempotencyKey')
-    ? { problem: 'idempotency-key-invalid', detail: '`idempotencyKey` has to hold 1 to 255 printable ASCII characters.', errors }
-    : { problem: 'validation-failed', detail: 'The item does not fit its schema; `errors` names the members.', errors }
+    ? { problem: 'idempotency-key-invalid', detail: '`idempotencyKey` must have 1 to 255 printable ASCII characters.', errors }
+    : { problem: 'validation-failed', detail: 'The item does not match its schema; see `errors`.', errors }
 
 const toRefusal = (index: number, details: ProblemDetails): Result => {
   const error = toProblemDocument(details)
@@ -186,7 +186,7 @@ async function* readEntries(chunks: AsyncIterable<NdjsonLine[]>): AsyncGenerator
     for await (const lines of chunks) for (const line of lines) yield toEntry(line)
   } catch (error) {
     if (problemDetailsOf(error)?.problem !== 'shutting-down') throw error
-    const detail = 'This instance is stopping. Neither this item nor any after it was read: send them again, with their keys.'
+    const detail = 'This instance is shutting down. Neither this item nor any after it was read; retry them with their keys.'
     yield { refused: { problem: 'shutting-down', detail } }
   }
 }

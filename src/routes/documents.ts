@@ -73,7 +73,7 @@ const documents = async (app: FastifyInstance, { services: { jobErrors } }: Docu
 
   app.get<{ Params: { name: string } }>('/problems/:name', hidden, async (request, reply) => {
     const { name } = request.params
-    if (!isProblemName(name)) throw problem('not-found', 'There is no problem of this name; /problems lists all of them.')
+    if (!isProblemName(name)) throw problem('not-found', 'There is no problem with this name; see /problems for all of them.')
     const description = describeProblem(name)
     return wantsPage(request, reply) ? sendPage(reply, renderProblem(description)) : description
   })

@@ -9,18 +9,18 @@ export interface HomeOptions {
   readonly readiness: Readiness
 }
 
-const what = 'Takes background jobs over HTTP, keeps them in Redis and has them run by workers.'
+const what = 'Accepts background jobs over HTTP, stores them in Redis and runs them in workers.'
 
 /** Relation, address, and words for people. */
 const links = [
-  ['docs', '/docs', 'API documentation', 'Every route, to try out'],
+  ['docs', '/docs', 'API documentation', 'Try every route'],
   ['board', '/admin/board', 'Dashboard', 'Queues and jobs, for operators'],
-  ['jobTypes', '/v1/job-types', 'Job types', 'In JSON; asks for an API key'],
-  ['openapi', '/openapi.json', 'OpenAPI in JSON', 'For generators of clients'],
+  ['jobTypes', '/v1/job-types', 'Job types', 'As JSON; requires an API key'],
+  ['openapi', '/openapi.json', 'OpenAPI in JSON', 'For client generators'],
   ['openapiYaml', '/openapi.yaml', 'OpenAPI in YAML', 'The same document'],
   ['metrics', '/metrics', 'Metrics', 'For Prometheus'],
-  ['live', '/livez', 'Liveness', 'Whether the process runs'],
-  ['ready', '/readyz', 'Readiness', 'Whether it can take requests'],
+  ['live', '/livez', 'Liveness', 'Whether the process is alive'],
+  ['ready', '/readyz', 'Readiness', 'Whether it can accept requests'],
 ] as const
 
 const home = async (app: FastifyInstance, { readiness }: HomeOptions) => {

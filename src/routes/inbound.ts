@@ -23,9 +23,9 @@ export interface InboundOptions {
 const tenant = 'default'
 
 const refusals = {
-  400: problemResponse('The signature holds, but the event is of no known form.'),
-  403: problemResponse('The signature does not hold, or is too old.'),
-  404: problemResponse('Events of this vendor are not configured.'),
+  400: problemResponse('The signature is valid, but the event format is unknown.'),
+  403: problemResponse('The signature is invalid or too old.'),
+  404: problemResponse('Events from this vendor are not configured.'),
   ...problemResponses,
 }
 
@@ -54,7 +54,7 @@ const toSchema = <C>({
     ? {
         body: Type.Object(
           { [sealed.member]: Type.String({ minLength: 1, description: sealed.description }) },
-          { ...closed, description: 'One event or check, as the vendor sends it.' },
+          { ...closed, description: 'An event or URL check, as sent by the vendor.' },
         ),
       }
     : {}),
@@ -86,7 +86,7 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     // A vendor may send an event again with other details: the first one stands.
     if (outcome.kind !== 'accepted' && outcome.kind !== 'reused') throw toSubmitProblem(outcome)
     const jobId = outcome.kind === 'accepted' ? outcome.view.id : null
-    request.log.info({ source, eventType, jobId, repeated: outcome.kind === 'reused' || outcome.replayed }, 'event taken in')
+    request.log.info({ source, eventType, jobId, repeated: outcome.kind === 'reused' || outcome.replayed }, 'inbound event accepted')
   }
 
   /** Whoever forges is limited by address. A genuine event never is: it may come through the same proxy. */
@@ -128,11 +128,11 @@ const readRawBodies = (app: Pick<FastifyInstance, 'removeAllContentTypeParsers' 
 
 const toRawBody = (request: { body?: unknown }): Buffer => (Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
 
-const notConfigured = (variable: string) => problem('not-found', `Events of this vendor are not taken in: ${variable} is not set.`)
+const notConfigured = (variable: string) => problem('not-found', `Events from this vendor are not accepted because ${variable} is not set.`)
 
 const toRefusal = (kind: CallbackReading['kind']) =>
   kind === 'forged'
-    ? problem('signature-refused', 'The signature does not hold, or the request is too old.')
-    : problem('malformed-body', 'The request is genuine, but of no known form.')
+    ? problem('signature-refused', 'The signature is invalid, or the request is too old.')
+    : problem('malformed-body', 'The request is authentic, but its format is unknown.')
 
 export default inbound

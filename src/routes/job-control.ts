@@ -33,12 +33,12 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       operationId: 'cancelJob',
       summary: 'Cancel a job',
       description:
-        "A job that has not started never will: 200. A running one, on whichever instance, gets its handler's signal, ends as `cancelled` and is not retried: 202.",
+        'Returns 200 for a job that has not started; it never will. Returns 202 for a running job, on any instance: its handler is told to stop, and the job ends as `cancelled` without a retry.',
       tags: ['jobs'],
       params: JobParams,
       response: {
         200: jsonResponse(JobRef, 'The job is cancelled.'),
-        202: jsonResponse(JobRef, 'The job runs and is told to stop.', ['Retry-After']),
+        202: jsonResponse(JobRef, 'The job is running and will stop.', ['Retry-After']),
         409: problemResponse('The job has already finished.'),
         ...problemResponses,
       },
@@ -47,7 +47,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       const { id, queue, correlationId } = await loadJob(request, request.params.id)
       const outcome = await control.cancel(queue, id)
       if (outcome === 'missing') throw jobNotFound()
-      if (outcome === 'finished') throw problem('job-finished', 'The job had finished before it could be cancelled.')
+      if (outcome === 'finished') throw problem('job-finished', 'The job finished before it could be cancelled.')
       request.log.info({ jobId: id, correlationId, outcome }, 'job cancelled')
       const job = requireVisible(request, await look(id)).view
       setRetryAfter(reply, job)
@@ -62,17 +62,14 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
     schema: {
       operationId: 'retryJob',
       summary: 'Retry a failed job',
-      description:
-        'The job runs again under its id, with all its attempts; limits on its age do not count for a retry by hand. Honours Idempotency-Key.',
+      description: 'Runs the job again under its ID, with all its attempts. Age limits do not apply. Supports Idempotency-Key.',
       tags: ['jobs'],
       params: JobParams,
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(
-          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
-        ),
+        'Idempotency-Key': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'Makes this request safe to retry.' })),
       }),
       response: {
-        202: jsonResponse(JobRef, 'The job waits to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
+        202: jsonResponse(JobRef, 'The job is waiting to run again.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
         409: problemResponse('The job has not failed.'),
         422: problemResponse('The Idempotency-Key was used for another request.'),
         ...problemResponses,
@@ -97,12 +94,12 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
     onRequest: requireScope('jobs:manage'),
     schema: {
       operationId: 'promoteJob',
-      summary: 'Run a delayed job now',
-      description: 'The job no longer waits for its time.',
+      summary: 'Promote a delayed job',
+      description: 'Runs a delayed job now instead of at its due time.',
       tags: ['jobs'],
       params: JobParams,
       response: {
-        202: jsonResponse(JobRef, 'The job waits for a worker.', ['Location', 'Retry-After']),
+        202: jsonResponse(JobRef, 'The job is waiting for a worker.', ['Location', 'Retry-After']),
         409: problemResponse('The job is not delayed.'),
         ...problemResponses,
       },
@@ -138,9 +135,9 @@ const sendRetried = (request: FastifyRequest, reply: FastifyReply, id: string, o
     case 'missing':
       throw jobNotFound()
     case 'conflict':
-      throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
+      throw problem('job-state-conflict', 'Only a failed or cancelled job can be retried.')
     case 'reused':
-      throw problem('idempotency-key-reused', 'This Idempotency-Key came with another request before.')
+      throw problem('idempotency-key-reused', 'This Idempotency-Key was already used with another request.')
     default: {
       const view = JSON.parse(outcome.answer) as JobView
       if (!maySee(request.principal, view)) throw jobNotFound()

@@ -17,7 +17,7 @@ export interface JobEventsOptions {
   readonly services: Pick<Services, 'config' | 'feed' | 'look' | 'metrics'>
 }
 
-const lastEventIdDescription = 'Resume after this event; sent by an EventSource when it reconnects.'
+const lastEventIdDescription = 'Resume after this event. An EventSource sends this when it reconnects.'
 
 const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
   const { config, feed, look, metrics } = services
@@ -35,8 +35,8 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       operationId: 'followJob',
       summary: "Follow a job's events",
       description: [
-        'Server-Sent Events `waiting`, `active`, `progress`, `retrying`, and at the end `completed`, `failed` or `cancelled`, which carries the whole job and closes the stream.',
-        'The first event tells the present state. `Last-Event-ID` resumes; to a job that has finished and whose last event is known it answers 204.',
+        'Server-Sent Events `waiting`, `active`, `progress` and `retrying`, and finally `completed`, `failed` or `cancelled`, which contains the entire job and closes the stream.',
+        'The first event reports the current state. `Last-Event-ID` resumes a stream. If the job has finished and you have received its last event, the response is 204.',
       ].join(' '),
       tags: ['jobs'],
       params: JobParams,
@@ -47,9 +47,9 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       response: {
         200: {
           description: 'The stream of events.',
-          content: { 'text/event-stream': { schema: Type.String({ description: 'Events in the notation of the WHATWG standard.' }) } },
+          content: { 'text/event-stream': { schema: Type.String({ description: 'Events in the WHATWG event stream format.' }) } },
         },
-        204: Type.Null({ description: 'The job has finished and its last event is known.' }),
+        204: Type.Null({ description: 'The job has finished and you have received its last event.' }),
         ...problemResponses,
       },
     },
@@ -64,7 +64,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       if (!leave) {
         throw problem(
           'overloaded',
-          `This instance holds ${config.http.maxStreams} event streams of your tenant; poll, or try again later.`,
+          `Your tenant has reached the limit of ${config.http.maxStreams} event streams on this instance. Poll instead, or try again later.`,
           {
             retryAfterSeconds: 5,
           },

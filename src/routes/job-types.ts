@@ -22,10 +22,11 @@ export const JobTypeView = Type.Object(
     queue: StringEnum(queueNames),
     description: Type.String(),
     available: Type.Boolean({
-      description: 'Whether a worker that is configured for it, or for some of its jobs, runs now. Submissions are accepted either way.',
+      description:
+        'Whether a worker that is configured for it, or for some of its jobs, is running now. Submissions are accepted either way.',
     }),
     requires: Type.Array(Type.String(), { description: 'Integrations that a worker needs.' }),
-    requiresOneOf: Type.Array(Type.String(), { description: 'Integrations of which the data name the one that a worker needs.' }),
+    requiresOneOf: Type.Array(Type.String(), { description: 'Integrations of which a worker needs the one that the data names.' }),
     defaults: Type.Object(
       {
         attempts: Type.Integer(),
@@ -33,13 +34,13 @@ export const JobTypeView = Type.Object(
         priority: JobPriority,
         timeoutMs: Type.Integer(),
       },
-      { ...closed, description: 'What applies when a submission says nothing.' },
+      { ...closed, description: 'Defaults for submissions.' },
     ),
     dataSchema: Type.Any({ description: 'JSON Schema of `data`.' }),
     resultSchema: Type.Any({ description: 'JSON Schema of `result`.' }),
-    example: Type.Any({ description: 'A body of POST /v1/jobs, ready to send.' }),
+    example: Type.Any({ description: 'A ready-to-send body for POST /v1/jobs.' }),
   },
-  { $id: 'JobType', ...closed, description: 'One kind of work.' },
+  { $id: 'JobType', ...closed, description: 'A job type.' },
 )
 const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
 
@@ -73,7 +74,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     schema: {
       operationId: 'listJobTypes',
       summary: 'List job types',
-      description: 'Every kind of work this gateway accepts, with schemas, defaults and an example.',
+      description: 'All job types that this gateway accepts, with schemas, defaults and an example.',
       tags: ['catalog'],
       response: {
         200: jsonResponse(Type.Object({ items: Type.Array(JobTypeRef), next: Nullable(Type.String()) }, closed), 'All job types.'),
@@ -93,7 +94,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     schema: {
       operationId: 'getJobType',
       summary: 'Read a job type',
-      description: 'One kind of work: schemas, defaults, an example, and whether a worker can serve it now.',
+      description: "The job type's schemas, defaults and example, and whether a worker can run it now.",
       tags: ['catalog'],
       params: Type.Object({ type: Type.String({ maxLength: paramCharsMax, description: 'Name of the job type.' }) }),
       response: { 200: jsonResponse(JobTypeRef, 'The job type.'), ...problemResponses },
@@ -101,7 +102,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     handler: async (request) => {
       const type = jobTypes.find(request.params.type)
       if (!type || !maySee(request.principal, { type: type.name, queue: type.queue })) {
-        throw problem('not-found', 'There is no job type of this name.')
+        throw problem('not-found', 'There is no job type with this name.')
       }
       return toView(type, await readAvailable())
     },

@@ -31,8 +31,8 @@ const ListQuery = Type.Object(
     queue: Type.Optional(StringEnum(queueNames, { description: 'Name of a queue.' })),
     correlationId: Type.Optional(CorrelationId),
     userId: Type.Optional(UserId),
-    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Jobs on one page.' }),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` of the page before.' })),
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of jobs per page.' }),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` from the previous page.' })),
   },
   closed,
 )
@@ -40,8 +40,8 @@ const ListQuery = Type.Object(
 /** For lists that only grow at their end: the cursor is an offset. */
 const OffsetQuery = Type.Object(
   {
-    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Entries on one page.' }),
-    cursor: Type.Optional(Type.String({ pattern: '^\\d{1,6}$', maxLength: 6, description: '`next` of the page before.' })),
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of entries per page.' }),
+    cursor: Type.Optional(Type.String({ pattern: '^\\d{1,6}$', maxLength: 6, description: '`next` from the previous page.' })),
   },
   closed,
 )
@@ -57,16 +57,16 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       operationId: 'listJobs',
       summary: 'List jobs',
       description:
-        "The caller's jobs, newest first, in an order that stays while jobs move. A page may be short and still have a next one: a rare filter is looked for step by step.",
+        "The caller's jobs, newest first, in an order that does not change while jobs progress. A page can be short and still have a next one, because rare matches are searched for step by step.",
       tags: ['jobs'],
       querystring: ListQuery,
       response: {
         200: jsonResponse(
           Type.Object(
             { items: Type.Array(JobRef), next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }) },
-            { ...closed, description: 'One page of jobs.' },
+            { ...closed, description: 'A page of jobs.' },
           ),
-          'One page of jobs.',
+          'A page of jobs.',
         ),
         ...problemResponses,
       },
@@ -74,7 +74,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     handler: async (request, reply) => {
       const { limit, cursor, ...filters } = request.query
       const page = await list(request.principal.tenant, filters, { limit, cursor }, (job) => maySee(request.principal, job))
-      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or has been changed.')
+      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or it was modified.')
       reply.header('link', toPageLinks('/v1/jobs', request.query, page.next))
       return { items: page.items, next: page.next }
     },
@@ -88,7 +88,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       operationId: 'getJob',
       summary: 'Read a job',
       description:
-        'The job in whatever state it is. `waitMs`, or `Prefer: wait=N`, answers once it has finished or the time is up. `If-None-Match` saves reading what has not changed.',
+        'Returns the job in its current state. With `waitMs` or `Prefer: wait=N`, the response is sent when the job finishes or the time is up. Use `If-None-Match` to skip unchanged jobs.',
       tags: ['jobs'],
       params: JobParams,
       querystring: Type.Object(
@@ -97,7 +97,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
             Type.String({
               pattern: '^\\d+$',
               maxLength: waitDigitsMax,
-              description: 'Wait this many milliseconds at most; goes before Prefer.',
+              description: 'Maximum time to wait, in milliseconds. Takes precedence over Prefer.',
             }),
           ),
         },
@@ -105,11 +105,11 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       ),
       headers: Type.Object({
         Prefer: Type.Optional(Type.String({ maxLength: headerCharsMax, description: '`wait=30` waits up to 30 s.' })),
-        'If-None-Match': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'ETags of what is known; `*` matches any.' })),
+        'If-None-Match': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'ETags you already have; `*` matches any.' })),
       }),
       response: {
         200: jsonResponse(JobRef, 'The job.', ['ETag', 'Retry-After', 'Preference-Applied']),
-        304: Type.Null({ description: 'Nothing has changed.' }),
+        304: Type.Null({ description: 'Not modified.' }),
         ...problemResponses,
       },
     },
@@ -144,11 +144,8 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       querystring: OffsetQuery,
       response: {
         200: jsonResponse(
-          Type.Object(
-            { items: Type.Array(Type.String()), next: Nullable(Type.String()) },
-            { ...closed, description: 'One page of lines.' },
-          ),
-          'One page of lines.',
+          Type.Object({ items: Type.Array(Type.String()), next: Nullable(Type.String()) }, { ...closed, description: 'A page of lines.' }),
+          'A page of lines.',
         ),
         ...problemResponses,
       },
@@ -168,15 +165,16 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     onRequest: requireScope('jobs:read'),
     schema: {
       operationId: 'getJobChildren',
-      summary: 'List the jobs that a job waits for',
-      description: 'A submission to several recipients becomes one job each; these are they, in the order of the recipients.',
+      summary: 'List the children of a job',
+      description:
+        'The jobs that a job waits for. A submission to several recipients creates one job per recipient; this lists them in the order of the recipients.',
       tags: ['jobs'],
       params: JobParams,
       querystring: OffsetQuery,
       response: {
         200: jsonResponse(
-          Type.Object({ items: Type.Array(JobRef), next: Nullable(Type.String()) }, { ...closed, description: 'One page of jobs.' }),
-          'One page of jobs.',
+          Type.Object({ items: Type.Array(JobRef), next: Nullable(Type.String()) }, { ...closed, description: 'A page of jobs.' }),
+          'A page of jobs.',
         ),
         ...problemResponses,
       },

@@ -52,12 +52,12 @@ export const renderProblems = (jobErrors: JobErrorTable): string => {
   return page(
     'Problems',
     `<h1>Problems</h1>
-<p>Every failed request is answered with one of these, as <code>application/problem+json</code>.</p>
+<p>Every failed request returns one of these as <code>application/problem+json</code>.</p>
 <div class="table"><table><thead><tr><th>Status</th><th>Problem</th><th>What to do</th></tr></thead><tbody>
 ${rows.join('\n')}
 </tbody></table></div>
-<h2>Errors of jobs</h2>
-<p>A job whose attempt failed carries one of these codes in <code>error.code</code>.</p>
+<h2>Job errors</h2>
+<p>A job with a failed attempt has one of these codes in <code>error.code</code>.</p>
 <div class="table"><table><thead><tr><th>Code</th><th>Meaning</th><th>Retryable</th></tr></thead><tbody>
 ${codes.join('\n')}
 </tbody></table></div>

@@ -26,13 +26,13 @@ export interface SchedulesOptions {
 
 const tags = ['schedules']
 const Params = Type.Object({ id: ScheduleId }, closed)
-const location = { Location: { type: 'string', description: 'Address of the schedule.' } } as const
+const location = { Location: { type: 'string', description: 'URL of the schedule.' } } as const
 const ScheduleRef = Type.Unsafe<ScheduleViewType>(Type.Ref(ScheduleView.$id as string))
 
 const Preview = Type.Object(
   {
     preview: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: previewMax, description: 'Show when this many of the next runs are due, as `nextRuns`.' }),
+      Type.Integer({ minimum: 1, maximum: previewMax, description: 'Return the due times of this many upcoming runs as `nextRuns`.' }),
     ),
   },
   closed,
@@ -40,14 +40,14 @@ const Preview = Type.Object(
 
 const ListQuery = Type.Object(
   {
-    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Schedules on one page.' }),
-    cursor: Type.Optional({ ...ScheduleId, description: '`next` of the page before.' }),
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of schedules per page.' }),
+    cursor: Type.Optional({ ...ScheduleId, description: '`next` from the previous page.' }),
   },
   closed,
 )
 
 /** The same answer for what does not exist and for what the caller may not see. */
-const notFound = () => problem('not-found', 'There is no schedule with this id.')
+const notFound = () => problem('not-found', 'There is no schedule with this ID.')
 
 const address = (id: string): string => `/v1/schedules/${id}`
 
@@ -73,22 +73,22 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
       operationId: 'putSchedule',
       summary: 'Create or replace a schedule',
       description: [
-        'A schedule submits the same job again and again: by `cron` in a `timezone`, or every `everyMs`. Every run is a job of its own,',
-        'with this id as its `scheduleId`. Putting the same again changes nothing, nor when it is due; a change of the timing starts it anew.',
-        'Local times that a clock change skips are due an hour later; those that come twice are due once, unless the hour is `*`.',
-        'After an outage one run is due for all that were missed. While runs wait for over a minute, further ones are left out.',
-        'Data that no longer fit when a run is due make that run fail with `schedule_refused`.',
+        'A schedule submits the same job again and again: by `cron` in a `timezone`, or every `everyMs`. Every run is a separate job',
+        'with this ID as its `scheduleId`. Putting an unchanged schedule has no effect; changing the timing starts it over.',
+        'Local times that a clock change skips are due an hour later; those that occur twice are due once, unless the hour is `*`.',
+        'After an outage, one run replaces all missed runs. While runs wait for more than a minute, further ones are skipped.',
+        'If the data is no longer valid when a run is due, that run fails with `schedule_refused`.',
       ].join(' '),
       tags,
       params: Params,
       querystring: Preview,
       body: Type.Unsafe<ScheduleDefinition>(Type.Ref(schedule.$id as string)),
       response: {
-        200: jsonResponse(ScheduleRef, 'The schedule was there and is replaced.'),
+        200: jsonResponse(ScheduleRef, 'The existing schedule is replaced.'),
         201: ((answer) => ({ ...answer, headers: { ...answer.headers, ...location } }))(
           jsonResponse(ScheduleRef, 'The schedule is created.'),
         ),
-        409: problemResponse('The tenant has as many schedules as SCHEDULES_MAX allows.'),
+        409: problemResponse('The tenant has reached SCHEDULES_MAX.'),
         ...problemResponses,
       },
     },
@@ -100,9 +100,9 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
         case 'invalid':
           throw toSubmitProblem(outcome)
         case 'hidden':
-          throw problem('forbidden', 'This API key has no grant for the job type of the schedule that has this id.')
+          throw problem('forbidden', 'This API key has no grant for the job type of the schedule with this ID.')
         case 'full':
-          throw problem('schedules-full', `There are ${config.schedules.max} schedules, as many as SCHEDULES_MAX allows.`)
+          throw problem('schedules-full', `The limit of ${config.schedules.max} schedules (SCHEDULES_MAX) has been reached.`)
       }
       request.log.info({ scheduleId: params.id, type: body.type, outcome: outcome.kind }, 'schedule put')
       if (outcome.kind === 'created') reply.code(201).header('location', address(params.id))
@@ -117,7 +117,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     schema: {
       operationId: 'listSchedules',
       summary: 'List schedules',
-      description: "The caller's schedules in the order of their ids, those included that are over.",
+      description: "The caller's schedules in the order of their IDs, including those that are over.",
       tags,
       querystring: ListQuery,
       response: {
@@ -127,9 +127,9 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
               items: Type.Array(ScheduleRef),
               next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
             },
-            { ...closed, description: 'One page of schedules.' },
+            { ...closed, description: 'A page of schedules.' },
           ),
-          'One page of schedules.',
+          'A page of schedules.',
         ),
         ...problemResponses,
       },
@@ -149,7 +149,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     schema: {
       operationId: 'getSchedule',
       summary: 'Read a schedule',
-      description: 'The schedule, when it is due next, and its latest run.',
+      description: 'The schedule, its next due time and its latest run.',
       tags,
       params: Params,
       querystring: Preview,
@@ -169,10 +169,10 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     schema: {
       operationId: 'deleteSchedule',
       summary: 'Delete a schedule',
-      description: 'No further run is due. Jobs that it has submitted stay what they are.',
+      description: 'No more runs are due. Jobs that were already submitted are not affected.',
       tags,
       params: Params,
-      response: { 204: Type.Null({ description: 'The schedule is gone.' }), ...problemResponses },
+      response: { 204: Type.Null({ description: 'The schedule is deleted.' }), ...problemResponses },
     },
     handler: async (request, reply) => {
       if (!(await all.remove(request.principal.tenant, request.params.id, visibleTo(request)))) throw notFound()
@@ -187,19 +187,17 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     onRequest: requireScope('jobs:submit'),
     schema: {
       operationId: 'triggerSchedule',
-      summary: 'Run a schedule now',
+      summary: 'Trigger a schedule',
       description:
-        'Submits one run at once, beside those that are due; it does not count for `limit`. Also for a schedule that is over. Honours Idempotency-Key.',
+        'Submits one run now, in addition to the due ones. It does not count toward `limit`. Also works for a schedule that is over. Supports Idempotency-Key.',
       tags,
       params: Params,
       headers: Type.Object({
-        'Idempotency-Key': Type.Optional(
-          Type.String({ maxLength: headerCharsMax, description: 'Makes a repeat of this request harmless.' }),
-        ),
+        'Idempotency-Key': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'Makes this request safe to retry.' })),
       }),
       response: {
         202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed']),
-        409: problemResponse('The payload of the schedule no longer fits its job type.'),
+        409: problemResponse('The payload of the schedule no longer matches its job type.'),
         422: problemResponse('The Idempotency-Key was used for another request.'),
         ...problemResponses,
       },
@@ -216,7 +214,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
         case 'missing':
           throw notFound()
         case 'refused':
-          throw problem('schedule-refused', 'The payload of the schedule no longer fits its job type.', { errors: outcome.errors })
+          throw problem('schedule-refused', 'The payload of the schedule no longer matches its job type.', { errors: outcome.errors })
         case 'accepted':
           return sendRun(reply, outcome)
         default:

@@ -29,11 +29,11 @@ const Headers = Type.Object({
       maxLength: headerCharsMax,
       // In the text, since Swagger UI would send an example along with every body.
       description:
-        'Makes a repeat of this request harmless: the same job, the same answer. For example `"8e03978e-40d5-43dd-bc93-6894a57f9324"`.',
+        'Makes this request safe to retry: you get the same job and the same response. For example `"8e03978e-40d5-43dd-bc93-6894a57f9324"`.',
     }),
   ),
   Prefer: Type.Optional(
-    Type.String({ maxLength: headerCharsMax, description: '`wait=30` answers with the finished job if it ends within 30 s.' }),
+    Type.String({ maxLength: headerCharsMax, description: '`wait=30` returns the finished job if it finishes within 30 s.' }),
   ),
 })
 
@@ -43,7 +43,7 @@ export const requireIdempotencyKey = (request: FastifyRequest, { required, stric
   if (parsed.kind === 'invalid') throw problem('idempotency-key-invalid', parsed.detail)
   if (parsed.kind === 'given') return parsed.key
   if (required) {
-    throw problem('idempotency-key-missing', 'This gateway accepts jobs with an Idempotency-Key only.', {
+    throw problem('idempotency-key-missing', 'This gateway only accepts jobs with an Idempotency-Key.', {
       headers: { link: '</problems/idempotency-key-missing>; rel="describedby"' },
     })
   }
@@ -68,18 +68,18 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       operationId: 'submitJob',
       summary: 'Submit a job',
       description: [
-        'Stores one job and answers 202 once it is safely in the queue. `type` decides which `data` it takes.',
-        `With an Idempotency-Key the same request can be sent again for ${config.queues.idempotencyTtlMs / 3_600_000} h: it yields the same job and the same answer.`,
-        'The key is compared by the SHA-256 of the canonical JSON of the body, so white space and member order do not matter; another body under the same key is refused with 422.',
-        '`followUps` names up to 10 jobs that are submitted, each once, when this one has done its work; `resultInto` puts parts of its',
-        'result into their data. Their ids are told at once. If one does not fit with the result in it, none is submitted and this job',
+        'Stores one job and returns 202 once it is safely in the queue. `type` determines its `data`.',
+        `With an Idempotency-Key, you can retry the request for ${config.queues.idempotencyTtlMs / 3_600_000} h and get the same job and the same response.`,
+        'Bodies are compared by the SHA-256 of their canonical JSON, so white space and member order do not matter. Another body with the same key is refused with 422.',
+        '`followUps` lists up to 10 jobs that are submitted, each once, when this one completes; `resultInto` copies parts of its',
+        'result into their data. The response contains their IDs. If one is not valid with the result in it, none is submitted and this job',
         'fails with `follow_up_refused`.',
       ].join(' '),
       tags: ['jobs'],
       headers: Headers,
       body: Type.Unsafe<Submission>(Type.Ref(submission.$id as string)),
       response: {
-        200: jsonResponse(JobRef, 'The job has finished; only after `Prefer: wait`.', ['Location', 'Preference-Applied']),
+        200: jsonResponse(JobRef, 'The job has finished; only with `Prefer: wait`.', ['Location', 'Preference-Applied']),
         202: jsonResponse(JobRef, 'The job is accepted.', ['Location', 'Retry-After', 'Idempotent-Replayed', 'Preference-Applied']),
         422: problemResponse('The Idempotency-Key was used for another payload.'),
         ...problemResponses,

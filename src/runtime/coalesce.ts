@@ -16,7 +16,7 @@ interface Batch<Item, Result> {
  * The returned function takes one item; it rejects with its error or that of `send`.
  * `most` items are sent without waiting for the end of the turn: Redis works on them while the turn goes on.
  * `split` cuts what came together into calls of bearable size. `isolate` says which errors may be the fault
- * of one item: those items are then sent one by one, so that one cannot take its neighbours along.
+ * of one item: those items are then sent one by one, so that one cannot affect the others.
  */
 export const createCoalescer = <Group, Item, Result>({
   send,

@@ -54,7 +54,7 @@ export const openDuty = (duty: Duty, { log, lock }: Tools): OpenDuty => {
   if (isShared && !lock) throw new Error(`The duty ${name} is shared by all instances and needs a lock`)
   const stop = new AbortController()
   const logFailure = createThrottledLog((error: unknown, unlogged) => {
-    log[failureLevel]({ error: (error as Error).message, unlogged }, `${failure}; the next round follows`)
+    log[failureLevel]({ error: (error as Error).message, unlogged }, `${failure}; retrying`)
   })
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined

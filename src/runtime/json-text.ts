@@ -17,7 +17,7 @@ export const parseJson = (text: string): ParsedJson => {
     const isForbidden = error instanceof SyntaxError && error.message === 'Object contains forbidden prototype property'
     return {
       kind: 'malformed',
-      detail: isForbidden ? 'The JSON holds a `__proto__` or `constructor` member.' : 'The text is not one complete JSON value.',
+      detail: isForbidden ? 'The JSON contains a `__proto__` or `constructor` member.' : 'The text is not a single complete JSON value.',
     }
   }
 }

@@ -23,19 +23,22 @@ export const scheduleProblems = (definition: ScheduleDefinition, check: Check): 
 }
 
 const clashProblems = ({ cron, timezone, everyMs }: ScheduleTiming): FieldProblem[] => {
-  if (cron === undefined && everyMs === undefined) return [{ pointer: '#/cron', detail: 'is missing, and so is everyMs' }]
-  if (cron !== undefined && everyMs !== undefined) return [{ pointer: '#/everyMs', detail: 'goes not together with cron' }]
-  return cron === undefined && timezone !== undefined ? [{ pointer: '#/timezone', detail: 'goes with cron only' }] : []
+  if (cron === undefined && everyMs === undefined) return [{ pointer: '#/cron', detail: 'is missing; set cron or everyMs' }]
+  if (cron !== undefined && everyMs !== undefined) return [{ pointer: '#/everyMs', detail: 'cannot be combined with cron' }]
+  return cron === undefined && timezone !== undefined ? [{ pointer: '#/timezone', detail: 'requires cron' }] : []
 }
 
 const timingProblems = ({ cron, timezone = 'UTC', everyMs, startAt, endAt }: ScheduleTiming, now: number): FieldProblem[] => {
   const errors = [...timeZoneProblems('#/timezone', timezone)]
   if (cron !== undefined && !isCron(cron)) {
-    errors.push({ pointer: '#/cron', detail: 'is no cron expression of five fields, set apart by one space, that is ever due' })
+    errors.push({
+      pointer: '#/cron',
+      detail: 'must be a cron expression of five fields separated by single spaces that matches at least one time',
+    })
   }
   const start = startAt === undefined ? undefined : Date.parse(startAt)
   if (start !== undefined && start > now + startAheadMsMax)
-    errors.push({ pointer: '#/startAt', detail: 'has to lie at most 5 years ahead' })
+    errors.push({ pointer: '#/startAt', detail: 'must be at most 5 years in the future' })
   if (errors.length > 0 || endAt === undefined) return errors
   const first = firstRun(toTiming({ cron, timezone, everyMs, startAt: start }, start ?? now), now)
   return first !== undefined && first <= Date.parse(endAt) ? [] : [{ pointer: '#/endAt', detail: 'leaves no time for a run' }]

@@ -13,7 +13,7 @@ export interface TickData {
 }
 
 const retryDelayMs = 2000
-/** A tick is tried until it is handed in or a newer one takes its place; what it becomes is a job of its own, with limits of its own. */
+/** A tick is retried until it is submitted or a newer one takes its place; what it becomes is a job of its own, with limits of its own. */
 const tickOptions = {
   attempts: 1_000_000,
   backoff: { type: 'fixed', delay: retryDelayMs },
@@ -52,7 +52,7 @@ export const openScheduleClock = ({ redis, prefix }: { redis: RedisClient; prefi
   const scores = `${prefix}:${scheduleQueue}:repeat`
 
   return {
-    /** Starts, or starts anew. What was due and not yet handed in is dropped. */
+    /** Starts, or starts over. What was due and not yet submitted is dropped. */
     async set(key: string, timing: Timing): Promise<void> {
       // BullMQ keeps parts of a former timing when it is replaced.
       await queue.removeJobScheduler(key)

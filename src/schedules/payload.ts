@@ -20,7 +20,7 @@ interface Deps {
 /** The outcome for a payload with these faults. */
 export const toRefused = (errors: readonly FieldProblem[]): SchedulePayload & { kind: 'refused' } => {
   const [first] = errors
-  const fault = first ? ` At fault is ${first.pointer}: it ${first.detail}.` : ''
+  const fault = first ? ` Cause: ${first.pointer} ${first.detail}.` : ''
   return { kind: 'refused', code: 'schedule_refused', message: `${jobErrors.schedule_refused.meaning}${fault}`, errors }
 }
 

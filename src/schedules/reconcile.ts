@@ -74,7 +74,7 @@ export const createReconcileDuty = ({
       for (const key of keys) {
         if (signal.aborted) return
         const done = await align(key)
-        if (done !== 'kept') log.debug({ schedule: key, done }, 'schedule looked after')
+        if (done !== 'kept') log.debug({ schedule: key, done }, 'schedule reconciled')
       }
     }
   },

@@ -45,7 +45,7 @@ export interface StoredSchedule {
 /** Names a schedule among all tenants: no string of a client enters a key name. 43 characters, base64url. */
 export const scheduleKey = (tenant: string, id: string): string => hash('sha256', JSON.stringify([tenant, id]), 'base64url')
 
-/** Latest runs of a schedule that are remembered: more than can be due while one of them is handed in, even at one a second. */
+/** Latest runs of a schedule that are remembered: more than can be due while one of them is being submitted, even at one a second. */
 const ticksKept = 200
 
 /**

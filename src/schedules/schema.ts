@@ -10,7 +10,7 @@ import { TimeZone } from '../types/time-zone.js'
 export const ScheduleId = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$',
   maxLength: 128,
-  description: "The caller's own name of the schedule.",
+  description: "The caller's ID for the schedule.",
   examples: ['daily-report'],
 })
 
@@ -18,7 +18,7 @@ export const ScheduleId = Type.String({
 export const ScheduleOptions = Type.Omit(JobOptions, ['delayMs', 'runAt'], {
   $id: 'ScheduleOptions',
   ...closed,
-  description: 'Bounds of every run.',
+  description: 'Options of every run.',
 })
 export type ScheduleOptions = Static<typeof ScheduleOptions>
 
@@ -37,15 +37,17 @@ export const scheduleMembers = {
       maxLength: 100,
       pattern: '^[A-Za-z0-9*,/?# -]+$',
       description:
-        'Minute, hour, day of the month, month, day of the week; names, ranges, lists, steps, `L` and `#` are understood. Either this or everyMs.',
+        'Minute, hour, day of the month, month, day of the week. Names, ranges, lists, steps, `L` and `#` are supported. Set either this or everyMs.',
       examples: ['0 9 * * MON-FRI'],
     }),
   ),
-  timezone: Type.Optional({ ...TimeZone, description: 'IANA time zone of `cron`; left out: UTC.' }),
-  everyMs: Type.Optional(DurationMs(everyMsMin, everyMsMax, 'Time from one run to the next; the first is at once, or at startAt.')),
-  startAt: Type.Optional(Time({ description: 'No run before this time, at most 5 years ahead. With everyMs runs keep step with it.' })),
+  timezone: Type.Optional({ ...TimeZone, description: 'IANA time zone of `cron`. Defaults to UTC.' }),
+  everyMs: Type.Optional(DurationMs(everyMsMin, everyMsMax, 'Interval between runs. The first run is due at once, or at startAt.')),
+  startAt: Type.Optional(
+    Time({ description: 'No run is due before this time, at most 5 years in the future. With everyMs, runs stay aligned with it.' }),
+  ),
   endAt: Type.Optional(Time({ description: 'No run is due after this time.' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000, description: 'This many runs in all, then no more.' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000, description: 'Total number of runs.' })),
 }
 
 /** When a schedule is due, as clients write it. */
@@ -63,10 +65,10 @@ export const ScheduleView = Type.Object(
     id: ScheduleId,
     type: Type.String({ description: 'Name of the job type.' }),
     queue: StringEnum(queueNames),
-    data: Type.Unknown({ description: 'What every run is given; sensitive members read "***".' }),
+    data: Type.Unknown({ description: 'Data of every run. Sensitive members appear as "***".' }),
     options: Type.Unsafe<ScheduleOptions>(Type.Ref(ScheduleOptions.$id as string)),
     userId: Nullable(Type.String()),
-    correlationId: Nullable(Type.String(), { description: 'That of every run; null: each run gets its own.' }),
+    correlationId: Nullable(Type.String(), { description: 'Correlation ID of every run; null if each run gets its own.' }),
     metadata: Type.Record(Type.String(), Type.Unknown()),
     followUps: Type.Optional(Type.Array(Type.Unknown(), { description: 'Jobs that follow every run.' })),
     cron: Nullable(Type.String()),
@@ -77,15 +79,17 @@ export const ScheduleView = Type.Object(
     limit: Nullable(Type.Integer()),
     createdAt: Time(),
     updatedAt: Time(),
-    nextRunAt: Nullable(Time(), { description: 'When the next run is due; in the past while no worker lives. Null: it is over.' }),
-    runs: Type.Integer({ minimum: 0, description: 'Runs so far, those by hand not counted.' }),
-    skippedRuns: Type.Integer({ minimum: 0, description: 'Runs left out because earlier ones were still waiting, or the queue was full.' }),
+    nextRunAt: Nullable(Time(), {
+      description: 'When the next run is due. It is in the past while no worker is alive, and null if the schedule is over.',
+    }),
+    runs: Type.Integer({ minimum: 0, description: 'Number of runs so far, not counting manual triggers.' }),
+    skippedRuns: Type.Integer({ minimum: 0, description: 'Runs skipped because earlier ones were still waiting or the queue was full.' }),
     lastRun: Nullable(Type.Object({ jobId: JobId, dueAt: Time() }, { ...closed, description: 'The latest run.' })),
     nextRuns: Type.Optional(
-      Type.Array(Time(), { description: 'When the next runs are due, at most 10 years ahead; only with `preview`.' }),
+      Type.Array(Time(), { description: 'When the next runs are due, at most 10 years in the future. Only present with `preview`.' }),
     ),
   },
-  { $id: 'Schedule', ...closed, description: 'A job that recurs.' },
+  { $id: 'Schedule', ...closed, description: 'A recurring job.' },
 )
 
 /** A schedule as clients see it. Times are RFC 3339 in UTC with milliseconds. */

@@ -1,4 +1,4 @@
-// A tick of a schedule's clock: hands in the job of the run that is due, once however often the tick is tried.
+// A tick of a schedule's clock: submits the job of the run that is due, once, however often the tick is tried.
 
 import type { Logger } from 'pino'
 import type { HasBegun } from '../bullmq/job-begun.js'
@@ -36,7 +36,7 @@ export interface Tick {
 
 export type TickOutcome =
   | { readonly kind: 'submitted'; readonly runs: number }
-  /** Nothing to do: the schedule is gone, over or timed anew. */
+  /** Nothing to do: the schedule is gone, over or has new timing. */
   | { readonly kind: 'void' }
   /** Left out, since earlier runs still wait. */
   | { readonly kind: 'skipped' }
@@ -95,7 +95,7 @@ export const createRunSchedule = (deps: Deps) => {
     return outcome.kind === 'invalid' ? refuseRun(run, toRefused(outcome.errors)) : outcome.kind
   }
 
-  /** Hands in one run. */
+  /** Submits one run. */
   const handIn = async (key: string, stored: StoredSchedule, dueAt: number): Promise<'handed-in' | 'full' | 'over'> => {
     const { record, createdAt } = stored
     const jobId = scheduledJobId(key, createdAt, dueAt, record.queue, partitions.forSubmission(key))
@@ -106,7 +106,7 @@ export const createRunSchedule = (deps: Deps) => {
     const line = log.child({ scheduleId: record.id, tenant: record.tenant, jobId, dueAt: new Date(dueAt).toISOString() })
     // `reused`: an earlier try handed it in, before the schedule was changed.
     if ((await submitRun({ stored, jobId, name: `${key}|${createdAt}|${dueAt}`, line })) === 'full') return 'full'
-    line.debug({ lateMs: Date.now() - dueAt }, 'scheduled run handed in')
+    line.debug({ lateMs: Date.now() - dueAt }, 'scheduled run submitted')
     return 'handed-in'
   }
 
@@ -132,7 +132,7 @@ export const createRunSchedule = (deps: Deps) => {
 
   const skip = async (key: string, { record }: StoredSchedule, reason: string): Promise<TickOutcome> => {
     await records.noteSkipped(key)
-    log.warn({ scheduleId: record.id, tenant: record.tenant, reason }, 'scheduled run left out')
+    log.warn({ scheduleId: record.id, tenant: record.tenant, reason }, 'scheduled run skipped')
     return { kind: 'skipped' }
   }
 
@@ -152,7 +152,7 @@ export const createRunSchedule = (deps: Deps) => {
       await align(key)
       return { kind: 'void' }
     }
-    if (await isPilingUp(key)) return skip(key, stored, 'earlier runs wait for a worker')
+    if (await isPilingUp(key)) return skip(key, stored, 'earlier runs are waiting for a worker')
     let runs = 0
     for (const each of [dueAt, ...(await missedRuns(key, stored, dueAt, tick))]) {
       const handedIn = await handIn(key, stored, each)
@@ -160,7 +160,7 @@ export const createRunSchedule = (deps: Deps) => {
       if (handedIn === 'full') return giveWay(key, stored, each)
       runs++
     }
-    // Its last run may have been handed in.
+    // Its last run may have been submitted.
     if (stored.record.limit !== undefined) await align(key)
     return { kind: 'submitted', runs }
   }

@@ -1,4 +1,4 @@
-// Serves the clock of schedules: hands in what is due.
+// Serves the clock of schedules: submits what is due.
 
 import { Worker } from 'bullmq'
 import type { Logger } from 'pino'
@@ -59,7 +59,7 @@ export const openScheduleWorker = ({ config, connection, log, runSchedule }: Dep
     /** Settles once it serves ticks, which is when Redis is there. */
     ready,
     async close() {
-      // Without Redis nothing can be handed in: locks run out, and ticks go to others.
+      // Without Redis nothing can be submitted: locks expire, and ticks go to others.
       await Promise.all([worker.close(connection.status !== 'ready'), liveness.close()])
     },
   }

@@ -37,40 +37,39 @@ export const createMetrics = () => {
     new Histogram({ name, help, labelNames, buckets, registers })
 
   const families = {
-    buildInfo: levels('jobgate_build_info', 'Always 1; the labels tell what runs.', ['version', 'node']),
-    submissions: counts('jobgate_jobs_submitted_total', 'Submissions that fit their schema, by what became of them.', ['type', 'outcome']),
+    buildInfo: levels('jobgate_build_info', 'Always 1; the labels identify the version that is running.', ['version', 'node']),
+    submissions: counts('jobgate_jobs_submitted_total', 'Submissions that match their schema, by outcome.', ['type', 'outcome']),
     httpDurations: durations(
       'jobgate_http_request_duration_seconds',
-      'From request to answer, without the time that a client asked to be held.',
+      'From request to response, without the time that a client asked to wait.',
       ['method', 'route', 'status'],
       answerBounds,
     ),
-    shedRequests: counts('jobgate_requests_shed_total', 'Submissions answered 503 because of overload, before they were read.', ['reason']),
+    shedRequests: counts('jobgate_requests_shed_total', 'Submissions refused with 503 because of overload, before they were read.', [
+      'reason',
+    ]),
     storeDurations: durations('jobgate_store_duration_seconds', 'One call to Redis that stores submissions.', [], storeBounds),
     attempts: counts('jobgate_attempts_total', 'Attempts that ended in this process.', ['type', 'outcome', 'code']),
     attemptDurations: durations(
       'jobgate_attempt_duration_seconds',
-      'Attempts that ended in this process, from taking the job to its end.',
+      'Duration of attempts that ended in this process.',
       ['type', 'outcome'],
       attemptBounds,
     ),
-    attemptsRunning: levels('jobgate_attempts_running', 'Attempts that run in this process.'),
-    jobWaits: durations('jobgate_job_wait_seconds', 'From when a job was due to the start of its first attempt.', ['queue'], waitBounds),
-    longPolls: levels('jobgate_long_polls_open', 'Requests that are held open because their client asked to wait.'),
-    eventStreams: levels('jobgate_event_streams_open', 'Event streams that are open.'),
-    redisUp: levels('jobgate_redis_up', 'Whether Redis answered PING in time: 1 or 0.'),
-    redisPing: levels('jobgate_redis_ping_seconds', 'How long Redis took for it.'),
+    attemptsRunning: levels('jobgate_attempts_running', 'Attempts running in this process.'),
+    jobWaits: durations('jobgate_job_wait_seconds', 'Time from when a job was due until its first attempt started.', ['queue'], waitBounds),
+    longPolls: levels('jobgate_long_polls_open', 'Requests held open because their client asked to wait.'),
+    eventStreams: levels('jobgate_event_streams_open', 'Open event streams.'),
+    redisUp: levels('jobgate_redis_up', 'Whether Redis responded to PING in time: 1 or 0.'),
+    redisPing: levels('jobgate_redis_ping_seconds', 'How long Redis took to respond to PING.'),
     queueJobs: levels('jobgate_queue_jobs', 'Jobs in Redis.', ['queue', 'state']),
-    queueOverdue: levels('jobgate_queue_overdue_jobs', 'Delayed jobs that are due and that no worker has moved.', ['queue']),
+    queueOverdue: levels('jobgate_queue_overdue_jobs', 'Delayed jobs that are due but that no worker has moved.', ['queue']),
     queuePaused: levels('jobgate_queue_paused', 'Whether the queue is paused: 1 or 0.', ['queue']),
-    queueOldest: levels('jobgate_queue_oldest_waiting_seconds', 'How long the job that waits longest has been ready; 0 without one.', [
+    queueOldest: levels('jobgate_queue_oldest_waiting_seconds', 'How long the oldest waiting job has been ready; 0 if none is waiting.', [
       'queue',
     ]),
-    queueFinished: counts('jobgate_queue_jobs_finished_total', 'Jobs that workers have finished, as Redis counts them.', [
-      'queue',
-      'state',
-    ]),
-    workers: levels('jobgate_workers', 'Worker processes that have told of themselves within 30 s.'),
+    queueFinished: counts('jobgate_queue_jobs_finished_total', 'Jobs that workers have finished, as counted by Redis.', ['queue', 'state']),
+    workers: levels('jobgate_workers', 'Worker processes that reported within the last 30 s.'),
   }
   families.buildInfo.labels(readVersion(), process.version).set(1)
 

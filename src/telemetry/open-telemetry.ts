@@ -79,7 +79,7 @@ export const openOpenTelemetry = async ({
 
 const closeInTime = async (provider: TracerProvider, log: Logger): Promise<void> => {
   try {
-    if ((await withDeadline(provider.shutdown(), closeTimeoutMs, 'late')) === 'late') log.warn('the last spans were not sent in time')
+    if ((await withDeadline(provider.shutdown(), closeTimeoutMs, 'late')) === 'late') log.warn('sending the last spans timed out')
   } catch (error) {
     log.warn({ error: (error as Error).message }, 'the last spans were not sent')
   }
@@ -122,7 +122,7 @@ const toSampler = (name: TracingSettings['sampler'], ratio: number): Sampler => 
 }
 
 const createExporter = async ({ protocol, url, headers }: TracingSettings): Promise<SpanExporter> => {
-  // Each brings its own serialiser: only the one that is used is loaded.
+  // Each brings its own serializer: only the one that is used is loaded.
   const { OTLPTraceExporter } =
     protocol === 'http/json'
       ? await import('@opentelemetry/exporter-trace-otlp-http')

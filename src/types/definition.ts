@@ -1,4 +1,4 @@
-// The definition of a job type: one piece of data, schemas and behaviour that gateway, workers and documents share.
+// The definition of a job type: one piece of data, schemas and behavior that gateway, workers and documents share.
 
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Config } from '../config/config.js'
@@ -61,7 +61,7 @@ export interface JobContext<I = Integrations> {
   /** A number from 0 to 100 or a small object. */
   progress(value: number | Record<string, unknown>): Promise<void>
   readonly marker: AttemptMarker
-  /** Its time to start is over: what was begun before may be settled, and nothing begun anew. */
+  /** Its time to start is over: what was begun before may be settled, and nothing new is begun. */
   readonly isExpired: boolean
   /** Those in `requires` are present. */
   readonly integrations: I

@@ -1,4 +1,4 @@
-// Turns what Ajv found wrong with a request into the few entries that name the members at fault.
+// Turns what Ajv found wrong with a request into the few entries that name the invalid members.
 
 import { Email, Line, Link, MeetingId } from './schema-parts.js'
 
@@ -31,7 +31,7 @@ const entriesMax = 20
 const pointerLengthMax = 512
 
 /**
- * The members at fault, at most 20, each with the pointer to the member itself.
+ * The invalid members, at most 20, each with the pointer to the member itself.
  * `part` is Fastify's name of the request part; `prefix` is put before pointers, such as `/items/3`.
  * Texts come from schemas alone: no value of a client is repeated.
  */
@@ -74,10 +74,10 @@ const toParameter = (path: string): string => (path.split('/')[1] ?? '').replace
 
 /** What the patterns that occur everywhere mean. */
 const patternWords: ReadonlyMap<string | undefined, string> = new Map([
-  [Email.pattern, 'must be one e-mail address, without display name'],
-  [Line(1).pattern, 'must be one line, without control characters'],
-  [Link().pattern, 'must be an http or https address, without user name and blanks'],
-  [MeetingId.pattern, 'must consist of letters, digits, "_", "." and "-", with a letter or digit in front'],
+  [Email.pattern, 'must be one e-mail address without a display name'],
+  [Line(1).pattern, 'must be a single line without control characters'],
+  [Link().pattern, 'must be an http or https URL without a user name or spaces'],
+  [MeetingId.pattern, 'must consist of letters, digits, "_", "." and "-", and start with a letter or digit'],
 ])
 
 /** What a text lacks that does not match; null for patterns that say it best themselves. */
@@ -91,26 +91,26 @@ const toDetail = ({ keyword, params = {}, message }: SchemaError): string => {
       return 'is missing'
     case 'additionalProperties':
     case 'unevaluatedProperties':
-      return 'is not known here'
+      return 'is not a known member'
     case 'propertyNames':
       return 'has a name that is not allowed'
     case 'discriminator':
-      return params['error'] === 'tag' ? 'has to be a string that names one of the known types' : 'names no known type'
+      return params['error'] === 'tag' ? 'must be a string that names a known type' : 'is not a known type'
     case 'enum':
       return `must be one of ${toList(params['allowedValues'])}`
     case 'const':
       return `must be ${JSON.stringify(params['allowedValue'])}`
     case 'anyOf':
     case 'oneOf':
-      return 'fits none of the allowed forms'
+      return 'matches none of the allowed forms'
     case 'pattern':
       return toPatternDetail(params['pattern']) ?? message ?? 'is not valid'
     case 'format':
       return params['format'] === 'date-time'
-        ? 'must be a date-time with offset, such as 2026-12-01T09:00:00.000Z'
+        ? 'must be a date-time with an offset, such as 2026-12-01T09:00:00.000Z'
         : (message ?? 'is not valid')
     case 'false schema':
-      return 'is not allowed here'
+      return 'is not allowed'
     default:
       return message ?? 'is not valid'
   }
@@ -147,7 +147,7 @@ const foldBranches = (errors: readonly SchemaError[]): SchemaError[] => {
 
 const isInBranch = (candidate: SchemaError, parent: SchemaError): boolean => {
   const isBelow = candidate.instancePath === parent.instancePath || candidate.instancePath.startsWith(`${parent.instancePath}/`)
-  // Behind a `$ref` the path starts anew with the name of the schema.
+  // Behind a `$ref` the path starts over with the name of the schema.
   return isBelow && (candidate.schemaPath.startsWith(`${parent.schemaPath}/`) || !sharesDocument(candidate, parent))
 }
 

@@ -16,9 +16,9 @@ export const ResultInto = Type.Record(
     maxProperties: resultIntoMax,
     additionalProperties: false,
     description: [
-      'JSON Pointer into `data` → JSON Pointer into the result of the job before, an empty one for all of it. Once that job has done its',
-      'work, these members of `data` are replaced by what the result says. They have to be there from the start, with values that',
-      'fit the schema.',
+      "Maps JSON Pointers into `data` to JSON Pointers into the previous job's result; an empty pointer selects the entire result. When that",
+      'job completes, these members of `data` are replaced with values from the result. They must exist from the start, with values that',
+      'match the schema.',
     ].join(' '),
   },
 )

@@ -80,4 +80,4 @@ export const dataProblems = ({ validate }: RegisteredType, data: unknown): Field
   validate(data) ? [] : toFieldProblems(validate.errors ?? [], 'body', '/data')
 
 /** What is wrong with a submission whose type is not registered. */
-export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'names no known type' })
+export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'is not a known type' })

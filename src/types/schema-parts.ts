@@ -34,14 +34,14 @@ export const Email = Type.String({
   maxLength: 254,
   pattern:
     "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
-  description: 'One e-mail address, without display name.',
+  description: 'One e-mail address without a display name.',
 })
 
 /** The caller's own id of a meeting. */
 export const MeetingId = Type.String({
   pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$',
   maxLength: 128,
-  description: "The caller's own id of the meeting.",
+  description: "The caller's ID of the meeting.",
 })
 
 /** An absolute https address (http only where the operator allows it). Userinfo is refused. */

@@ -39,7 +39,7 @@ export const toSubmissionMembers = (followUp: TSchema) => ({
     Type.Array(followUp, {
       minItems: 1,
       maxItems: followUpsMax,
-      description: 'Jobs to submit once this one has done its work, each once, with parts of its result. None when it fails.',
+      description: 'Jobs to submit once this one completes, each once, with parts of its result. None if it fails.',
     }),
   ),
 })
@@ -51,7 +51,7 @@ export const batchItemMembers = {
       minLength: 1,
       maxLength: 255,
       pattern: '^[\\x20-\\x7e]+$',
-      description: 'The key of this item, under the rules of the Idempotency-Key header; goes before the header of the batch.',
+      description: 'Idempotency key of this item, with the same rules as the Idempotency-Key header. Overrides the header of the batch.',
     }),
   ),
 } as const satisfies Members

@@ -8,7 +8,7 @@ export const TimeZone = Type.String({
   minLength: 1,
   maxLength: 64,
   pattern: '^[A-Za-z][A-Za-z0-9_+/-]*$',
-  description: 'IANA time zone in which times are shown; left out: UTC.',
+  description: 'IANA time zone for displaying times. Defaults to UTC.',
   examples: ['Asia/Shanghai'],
 })
 

@@ -100,7 +100,7 @@ export const validatorCompilers = (shared: Record<string, unknown>, { checks, do
 }
 
 /**
- * A validator of bodies that is compiled on its first call, by an Ajv of its own: one that is shared keeps every schema for good,
+ * A validator of bodies that is compiled on its first call, by an Ajv of its own: one that is shared keeps every schema permanently,
  * even after `removeSchema` (ajv 8, issue 1413). `schema` refers to nothing outside itself. That it is a schema at all is not
  * checked here, which makes an Ajv of its own as cheap as a shared one.
  */

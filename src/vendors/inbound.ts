@@ -1,4 +1,4 @@
-// What a vendor brings to be taken in at /v1/inbound: which requests it makes, how they are read and how they are answered.
+// What a vendor brings to be accepted at /v1/inbound: which requests it makes, how they are read and how they are answered.
 
 import type { TObject, TSchema } from '@sinclair/typebox'
 import type { CallbackHeaders, CallbackReading } from './callback-checks.js'
@@ -36,7 +36,7 @@ export interface InboundRoute<C> {
 /** All that one vendor sends to `/v1/inbound/{source}`. `S` are the settings of its subject. */
 export interface InboundSource<S, C> {
   readonly source: string
-  /** What an operator has to set for its events to be taken in. */
+  /** What an operator has to set for its events to be accepted. */
   readonly variable: string
   /** What checks its requests; undefined when its settings are absent. */
   open(settings: S): C | undefined

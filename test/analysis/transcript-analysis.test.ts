@@ -142,7 +142,7 @@ t.test('sentiment', async (t) => {
   t.same(mood('This is good. 我失望。', { language: 'zh' }), ['negative', -0.6, 1], 'rules of one language')
   const nothing = find('The cat sat.', ['sentiment'])
   t.same(nothing.sentiment, { label: 'neutral', score: 0, hits: 0, confidence: 'low' })
-  t.match(nothing.warnings, [/sentiment says nothing/])
+  t.match(nothing.warnings, [/score is meaningless/])
 })
 
 t.test('talk time', async (t) => {
@@ -287,7 +287,7 @@ t.test('a thread that dies', async (t) => {
   await analyzer.close()
   await analyzer.close()
   t.match(await ended, [{ kind: 'crashed' }, { kind: 'crashed' }, { kind: 'crashed' }])
-  await t.rejects(run('f'), { message: 'The threads are closed' })
+  await t.rejects(run('f'), { message: 'The analysis threads are closed' })
 })
 
 t.test('threads start from TypeScript sources under tsx too', async (t) => {

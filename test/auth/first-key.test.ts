@@ -54,11 +54,11 @@ t.test('a file that others can read is closed to them', async (t) => {
 t.test('a file that holds no key stops the start and is not repeated', async (t) => {
   const dataDir = await temporaryDir(t)
   await writeFile(join(dataDir, 'admin-api-key'), 'two words')
-  await t.rejects(openFirstKey({ adminApiKey: undefined, dataDir }), /admin-api-key does not hold an API key/)
+  await t.rejects(openFirstKey({ adminApiKey: undefined, dataDir }), /admin-api-key does not contain an API key/)
   await t.rejects(
     openFirstKey({ adminApiKey: undefined, dataDir }).catch((error: Error) => {
       throw error.message.includes('two words') ? new Error('repeated') : error
     }),
-    /does not hold/,
+    /does not contain an API key/,
   )
 })

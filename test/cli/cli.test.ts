@@ -95,7 +95,7 @@ t.test('jobs', async (t) => {
 
   await t.test('problems: what, where, and exit code 3; the key is never shown', async (t) => {
     const invalid = await run('submit', 'echo', '--data', '{"label":7}')
-    t.match(invalid, { code: 3, out: '', err: /^jobgate: The request does not fit its schema \(400\)[\s\S]*#\/data\/label/ })
+    t.match(invalid, { code: 3, out: '', err: /^jobgate: The request does not match its schema \(400\)[\s\S]*#\/data\/label/ })
     const asJson = await run('status', 'ext_AAAAAAAAAAAAAAAAAAAAAA', '--json')
     t.equal(asJson.code, 3)
     t.match(JSON.parse(asJson.err), { type: '/problems/not-found', status: 404 })
@@ -116,7 +116,7 @@ t.test('operators', async (t) => {
     t.match(out, /^queue +waiting +paused/)
     t.match(out, /\nemail .*\(paused\)/)
     t.match(JSON.parse((await run('queues', '--json')).out), { health: { queues: {} }, metrics: { email: { isPaused: true } } })
-    t.match(await run('resume'), { code: 0, out: /email runs/ })
+    t.match(await run('resume'), { code: 0, out: /email is running/ })
     t.match(await run('pause', 'nowhere'), { code: 3 })
   })
 
@@ -170,7 +170,7 @@ t.test('wrong usage: exit code 2, the usage, and no gateway is asked', async (t)
 
 t.test('a gateway that is away or broken: exit code 4', async (t) => {
   const away = createRunner('http://127.0.0.1:1')
-  t.match(await away('pause'), { code: 4, err: /http:\/\/127\.0\.0\.1:1: It cannot be reached/ })
+  t.match(await away('pause'), { code: 4, err: /http:\/\/127\.0\.0\.1:1: Cannot connect/ })
   let requests = 0
   const keys = new Set<unknown>()
   const url = await listen(
@@ -182,7 +182,7 @@ t.test('a gateway that is away or broken: exit code 4', async (t) => {
     }),
   )
   const lost = await createRunner(url)('submit', 'echo')
-  t.match(lost, { code: 4, err: /\(503\)[\s\S]*submit again with --key '/ })
+  t.match(lost, { code: 4, err: /\(503\)[\s\S]*submit it again with --key '/ })
   t.same([requests, keys.size], [3, 1], 'sent again under the same key')
   t.match(await createRunner(url)('clean'), { code: 4 })
   t.equal(requests, 4, 'what has no key is sent once')
@@ -207,9 +207,9 @@ t.test('tail takes a broken stream up where it ended', async (t) => {
 t.test('settings: the address and the key, and nothing of the gateway', async (t) => {
   const load = (env: Record<string, string>) => loadClientSettings(env, '/nonexistent')
   t.same(load({ PORT: 'not a port' }), { url: 'http://127.0.0.1:3000', apiKey: undefined })
-  t.throws(() => load({ JOBGATE_URL: 'ftp://x' }), /JOBGATE_URL has to start with/)
+  t.throws(() => load({ JOBGATE_URL: 'ftp://x' }), /JOBGATE_URL must start with/)
   t.throws(() => load({ JOBGATE_URL: 'http://u:p@x' }), /without user, password/)
   t.throws(() => load({ JOBGATE_API_KEY: 'two words here' }), {
-    message: 'Configuration: JOBGATE_API_KEY needs 8 to 512 visible ASCII characters',
+    message: 'Configuration: JOBGATE_API_KEY must be 8 to 512 visible ASCII characters',
   })
 })

@@ -68,8 +68,8 @@ t.test('without a gateway, on the data that are there', async (t) => {
 
 t.test('wrong arguments: usage, code 2, and Redis is not asked', async (t) => {
   for (const [args, told] of [
-    [[], /Say what/],
-    [['frobnicate'], /not known/],
+    [[], /Missing subcommand/],
+    [['frobnicate'], /Unknown subcommand/],
     [['issue'], /^(name|scopes)/],
     [['issue', '--name', 'x'], /^scopes/],
     [['issue', '--name', 'x', '--scope', 'fly'], /^scopes\/0/],
@@ -78,7 +78,7 @@ t.test('wrong arguments: usage, code 2, and Redis is not asked', async (t) => {
     [['issue', '--name', 'x', '--scope', 'work', '--expires-at', 'soon'], /^expiresAt/],
     [['issue', '--secret', 'x'], /secret/],
     [['list', 'all'], /no arguments/],
-    [['revoke'], /one id/],
+    [['revoke'], /one ID/],
   ] as const) {
     const { code, out } = await run({ REDIS_URL: 'unix:///nowhere.sock' }, ...args)
     t.equal(code, 2, args.join(' '))
@@ -88,5 +88,5 @@ t.test('wrong arguments: usage, code 2, and Redis is not asked', async (t) => {
 })
 
 t.test('an unreachable Redis is told in one line', async (t) => {
-  await t.rejects(run({ REDIS_URL: 'unix:///nowhere.sock' }, 'list'), { message: 'Redis cannot be reached' })
+  await t.rejects(run({ REDIS_URL: 'unix:///nowhere.sock' }, 'list'), { message: 'cannot connect to Redis' })
 })

@@ -107,7 +107,7 @@ t.test('the dashboard in a browser', { skip }, async (t) => {
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('alert').waitFor()
     await look('board-login-refused-1280')
-    t.match(await page.getByRole('alert').textContent(), /not known/)
+    t.match(await page.getByRole('alert').textContent(), /unknown/)
     t.ok(complaints.splice(0).every((text) => text.includes('401')))
   })
 
@@ -141,7 +141,7 @@ t.test('the dashboard in a browser', { skip }, async (t) => {
     await page.goto(`${url}/admin/board/queue/email?status=delayed`)
     await page.getByText('Clean all').click()
     await page.getByRole('button', { name: 'Confirm' }).click()
-    await page.getByText('The dashboard does not do this').first().waitFor()
+    await page.getByText('The dashboard does not support this').first().waitFor()
     await look('board-refused-1280')
     t.ok(complaints.splice(0).every((text) => /403|preload/.test(text)))
   })

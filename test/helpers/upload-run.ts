@@ -131,7 +131,7 @@ export const runUploads = async (
   const { address } = await gateway.logged('listening')
   await eventually('the gateway is ready', async () => (await fetch(`${address}/readyz`)).ok, readyDeadlineMs)
   const worker = start(t, 'worker', dataDir, { ...env, WORKER_METRICS_PORT: '0' })
-  const metricsUrl = (await worker.logged('metrics are served')).url as string
+  const metricsUrl = (await worker.logged('serving metrics')).url as string
   const finished = async () =>
     [...(await (await fetch(metricsUrl)).text()).matchAll(/^jobgate_attempts_total\{.*outcome="(?:completed|failed)".*\} (\d+)$/gm)].reduce(
       (sum, [, n]) => sum + Number(n),

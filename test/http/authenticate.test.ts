@@ -75,7 +75,7 @@ t.test('401: without a key, a plain challenge', async (t) => {
 t.test('401: with a key that is refused, invalid_token', async (t) => {
   const { app, lines } = await openApp(t)
   for (const [key, detail] of [
-    ['guess-canary', 'The API key is not known or was revoked.'],
+    ['guess-canary', 'The API key is unknown or was revoked.'],
     ['old', 'The API key has expired.'],
   ]) {
     const answer = await app.inject({ url: '/me', headers: { authorization: `Bearer ${key}` } })

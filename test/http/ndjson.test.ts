@@ -287,5 +287,5 @@ t.test('a source that throws is a problem before its first value, a broken answe
   const late = await fetch(`${origin}/2`)
   t.equal(late.status, 207)
   await t.rejects(late.text(), 'the client can tell that it is not complete')
-  t.equal(lines.filter(({ msg }) => msg === 'NDJSON answer broke off').length, 1)
+  t.equal(lines.filter(({ msg }) => msg === 'NDJSON response was cut off').length, 1)
 })

@@ -73,7 +73,7 @@ t.test('a subject stays on one line and is cut at 200 characters', async (t) => 
 })
 
 t.test('an unknown template is a mistake', async (t) => {
-  t.throws(() => templates.render('nothing', 'en', {}), /not known/)
+  t.throws(() => templates.render('nothing', 'en', {}), /unknown/)
   t.match(templates.notificationProblems('nothing', {}), [{ pointer: '#/data/template' }])
 })
 
@@ -145,7 +145,7 @@ t.test('EMAIL_TEMPLATE_DIR', async (t) => {
     ])
     t.match(own.notificationProblems('welcome', { ...data, other: 1 }), [{ pointer: '#/data/templateData/other' }])
     t.same(own.notificationProblems('welcome', { ...data, user: 'Ada' }), [
-      { pointer: '#/data/templateData', detail: 'does not fit the template' },
+      { pointer: '#/data/templateData', detail: 'does not match the template' },
     ])
   })
 
@@ -162,16 +162,24 @@ t.test('EMAIL_TEMPLATE_DIR', async (t) => {
     ['calls a helper that is not there', { 'verification.en.text.hbs': '{{shout name}}' }, /verification\.en\.text\.hbs: .*shout/],
     ['logs', { 'verification.en.text.hbs': '{{log name}}' }, /verification\.en\.text\.hbs: .*log/],
     ['looks names up', { 'verification.en.text.hbs': '{{lookup . "name"}}' }, /verification\.en\.text\.hbs: .*lookup/],
-    ['uses a partial that is not there', { 'verification.en.html.hbs': '{{> header}}' }, /verification\.en\.html\.hbs: the partial header/],
-    ['uses a partial in text', { 'verification.en.text.hbs': '{{> title text=name}}' }, /verification\.en\.text\.hbs: the partial title/],
+    [
+      'uses a partial that is not there',
+      { 'verification.en.html.hbs': '{{> header}}' },
+      /verification\.en\.html\.hbs: unknown partial header/,
+    ],
+    [
+      'uses a partial in text',
+      { 'verification.en.text.hbs': '{{> title text=name}}' },
+      /verification\.en\.text\.hbs: unknown partial title/,
+    ],
     [
       'uses a block that is not there',
       { 'verification.en.text.hbs': '{{#name}}x{{/name}}' },
-      /verification\.en\.text\.hbs: {{#name}} is not known/,
+      /verification\.en\.text\.hbs: unknown helper {{#name}}/,
     ],
     ['declares a partial', { 'verification.en.html.hbs': '{{#*inline "x"}}y{{/inline}}' }, /verification\.en\.html\.hbs: inline partials/],
-    ['is misnamed', { 'verification.html.hbs': html }, /verification\.html\.hbs is not named/],
-    ['is of an unknown language', { 'verification.fr.html.hbs': html }, /verification\.fr\.html\.hbs is not named/],
+    ['is misnamed', { 'verification.html.hbs': html }, /verification\.html\.hbs must be named/],
+    ['is of an unknown language', { 'verification.fr.html.hbs': html }, /verification\.fr\.html\.hbs must be named/],
     ['has no text', { 'welcome.en.html.hbs': html }, /welcome\.en\.text\.hbs is missing/],
     ['has no HTML', { 'welcome.zh.text.hbs': 'x' }, /welcome\.zh\.html\.hbs is missing/],
   ]

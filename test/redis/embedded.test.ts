@@ -235,7 +235,7 @@ t.test('the server ends when its watchdog is killed', { skip: noProc }, async (t
 t.test('a missing program is named, with the ways out', async (t) => {
   const dataDir = await makeDir(t)
   await t.rejects(openEmbeddedRedis({ dataDir, binary: '/nowhere/redis-server', share: false, log }), {
-    message: /^REDIS_SERVER_BINARY: \/nowhere\/redis-server is not a program/,
+    message: /^REDIS_SERVER_BINARY: \/nowhere\/redis-server is not an executable program/,
   })
   const { first } = await startChild(t, [dataDir], { PATH: dataDir })
   t.match(first.error, /redis-server or valkey-server not found in PATH: install .*REDIS_SERVER_BINARY.*REDIS_URL/)

@@ -85,7 +85,7 @@ t.test('what was not sent is refused, what was sent and not answered is unknown'
   const client = await open(patience)
 
   proxy.swallowReplies(true)
-  t.equal(classifyRedisError(await failure(hasty.set('swallowed', '1'))), 'unknown', 'no answer in time')
+  t.equal(classifyRedisError(await failure(hasty.set('swallowed', '1'))), 'unknown', 'timed out')
   t.equal(await redis.connect('worker').get('swallowed'), '1', 'and rightly so: it was written')
 
   const cut = failure(client.set('cut', '1'))

@@ -103,7 +103,7 @@ t.test('GET / says that it is not ready', async (t) => {
   const { app } = await probeApp(t, () => Promise.reject(new Error('canary')))
   const page = await app.inject({ url: '/', headers: { accept: 'text/html' } })
   t.equal(page.statusCode, 200)
-  t.match(page.body, /class="state bad">Not ready: Redis did not answer/)
+  t.match(page.body, /class="state bad">Not ready: Redis did not respond/)
   const document = await app.inject('/')
   t.equal(document.json().status, 'unavailable')
   for (const { body } of [page, document]) t.notMatch(body, /canary/)

@@ -103,13 +103,13 @@ t.test('a round that cannot end is not waited for', async (t) => {
   release()
 })
 
-t.test('a failure is one line in a while, with the number of the others, and the next round follows', async (t) => {
+t.test('a failure is one line in a while, with the number of the others, and retrying', async (t) => {
   const failing = () => {
     throw new Error('why')
   }
   const { duty, lines } = openCounted(t, { run: failing })
   for (let round = 0; round < 5; round++) await duty.trigger()
-  t.match(lines, [{ level: 40, msg: 'counting failed; the next round follows', error: 'why', unlogged: 0 }])
+  t.match(lines, [{ level: 40, msg: 'counting failed; retrying', error: 'why', unlogged: 0 }])
   t.equal(lines.length, 1)
 
   const quiet = openCounted(t, { run: async () => failing(), failureLevel: 'debug', everyMs: 1 })

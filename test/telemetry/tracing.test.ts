@@ -96,7 +96,7 @@ t.test('the standard variables', async (t) => {
   t.equal(loadConfig({ ...set, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://t:1/x' }, '/').tracing?.url, 'http://t:1/x')
   const on = { OTEL_TRACES_EXPORTER: 'otlp' }
   t.throws(() => loadConfig({ ...on, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, '/'), /OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf, http\/json/)
-  t.throws(() => loadConfig({ ...on, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, '/'), /OTEL_EXPORTER_OTLP_ENDPOINT has to start/)
+  t.throws(() => loadConfig({ ...on, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }, '/'), /OTEL_EXPORTER_OTLP_ENDPOINT must start/)
   for (const headers of ['canary', 'a=%E0%canary', 'a=b,canary'])
     t.throws(
       () => loadConfig({ ...on, OTEL_EXPORTER_OTLP_HEADERS: headers }, '/'),

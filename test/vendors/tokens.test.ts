@@ -43,15 +43,15 @@ t.test('uploads beside a single place for all external calls are warned of', asy
 t.test('half-set settings stop the start with one line that says what is missing', async (t) => {
   const dir = await dirOf(t)
   const cases: [Record<string, string>, RegExp][] = [
-    [{ LARK_APP_ID: 'a' }, /^Configuration: LARK_ is half set, it lacks LARK_APP_SECRET$/],
-    [{ LARK_ENCRYPT_KEY: 'a' }, /half set, it lacks LARK_VERIFICATION_TOKEN$/],
-    [{ LARK_MEETING_TABLE_ID: 'a' }, /half set, it lacks LARK_MEETING_APP_TOKEN$/],
-    [{ LARK_BASE_URL: 'ftp://x' }, /LARK_BASE_URL has to start with/],
-    [{ TENCENT_MEETING_SECRET_ID: 'a', TENCENT_MEETING_SECRET_KEY: 'b' }, /half set, it lacks TENCENT_MEETING_APP_ID$/],
-    [{ TENCENT_MEETING_ENCODING_AES_KEY: 'x'.repeat(43) }, /half set, it lacks TENCENT_MEETING_WEBHOOK_TOKEN$/],
-    [{ TENCENT_MEETING_WEBHOOK_TOKEN: 'a', TENCENT_MEETING_ENCODING_AES_KEY: 'short-secret' }, /ENCODING_AES_KEY has 43 characters/],
-    [{ ALIYUN_SMS_ACCESS_KEY_ID: 'a', ALIYUN_SMS_ACCESS_KEY_SECRET: 'b' }, /half set, it lacks ALIYUN_SMS_TEMPLATES$/],
-    [{ ALIYUN_SMS_PER_NUMBER_LIMITS: '1/min' }, /ALIYUN_SMS_PER_NUMBER_LIMITS is a list of count\/seconds/],
+    [{ LARK_APP_ID: 'a' }, /^Configuration: LARK_ is incomplete; set LARK_APP_SECRET too$/],
+    [{ LARK_ENCRYPT_KEY: 'a' }, /incomplete; set LARK_VERIFICATION_TOKEN too$/],
+    [{ LARK_MEETING_TABLE_ID: 'a' }, /incomplete; set LARK_MEETING_APP_TOKEN too$/],
+    [{ LARK_BASE_URL: 'ftp://x' }, /LARK_BASE_URL must start with/],
+    [{ TENCENT_MEETING_SECRET_ID: 'a', TENCENT_MEETING_SECRET_KEY: 'b' }, /incomplete; set TENCENT_MEETING_APP_ID too$/],
+    [{ TENCENT_MEETING_ENCODING_AES_KEY: 'x'.repeat(43) }, /incomplete; set TENCENT_MEETING_WEBHOOK_TOKEN too$/],
+    [{ TENCENT_MEETING_WEBHOOK_TOKEN: 'a', TENCENT_MEETING_ENCODING_AES_KEY: 'short-secret' }, /ENCODING_AES_KEY must be 43 characters/],
+    [{ ALIYUN_SMS_ACCESS_KEY_ID: 'a', ALIYUN_SMS_ACCESS_KEY_SECRET: 'b' }, /incomplete; set ALIYUN_SMS_TEMPLATES too$/],
+    [{ ALIYUN_SMS_PER_NUMBER_LIMITS: '1/min' }, /ALIYUN_SMS_PER_NUMBER_LIMITS must be a list of count\/seconds/],
   ]
   for (const [env, message] of cases) {
     t.throws(() => loadBuiltinConfig(env, dir), { message })
@@ -130,7 +130,7 @@ t.test('a worker without settings fails at once and names the variable', async (
     [syncTencentMeeting, 'TENCENT_MEETING_SECRET_ID'],
   ] as const) {
     const accepted = await app.submit({ type: type.name, data: type.example })
-    const message = `Set ${variable} where the workers run.`
+    const message = `Set ${variable} on the workers.`
     t.match(await app.finished(accepted.json().id), { state: 'failed', error: { code: 'not_configured', message } })
   }
 })

@@ -31,12 +31,19 @@ const SendMeetingInvitationData = Type.Object(
     meetingTime: MeetingTime,
     durationMs: Type.Optional(MeetingDurationMs),
     meetingUrl: Type.Optional(Link(httpsOnly)),
-    organizerName: Line(100, { description: 'Who invites.' }),
-    organizerEmail: Type.Optional({ ...EmailAddress, description: 'Where answers of calendars go; left out: the sender of the message.' }),
-    agenda: Type.Optional(Text(4000, { description: 'What the meeting is about.' })),
+    organizerName: Line(100, { description: 'Person who invites.' }),
+    organizerEmail: Type.Optional({
+      ...EmailAddress,
+      description: 'Where calendar replies are sent. Defaults to the sender of the message.',
+    }),
+    agenda: Type.Optional(Text(4000, { description: 'Agenda of the meeting.' })),
     timezone: Type.Optional(TimeZone),
     sequence: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 10_000, description: 'Revision of the calendar entry: a higher one replaces it. Left out: 0.' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 10_000,
+        description: 'Revision of the calendar entry; a higher one replaces it. Defaults to 0.',
+      }),
     ),
     locale: Type.Optional(EmailLocale),
   },
@@ -47,7 +54,7 @@ const SendMeetingInvitationData = Type.Object(
 export const sendMeetingInvitation = defineBuiltin({
   name: 'send-meeting-invitation',
   queue: 'email',
-  description: 'Invites to a meeting, with a calendar entry. The same meetingId with a higher sequence updates the entry.',
+  description: 'Sends a meeting invitation with a calendar entry. The same meetingId with a higher sequence updates the entry.',
   data: SendMeetingInvitationData,
   result: orFanOut(InvitationSent),
   example: {

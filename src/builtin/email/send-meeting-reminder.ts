@@ -18,7 +18,7 @@ const SendMeetingReminderData = Type.Object(
     meetingTitle: MeetingTitle,
     meetingTime: MeetingTime,
     meetingUrl: Type.Optional(Link(httpsOnly)),
-    remindBeforeMs: DurationMs(0, 7 * day, 'How long before the meeting to send it, unless delayMs or runAt says otherwise.'),
+    remindBeforeMs: DurationMs(0, 7 * day, 'How long before the meeting to send it, unless delayMs or runAt is set.'),
     timezone: Type.Optional(TimeZone),
     locale: Type.Optional(EmailLocale),
   },
@@ -32,7 +32,7 @@ const dueAheadMsMax = 5 * 366 * day
 export const sendMeetingReminder = defineBuiltin({
   name: 'send-meeting-reminder',
   queue: 'email',
-  description: 'Reminds of a meeting remindBeforeMs before it starts, or at once when that time has passed.',
+  description: 'Sends a reminder remindBeforeMs before a meeting starts, or at once if that time has passed.',
   data: SendMeetingReminderData,
   result: orFanOut(EmailSent),
   example: {
@@ -50,7 +50,7 @@ export const sendMeetingReminder = defineBuiltin({
     ...recipientProblems(to),
     ...futureProblems('#/data/meetingTime', meetingTime, now),
     ...(Date.parse(meetingTime) - remindBeforeMs > now + dueAheadMsMax
-      ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 5 years ahead' }]
+      ? [{ pointer: '#/data/meetingTime', detail: 'puts the reminder more than 5 years in the future' }]
       : []),
     ...linkProblems({ '#/data/meetingUrl': meetingUrl }, config.settings.mail.email.linkHosts),
     ...timeZoneProblems('#/data/timezone', timezone),

@@ -22,14 +22,13 @@ const SendNotificationEmailData = Type.Object(
       Type.String({
         maxLength: 64,
         pattern: '^[a-z0-9-]{1,64}$',
-        description: 'A template of EMAIL_TEMPLATE_DIR; left out: the built-in `notification`.',
+        description: 'A template in EMAIL_TEMPLATE_DIR. Defaults to the built-in `notification`.',
       }),
     ),
     templateData: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,63}$' }), Type.Unknown(), {
       maxProperties: 100,
       additionalProperties: false,
-      description:
-        'What the template is filled with, at most 32 KiB and 5 levels. `notification` takes { title?, body, actionUrl?, actionLabel? }.',
+      description: 'Data for the template, at most 32 KiB and 5 levels. `notification` takes { title?, body, actionUrl?, actionLabel? }.',
     }),
     locale: Type.Optional(EmailLocale),
   },
@@ -40,7 +39,7 @@ const SendNotificationEmailData = Type.Object(
 export const sendNotificationEmail = defineBuiltin({
   name: 'send-notification-email',
   queue: 'email',
-  description: 'Sends a message from a template. A list of recipients becomes one job each, so that none sees the others.',
+  description: 'Sends a message from a template. Each recipient in a list gets a separate job, so recipients do not see each other.',
   data: SendNotificationEmailData,
   result: orFanOut(EmailSent),
   example: {
@@ -72,7 +71,7 @@ export const sendNotificationEmail = defineBuiltin({
     const { templates, defaultLocale } = ctx.integrations.smtp
     if (!templates.isForNotifications(template)) return fail('smtp.template_missing', `The worker has no template "${template}".`)
     if (templates.notificationProblems(template, templateData).length > 0) {
-      return fail('invalid_data', `The data do not fit the template "${template}" of the worker.`)
+      return fail('invalid_data', `The data does not match the worker's template "${template}".`)
     }
     const mail = templates.render(template, data.locale ?? defaultLocale, templateData, subject)
     return deliverMail({ ...mail, to: requireRecipient(data), template }, ctx)

@@ -16,9 +16,9 @@ const SendPasswordResetEmailData = Type.Object(
     to: EmailAddress,
     name: Type.Optional(RecipientName),
     resetUrl: Link({ ...httpsOnly, ...sensitive }),
-    resetToken: Type.Optional(Line(512, { description: 'Only for templates that print it; the built-in ones do not.', ...sensitive })),
+    resetToken: Type.Optional(Line(512, { description: 'Only for templates that print it; the built-in templates do not.', ...sensitive })),
     tokenExpiresInMs: Type.Optional(
-      DurationMs(60_000, 7 * day, 'How long the link works, counted from when the job is due; told to the reader. Left out: 30 minutes.'),
+      DurationMs(60_000, 7 * day, 'How long the link is valid, from when the job is due; shown to the reader. Defaults to 30 minutes.'),
     ),
     locale: Type.Optional(EmailLocale),
   },
@@ -29,7 +29,7 @@ const SendPasswordResetEmailData = Type.Object(
 export const sendPasswordResetEmail = defineBuiltin({
   name: 'send-password-reset-email',
   queue: 'email',
-  description: 'Sends a link to choose a new password. Expires with the link (tokenExpiresInMs) unless expiresInMs says otherwise.',
+  description: 'Sends a link to choose a new password. The job expires with the link (tokenExpiresInMs) unless expiresInMs is set.',
   data: SendPasswordResetEmailData,
   result: EmailSent,
   example: {

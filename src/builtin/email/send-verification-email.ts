@@ -15,7 +15,7 @@ const SendVerificationEmailData = Type.Object(
       minLength: 4,
       maxLength: 64,
       pattern: '^[A-Za-z0-9-]{4,64}$',
-      description: 'The code, printed as it is.',
+      description: 'The code, printed unchanged.',
       ...sensitive,
     }),
     verificationUrl: Type.Optional(Link({ ...httpsOnly, ...sensitive })),
@@ -30,7 +30,7 @@ const expiresInMs = 10 * 60_000
 export const sendVerificationEmail = defineBuiltin({
   name: 'send-verification-email',
   queue: 'email',
-  description: 'Sends a verification code, with a link if one is given. Expires after 10 minutes unless expiresInMs says otherwise.',
+  description: 'Sends a verification code, and a link if you provide one. The job expires after 10 minutes unless expiresInMs is set.',
   data: SendVerificationEmailData,
   result: EmailSent,
   example: { to: 'user@example.com', name: 'Ada', verificationCode: '123456', locale: 'en' },

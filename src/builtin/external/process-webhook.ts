@@ -1,4 +1,4 @@
-// Job type: takes in an event of a vendor that the inbound routes have stored.
+// Job type: processes a vendor event that the inbound routes have stored.
 
 import { type Static, Type } from '@sinclair/typebox'
 import { isTooDeepValue } from '../../runtime/json-depth.js'
@@ -11,9 +11,9 @@ const payloadDepthMax = 20
 
 const ProcessWebhookData = Type.Object(
   {
-    source: StringEnum(['tencent-meeting', 'lark', 'other'], { description: 'Who sent the event.' }),
-    eventId: Line(128, { description: "The vendor's id of the event." }),
-    eventType: Line(128, { description: "The vendor's name of what happened." }),
+    source: StringEnum(['tencent-meeting', 'lark', 'other'], { description: 'Sender of the event.' }),
+    eventId: Line(128, { description: "The vendor's ID of the event." }),
+    eventType: Line(128, { description: "The vendor's name for the event." }),
     payload: Type.Record(Type.String({ maxLength: 256 }), Type.Unknown(), {
       maxProperties: 1000,
       description: 'The event as the vendor sent it; at most 256 KiB of JSON, 20 levels deep.',
@@ -32,11 +32,11 @@ export interface VerifiedWebhook extends ProcessWebhookData {
 const ProcessWebhookResult = Type.Object(
   {
     eventType: Type.String(),
-    handled: Type.Boolean({ description: 'Whether the event led to anything.' }),
+    handled: Type.Boolean({ description: 'Whether the event had any effect.' }),
     verified: Type.Boolean({
-      description: "Whether the vendor's signature was checked when the event arrived. False for events that clients submit.",
+      description: "Whether the vendor's signature was verified when the event arrived. False for events submitted by clients.",
     }),
-    followUps: Type.Array(Type.String(), { description: 'Ids of jobs that the event led to.' }),
+    followUps: Type.Array(Type.String(), { description: 'IDs of jobs created for the event.' }),
   },
   closed,
 )
@@ -52,11 +52,12 @@ const namesOfEvents: Readonly<Record<ProcessWebhookData['source'], (payload: Pro
 const isOfKnownForm = ({ source, eventType, payload }: Pick<ProcessWebhookData, 'source' | 'eventType' | 'payload'>): boolean =>
   source === 'other' || namesOfEvents[source](payload) === eventType
 
-/** Calls no vendor and changes nothing outside; an event of an unknown form is refused for good. */
+/** Calls no vendor and changes nothing outside; an event of an unknown form is refused permanently. */
 export const processWebhook = defineBuiltin({
   name: 'process-webhook',
   queue: 'external-api',
-  description: 'Takes in an event of a vendor. Jobgate submits it for events that arrive at /v1/inbound; clients may for others.',
+  description:
+    'Processes a vendor event. Jobgate submits this job for events that arrive at /v1/inbound; clients can submit it for others.',
   data: ProcessWebhookData,
   result: ProcessWebhookResult,
   example: { source: 'other', eventId: 'evt-1', eventType: 'recording.completed', payload: { recording: 'rec-1' } },
@@ -65,7 +66,7 @@ export const processWebhook = defineBuiltin({
   check: ({ source, eventType, payload }) => [
     ...(isOfKnownForm({ source, eventType, payload })
       ? []
-      : [{ pointer: '#/data/eventType', detail: `is not what the payload of an event of ${source} says` }]),
+      : [{ pointer: '#/data/eventType', detail: `does not match the payload of an event from ${source}` }]),
     ...(isTooDeepValue(payload, payloadDepthMax)
       ? [{ pointer: '#/data/payload', detail: `is nested deeper than ${payloadDepthMax} levels` }]
       : []),
@@ -76,10 +77,10 @@ export const processWebhook = defineBuiltin({
   async run(data, ctx) {
     const { source, eventType } = data
     if (!isOfKnownForm(data)) {
-      return fail('invalid_data', `The payload is not an event of ${source} in a known form.`)
+      return fail('invalid_data', `The payload is not a known event format from ${source}.`)
     }
     const verified = (data as Partial<VerifiedWebhook>).verified === true
-    ctx.log(`An event of ${source} was taken in${verified ? ', its signature verified' : ', unverified'}; no follow-up is defined for it.`)
+    ctx.log(`Processed an event from ${source}${verified ? ', signature verified' : ', unverified'}; no follow-up is defined for it.`)
     return done({ eventType, handled: false, verified, followUps: [] })
   },
 })

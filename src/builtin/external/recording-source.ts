@@ -1,4 +1,4 @@
-// Opens the address of a recording; one of Tencent Meeting that has expired is asked for anew.
+// Opens the address of a recording; one of Tencent Meeting that has expired is requested again.
 
 import type { OutboundRequest } from '../../outbound/client.js'
 import type { OutboundOutcome } from '../../outbound/outcome.js'
@@ -14,7 +14,7 @@ export interface RecordingSource {
   readonly contentType?: string | undefined
   /** Its id at Tencent Meeting. Without it, an expired address stays expired. */
   readonly recordFileId?: string | undefined
-  /** Left out: the configured user. */
+  /** Defaults to the configured user. */
   readonly tencentUserId?: string | undefined
 }
 

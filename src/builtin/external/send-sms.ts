@@ -13,27 +13,27 @@ const SendSmsData = Type.Object(
     phoneNumber: Type.String({
       pattern: '^\\+?[1-9]\\d{5,14}$',
       maxLength: 16,
-      description: 'One number, with country code outside of mainland China.',
+      description: 'One number, with a country code outside mainland China.',
       ...sensitive,
     }),
     templateCode: Type.String({
       pattern: '^[A-Za-z0-9_]{1,64}$',
       maxLength: 64,
-      description: 'An approved template that the operator allows.',
+      description: 'An approved template allowed by the operator.',
     }),
     templateParams: Type.Optional(
       Type.Record(Type.String({ pattern: '^\\w{1,32}$' }), Type.String({ maxLength: 100 }), {
         maxProperties: 20,
         additionalProperties: false,
-        description: 'Values of the variables of the template.',
+        description: "Values for the template's variables.",
         ...sensitive,
       }),
     ),
-    signName: Type.Optional(Line(32, { description: 'Who signs; left out: the configured sign name.' })),
+    signName: Type.Optional(Line(32, { description: 'Sign name. Defaults to the configured sign name.' })),
     purpose: Type.Optional(
       StringEnum(['otp', 'notification'], {
         description:
-          'otp: expires after 5 minutes and fails when the number has had too many messages. notification (default): waits then.',
+          'otp: expires after 5 minutes, and fails if the number received too many messages. notification (default): waits instead.',
       }),
     ),
   },
@@ -42,9 +42,11 @@ const SendSmsData = Type.Object(
 
 const SendSmsResult = Type.Object(
   {
-    bizId: Nullable(Type.String({ description: "Aliyun's receipt; null when the message was found by looking it up." })),
+    bizId: Nullable(Type.String({ description: "Aliyun's receipt; null if the message was found by looking it up." })),
     vendorRequestId: Nullable(Type.String()),
-    reconciled: Type.Boolean({ description: 'Whether the message was found among those sent, after the answer to sending it was lost.' }),
+    reconciled: Type.Boolean({
+      description: 'Whether the message was found among sent messages after the response to sending it was lost.',
+    }),
   },
   closed,
 )
@@ -61,7 +63,7 @@ export const sendSms = defineBuiltin({
   name: 'send-sms',
   queue: 'external-api',
   description:
-    'Sends one SMS from an approved template through Aliyun. With purpose otp it expires after 5 minutes unless expiresInMs says otherwise.',
+    'Sends one SMS from an approved template through Aliyun. With purpose otp, it expires after 5 minutes unless expiresInMs is set.',
   data: SendSmsData,
   result: SendSmsResult,
   example: { phoneNumber: '+8613800138000', templateCode: 'SMS_100000001', templateParams: { code: '123456' }, purpose: 'otp' },
@@ -84,7 +86,7 @@ const send = async (message: TextMessage, ctx: Ctx): Promise<BuiltinOutcome<Send
     case 'accepted':
       return complete({ bizId: sent.bizId, vendorRequestId: sent.vendorRequestId, reconciled: false }, ctx)
     case 'not-configured':
-      return fail('not_configured', `Set ${sent.variable} where the workers run.`)
+      return fail('not_configured', `Set ${sent.variable} on the workers.`)
     case 'unconfirmed':
       return defer(sent.code, sent.message, settleMs)
     default:
@@ -100,10 +102,10 @@ const reconcile = async (message: TextMessage, ctx: Ctx): Promise<BuiltinOutcome
       return complete({ bizId: null, vendorRequestId: null, reconciled: true }, ctx)
     case 'absent':
       await ctx.marker.clear()
-      if (ctx.isExpired) return fail('expired', 'The message was not taken before its time was over.')
-      return retry('sms.unavailable', 'The SMS service did not take the message; its records do not have it.')
+      if (ctx.isExpired) return fail('expired', 'The message was not accepted before it expired.')
+      return retry('sms.unavailable', 'The SMS service did not accept the message; it is not in its records.')
     case 'not-yet':
-      return defer('sms.outcome_unknown', 'The records of the SMS service do not have the message yet.', found.afterMs)
+      return defer('sms.outcome_unknown', "The message is not in the SMS service's records yet.", found.afterMs)
     default:
       return toFailedAttempt(found)
   }

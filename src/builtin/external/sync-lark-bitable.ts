@@ -21,7 +21,7 @@ const SyncLarkBitableData = TaggedUnion(
     Type.Object({ action: Type.Literal('create'), ...table, fields: LarkFields }, { ...closed, description: 'Adds one record.' }),
     Type.Object(
       { action: Type.Literal('update'), ...table, recordId: RecordId, fields: LarkFields },
-      { ...closed, description: 'Sets the given columns of one record.' },
+      { ...closed, description: 'Updates the given columns of one record.' },
     ),
     Type.Object({ action: Type.Literal('delete'), ...table, recordId: RecordId }, { ...closed, description: 'Deletes one record.' }),
     Type.Object(
@@ -30,19 +30,19 @@ const SyncLarkBitableData = TaggedUnion(
     ),
     Type.Object(
       { action: Type.Literal('batch-update'), ...table, records: Type.Array(Updated, batch) },
-      { ...closed, description: 'Sets the given columns of up to 10,000 records, in requests of 1,000.' },
+      { ...closed, description: 'Updates the given columns of up to 10,000 records, in requests of 1,000.' },
     ),
   ],
-  'What to do with which records; `action` decides.',
+  'Which records to change and how, depending on `action`.',
 )
 type SyncLarkBitableData = Static<typeof SyncLarkBitableData>
 
 const SyncLarkBitableResult = Type.Object(
   {
     status: StringEnum(['created', 'updated', 'deleted']),
-    count: Type.Integer({ minimum: 1, description: 'How many records were written.' }),
-    recordId: Type.Optional(Type.String({ description: 'Of a single record.' })),
-    recordIds: Type.Optional(Type.Array(Type.String(), { description: 'Of a batch, in the order of `records`.' })),
+    count: Type.Integer({ minimum: 1, description: 'Number of records written.' }),
+    recordId: Type.Optional(Type.String({ description: 'ID of the record, if there was only one.' })),
+    recordIds: Type.Optional(Type.Array(Type.String(), { description: 'IDs of a batch, in the order of `records`.' })),
   },
   closed,
 )
@@ -60,7 +60,8 @@ const statuses = {
 export const syncLarkBitable = defineBuiltin({
   name: 'sync-lark-bitable',
   queue: 'external-api',
-  description: 'Creates, updates or deletes records of a Lark (Feishu) Bitable table, singly or in batches. Jobs on one table take turns.',
+  description:
+    'Creates, updates or deletes records in a Lark (Feishu) Bitable table, one at a time or in batches. Jobs for one table take turns.',
   data: SyncLarkBitableData,
   result: SyncLarkBitableResult,
   example: { action: 'create', appToken: 'bascnExampleToken', tableId: 'tblExample', fields: { Title: 'Weekly review', Attendees: 7 } },

@@ -15,14 +15,14 @@ const settingsBytesMax = 4096
 /** A meeting that was created shows in the list after this long. */
 const settleMs = 5000
 
-const UserId = Line(64, { description: 'Id of a user at Tencent Meeting.' })
+const UserId = Line(64, { description: 'ID of a Tencent Meeting user.' })
 const subject = Line(200, { description: 'Subject of the meeting.' })
-const startTime = Time({ description: 'When it begins.' })
-const endTime = Time({ description: 'When it ends; after startTime.' })
+const startTime = Time({ description: 'Start of the meeting.' })
+const endTime = Time({ description: 'End of the meeting; after startTime.' })
 const details = {
-  type: Type.Optional(Type.Unsafe<0 | 1>({ type: 'integer', enum: [0, 1], description: '0: booked, 1: starts at once.' })),
-  hosts: Type.Optional(Type.Array(UserId, { maxItems: 10, description: 'User ids of the hosts.' })),
-  invitees: Type.Optional(Type.Array(UserId, { maxItems: 300, description: 'User ids of those invited.' })),
+  type: Type.Optional(Type.Unsafe<0 | 1>({ type: 'integer', enum: [0, 1], description: '0: scheduled, 1: instant.' })),
+  hosts: Type.Optional(Type.Array(UserId, { maxItems: 10, description: 'User IDs of the hosts.' })),
+  invitees: Type.Optional(Type.Array(UserId, { maxItems: 300, description: 'User IDs of the invitees.' })),
   settings: Type.Optional(
     Type.Record(Type.String({ pattern: '^\\w{1,64}$' }), Type.Unknown(), {
       maxProperties: 64,
@@ -39,10 +39,10 @@ const ChangedMeeting = Type.Object(
 
 const shared = {
   meetingId: Type.Optional(MeetingId),
-  tencentUserId: Type.Optional(Line(64, { description: 'Who acts; left out: the configured user.' })),
-  instanceId: Type.Optional(Type.Integer({ minimum: 1, maximum: 32, description: 'Kind of device; left out: the configured one.' })),
+  tencentUserId: Type.Optional(Line(64, { description: 'Acting user. Defaults to the configured user.' })),
+  instanceId: Type.Optional(Type.Integer({ minimum: 1, maximum: 32, description: 'Device type. Defaults to the configured one.' })),
 }
-const tencentMeetingId = Type.String({ ...VendorId, description: 'Id of the meeting at Tencent Meeting.' })
+const tencentMeetingId = Type.String({ ...VendorId, description: 'Tencent Meeting ID of the meeting.' })
 
 const SyncTencentMeetingData = TaggedUnion(
   'action',
@@ -50,24 +50,22 @@ const SyncTencentMeetingData = TaggedUnion(
     Type.Object({ action: Type.Literal('create'), ...shared, meetingData: NewMeeting }, { ...closed, description: 'Creates a meeting.' }),
     Type.Object(
       { action: Type.Literal('update'), ...shared, tencentMeetingId, meetingData: ChangedMeeting },
-      { ...closed, description: 'Changes a meeting.' },
+      { ...closed, description: 'Updates a meeting.' },
     ),
     Type.Object(
       {
         action: Type.Literal('delete'),
         ...shared,
         tencentMeetingId,
-        subMeetingId: Type.Optional(Type.String({ ...VendorId, description: 'One meeting of a series.' })),
-        reasonCode: Type.Optional(
-          Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Reason, a number of your own; left out: 1.' }),
-        ),
-        reasonDetail: Type.Optional(Line(200, { description: 'Reason in words.' })),
+        subMeetingId: Type.Optional(Type.String({ ...VendorId, description: 'One meeting in a series.' })),
+        reasonCode: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Your own reason code. Defaults to 1.' })),
+        reasonDetail: Type.Optional(Line(200, { description: 'Reason as text.' })),
       },
       { ...closed, description: 'Cancels a meeting.' },
     ),
     Type.Object({ action: Type.Literal('fetch'), ...shared, tencentMeetingId }, { ...closed, description: 'Reads a meeting.' }),
   ],
-  'What to do with which meeting; `action` decides.',
+  'Which meeting to change and how, depending on `action`.',
 )
 type SyncTencentMeetingData = Static<typeof SyncTencentMeetingData>
 
@@ -76,18 +74,18 @@ const Meeting = Type.Object(
     subject: Nullable(Type.String()),
     startTime: Nullable(Type.String()),
     endTime: Nullable(Type.String()),
-    status: Nullable(Type.String({ description: 'As Tencent Meeting names it.' })),
+    status: Nullable(Type.String({ description: 'As returned by Tencent Meeting.' })),
     type: Nullable(Type.Integer()),
     hosts: Type.Array(Type.String()),
   },
-  { ...closed, description: 'What Tencent Meeting told; null where it told nothing.' },
+  { ...closed, description: 'What Tencent Meeting returned; null for missing values.' },
 )
 const SyncTencentMeetingResult = Type.Object(
   {
     status: StringEnum(['created', 'updated', 'deleted', 'fetched']),
     meetingId: Type.Optional(MeetingId),
     tencentMeetingId: Type.String(),
-    meetingCode: Nullable(Type.String({ description: 'The number that is dialled.' })),
+    meetingCode: Nullable(Type.String({ description: 'The number to dial.' })),
     joinUrl: Nullable(Type.String()),
     meeting: Type.Optional(Meeting),
   },
@@ -103,7 +101,7 @@ export const syncTencentMeeting = defineBuiltin({
   name: 'sync-tencent-meeting',
   queue: 'external-api',
   description:
-    'Creates, updates, cancels or reads a meeting at Tencent Meeting. A create whose end is unknown is looked up before it is repeated.',
+    'Creates, updates, cancels or reads a meeting in Tencent Meeting. A create with an unknown outcome is looked up before it is retried.',
   data: SyncTencentMeetingData,
   result: SyncTencentMeetingResult,
   example: {
@@ -117,7 +115,7 @@ export const syncTencentMeeting = defineBuiltin({
   async run(data, ctx) {
     const { tencentMeeting } = ctx.integrations
     const caller = toCaller(data, tencentMeeting)
-    if (!caller) return fail('not_configured', 'Set TENCENT_MEETING_USER_ID where the workers run, or name tencentUserId in the job.')
+    if (!caller) return fail('not_configured', 'Set TENCENT_MEETING_USER_ID on the workers, or set tencentUserId in the job.')
     switch (data.action) {
       case 'create':
         return create(data, caller, ctx)
@@ -181,14 +179,14 @@ const reconcile = async (data: Create, caller: TencentCaller, ctx: Ctx): Promise
   const found = await ctx.integrations.tencentMeeting.findCreated(data.meetingData, caller, ctx.signal)
   if (found.kind === 'wait') return toFailedAttempt(found)
   if (found.kind !== 'done')
-    return retry('tencent.outcome_unknown', 'An earlier attempt may have created the meeting, and the list of meetings cannot be read.')
+    return retry('tencent.outcome_unknown', 'An earlier attempt may have created the meeting, but the list of meetings cannot be read.')
   const [meeting, ...others] = found.value
   if (others.length > 0)
-    return fail('tencent.outcome_unknown', `${found.value.length} meetings look like the one to create; nobody can tell which it is.`)
+    return fail('tencent.outcome_unknown', `${found.value.length} meetings match the one to create; it is unclear which one it is.`)
   if (meeting) return complete(data, meeting, ctx)
   await ctx.marker.clear()
-  if (ctx.isExpired) return fail('expired', 'The meeting was not created before the time of the job was over.')
-  return retry('tencent.unavailable', 'Tencent Meeting did not create the meeting; its list does not have it.')
+  if (ctx.isExpired) return fail('expired', 'The meeting was not created before the job expired.')
+  return retry('tencent.unavailable', 'Tencent Meeting did not create the meeting; it is not in the list of meetings.')
 }
 
 const complete = async (data: Create, meeting: TencentMeetingFacts, ctx: Ctx): Promise<Outcome> => {

@@ -17,12 +17,12 @@ import { openRecordingSource, type SourceOutcome } from './recording-source.js'
 
 const UploadRecordingData = Type.Object(
   {
-    fileUrl: Link({ ...sensitive, description: 'Public https address to fetch the recording from; it may carry a signature.' }),
+    fileUrl: Link({ ...sensitive, description: 'Public https URL of the recording; it may contain a signature.' }),
     fileName: Type.String({
       minLength: 1,
       maxLength: 255,
       pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f]*$',
-      description: 'Name under which it is stored: no slash, backslash or control character.',
+      description: 'File name to store it under, without slashes, backslashes or control characters.',
     }),
     meetingId: MeetingId,
     storageProvider: StringEnum(['aws', 'aliyun', 'tencent'], { description: 'Amazon S3, Aliyun OSS or Tencent COS.' }),
@@ -30,23 +30,26 @@ const UploadRecordingData = Type.Object(
       Type.String({
         maxLength: 128,
         pattern: '^[A-Za-z0-9][A-Za-z0-9.+-]*/[A-Za-z0-9][A-Za-z0-9.+-]*$',
-        description: 'Media type to store it as, one of those the operator allows; left out: what the source says.',
+        description: "Media type to store it as, one that the operator allows. Defaults to the source's media type.",
       }),
     ),
     sizeBytes: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 5_497_558_138_880, description: 'Its exact size: anything else is not stored.' }),
+      Type.Integer({ minimum: 0, maximum: 5_497_558_138_880, description: 'Exact size of the recording; anything else is not stored.' }),
     ),
     sha256: Type.Optional(
-      Type.String({ pattern: '^[0-9A-Fa-f]{64}$', description: 'SHA-256 of its bytes in hex: anything else is not stored.' }),
+      Type.String({ pattern: '^[0-9A-Fa-f]{64}$', description: 'SHA-256 of the recording in hex; anything else is not stored.' }),
     ),
     recordFileId: Type.Optional(
       Type.String({
         ...VendorId,
-        description: 'Its id at Tencent Meeting: when fileUrl answers 403, as expired ones do, a fresh address is asked for there.',
+        description:
+          'Tencent Meeting ID of the recording. If fileUrl returns 403, as expired URLs do, a new URL is requested with this ID.',
       }),
     ),
-    tencentUserId: Type.Optional(Line(64, { description: 'Who may read it there; left out: the configured user.' })),
-    overwrite: Type.Optional(Type.Boolean({ description: 'Replace another object of the same name; left out: false, which fails then.' })),
+    tencentUserId: Type.Optional(Line(64, { description: 'User who is allowed to read it. Defaults to the configured user.' })),
+    overwrite: Type.Optional(
+      Type.Boolean({ description: 'Replace a different object of the same name. Defaults to false, which makes the job fail instead.' }),
+    ),
   },
   closed,
 )
@@ -56,12 +59,12 @@ const UploadRecordingResult = Type.Object(
   {
     bucket: Type.String(),
     key: Type.String({ description: 'recordings/{meetingId}/{fileName}' }),
-    uploadedUrl: Type.String({ description: 'Address of the object, without query: it opens what the policy of the bucket opens.' }),
+    uploadedUrl: Type.String({ description: 'URL of the object, without a query. The bucket policy determines who can open it.' }),
     sizeBytes: Type.Integer(),
-    sha256: Nullable(Type.String(), { description: 'In hex; null when an earlier attempt stored it and its answer was lost.' }),
-    etag: Nullable(Type.String(), { description: 'As the store gave it; of a large object it is no MD5.' }),
+    sha256: Nullable(Type.String(), { description: 'In hex; null if an earlier attempt stored it and the response was lost.' }),
+    etag: Nullable(Type.String(), { description: 'As returned by the object storage; for large objects it is not an MD5.' }),
     contentType: Nullable(Type.String()),
-    alreadyPresent: Type.Boolean({ description: 'True when the same object was there before.' }),
+    alreadyPresent: Type.Boolean({ description: 'True if the same object already existed.' }),
   },
   closed,
 )
@@ -84,7 +87,7 @@ export const uploadRecording = defineBuiltin({
   name: 'upload-recording',
   queue: 'external-api',
   description:
-    'Fetches a recording and stores it as recordings/{meetingId}/{fileName} in a bucket. An object that is there already is never replaced unawares, and nothing incomplete is left behind.',
+    'Fetches a recording and stores it as recordings/{meetingId}/{fileName} in a bucket. It never replaces an existing object by accident, and leaves nothing incomplete behind.',
   data: UploadRecordingData,
   result: UploadRecordingResult,
   example: {
@@ -100,7 +103,7 @@ export const uploadRecording = defineBuiltin({
   async run(data, ctx) {
     const { objectStorage } = ctx.integrations
     const store = objectStorage.store(data.storageProvider)
-    if (!store) return fail('not_configured', `Set STORAGE_${data.storageProvider.toUpperCase()}_BUCKET where the workers run.`)
+    if (!store) return fail('not_configured', `Set STORAGE_${data.storageProvider.toUpperCase()}_BUCKET on the workers.`)
     const giveBack = objectStorage.takeSlot()
     if (!giveBack) return defer('upload.busy', uploadErrors['upload.busy'].meaning, busyMs + Math.random() * busyJitterMs)
     try {
@@ -119,7 +122,9 @@ const urlProblems = ({ fileUrl }: UploadRecordingData, { settings }: BuiltinChec
 const nameProblems = (data: UploadRecordingData): FieldProblem[] => {
   const problem = (detail: string) => [{ pointer: '#/data/fileName', detail }]
   if (/\p{Cs}/u.test(data.fileName)) return problem('is not well-formed Unicode')
-  return Buffer.byteLength(keyOf(data)) > keyBytesMax ? problem(`makes a key of more than ${keyBytesMax} bytes with meetingId`) : []
+  return Buffer.byteLength(keyOf(data)) > keyBytesMax
+    ? problem(`makes an object key of more than ${keyBytesMax} bytes together with meetingId`)
+    : []
 }
 
 const limitProblems = ({ contentType, sizeBytes }: UploadRecordingData, { settings }: BuiltinCheck['config']): FieldProblem[] => {
@@ -160,7 +165,7 @@ const upload = async (data: UploadRecordingData, store: Store, ctx: Ctx): Promis
     totalTimeoutMs: day,
   })
   if (source.kind !== 'answered') return toExpired(source)
-  if (source.isFresh) ctx.log('The source answered 403; Tencent Meeting gave a fresh address.')
+  if (source.isFresh) ctx.log('The source returned 403; Tencent Meeting provided a new URL.')
   const { answer } = source
   if (answer.kind !== 'response') return toSourceFailure(answer.kind)
   try {
@@ -183,7 +188,7 @@ const copy = async (answer: OutboundResponse, data: UploadRecordingData, store: 
     overwrite: data.overwrite ?? false,
     signal: ctx.signal,
     onBytes: createProgress(answer.sizeBytes ?? data.sizeBytes ?? null, ctx),
-    onLeftOver: () => ctx.log('The parts of the failed upload could not be removed; a lifecycle rule of the bucket may do it.'),
+    onLeftOver: () => ctx.log('The parts of the failed upload could not be removed; a lifecycle rule of the bucket can remove them.'),
   })
   if (stored.kind === 'stored') {
     await ctx.progress(100)
@@ -233,26 +238,26 @@ const mediaTypeOf = ({ headers }: OutboundResponse): string | undefined =>
 /** What is wrong with the source's answer, before its body is read; null accepts. */
 const refuseAnswer = (answer: OutboundResponse, data: UploadRecordingData, accepted: readonly string[]): Outcome | null => {
   const { status, sizeBytes } = answer
-  if (passingStatuses.has(status) || status >= 500) return retry('upload.source_unavailable', `The source answered ${status}.`)
-  if (status !== 200) return fail('upload.source_refused', `The source answered ${status}.`)
+  if (passingStatuses.has(status) || status >= 500) return retry('upload.source_unavailable', `The source returned ${status}.`)
+  if (status !== 200) return fail('upload.source_refused', `The source returned ${status}.`)
   // An error page that comes with status 200 is not to be stored as a recording.
   const mediaType = mediaTypeOf(answer)
   const named = [mediaType, data.contentType].filter((type) => type !== undefined)
   const types = named.length > 0 ? named : [unnamedType]
   if (!types.every((type) => isAccepted(type, accepted))) return fail('upload.type_refused', uploadErrors['upload.type_refused'].meaning)
   if (data.sizeBytes !== undefined && sizeBytes !== null && sizeBytes !== data.sizeBytes) {
-    return fail('upload.size_mismatch', `The source announces ${sizeBytes} bytes.`)
+    return fail('upload.size_mismatch', `The source reports a size of ${sizeBytes} bytes.`)
   }
   return null
 }
 
-/** The source answered 403, and a fresh address is not to be had. */
+/** The source returned 403, and a new URL is not available. */
 const toExpired = (source: Exclude<SourceOutcome, { kind: 'answered' }>): Outcome => {
   switch (source.kind) {
     case 'not-configured':
-      return fail('not_configured', `The source answered 403. To ask for a fresh address, set ${source.variable} where the workers run.`)
+      return fail('not_configured', `The source returned 403. To request a new URL, set ${source.variable} on the workers.`)
     case 'no-address':
-      return fail('upload.source_refused', 'The source answered 403, and Tencent Meeting names no fresh address.')
+      return fail('upload.source_refused', 'The source returned 403, and Tencent Meeting provides no new URL.')
     case 'not-asked':
       return toFailedVendorCall(source.failure)
   }
@@ -263,9 +268,9 @@ const toSourceFailure = (kind: Exclude<OutboundOutcome['kind'], 'response'>): Ou
     case 'refused':
       return fail('upload.source_blocked', uploadErrors['upload.source_blocked'].meaning)
     case 'too-many-redirects':
-      return fail('upload.source_refused', 'The source redirects too often.')
+      return fail('upload.source_refused', 'The source redirects too many times.')
     case 'encoded':
-      return fail('upload.source_refused', 'The source sends the recording compressed although it was asked not to.')
+      return fail('upload.source_refused', 'The source sends the recording compressed, although the request forbids compression.')
     case 'too-large':
       return fail('upload.too_large', uploadErrors['upload.too_large'].meaning)
     case 'unreachable':

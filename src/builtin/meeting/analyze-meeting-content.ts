@@ -20,7 +20,8 @@ import { AnalyzeMeetingContentData, MeetingAnalysis } from './analysis-schema.js
 export const analyzeMeetingContent = defineBuiltin({
   name: 'analyze-meeting-content',
   queue: 'meeting',
-  description: 'Summarises a meeting and finds keywords, mood, talk time and action items in its transcript, in Chinese, English or both.',
+  description:
+    'Summarizes a meeting and finds keywords, sentiment, talk time and action items in its transcript, in Chinese, English or both.',
   data: AnalyzeMeetingContentData,
   result: MeetingAnalysis,
   example: {
@@ -52,7 +53,7 @@ const segmentProblems = (transcript: Transcript | undefined): FieldProblem[] =>
   )
 
 const engineProblems = ({ engine, recordFileId }: AnalyzeMeetingContentData): FieldProblem[] =>
-  engine === 'vendor' && recordFileId === undefined ? [{ pointer: '#/data/recordFileId', detail: 'is required with engine vendor' }] : []
+  engine === 'vendor' && recordFileId === undefined ? [{ pointer: '#/data/recordFileId', detail: 'is required if engine is vendor' }] : []
 
 type Ctx = BuiltinContext<'analyzer'>
 type Outcome = BuiltinOutcome<MeetingAnalysis>
@@ -85,7 +86,7 @@ const analyze = async (data: AnalyzeMeetingContentData, ctx: Ctx): Promise<Outco
   if (transcript.kind === 'end') return transcript.outcome
   if (!transcript.value) {
     if (!notes.value) return done(insufficient(null, warnings))
-    if (left.length > 0) warnings.push('There is no transcript: what Tencent Meeting did not write is left out.')
+    if (left.length > 0) warnings.push("There is no transcript; anything not in Tencent Meeting's notes is omitted.")
     return done({ status: 'analyzed', engine: 'tencent-ai', ...notes.value, transcriptSha256: null, warnings })
   }
 
@@ -145,7 +146,7 @@ const openRecording = (data: AnalyzeMeetingContentData, ctx: Ctx): Step<Recordin
   if (tencentMeeting && userId) return on({ tencentMeeting, recordFileId, userId })
   if (transcript && engine !== 'vendor') return on(null)
   const missing = tencentMeeting ? 'TENCENT_MEETING_USER_ID' : integrationVariables.tencentMeeting
-  return end(fail('not_configured', `Set ${missing} where the workers run.`))
+  return end(fail('not_configured', `Set ${missing} on the workers.`))
 }
 
 /** What the vendor's AI wrote; null when it was not asked or wrote nothing. */
@@ -163,7 +164,7 @@ const askVendor = async (
   if (notes.kind !== 'done') return fallThrough(notes, 'Tencent Meeting AI was not used', data, ctx, warnings)
   const { summary, todos } = notes.value
   if (summary === null && todos === null) {
-    warnings.push('Tencent Meeting AI wrote nothing about this recording.')
+    warnings.push('Tencent Meeting AI has no notes for this recording.')
     return on(null)
   }
   const written = await extract(data, { text: summary ?? (todos ?? []).join('\n') }, [], ctx, true)
@@ -187,12 +188,12 @@ const findTranscript = async (
   if (data.transcript || !recording) return on(data.transcript ?? null)
   const read = await recording.tencentMeeting.transcript(recording.recordFileId, recording.userId, ctx.signal)
   if (read.kind !== 'done') {
-    if (isOptional) return fallThrough(read, 'The transcript could not be read', { ...data, engine: 'auto' }, ctx, warnings)
+    if (isOptional) return fallThrough(read, 'The transcript cannot be read', { ...data, engine: 'auto' }, ctx, warnings)
     ctx.signal.throwIfAborted()
     return end(toFailedAttempt(read))
   }
   const told = toTencentTranscript(read.value)
-  if (told?.isCut) warnings.push('The transcript is longer than what was read of it.')
+  if (told?.isCut) warnings.push('The transcript was too long and was only read in part.')
   return on(told?.transcript ?? null)
 }
 
@@ -208,7 +209,7 @@ const askLlm = async (
   const wanted = llmParts.filter((part: LlmPart) => parts.includes(part))
   const { llm } = ctx.integrations
   if (wanted.length === 0 || (engine !== 'auto' && engine !== 'llm')) return on(null)
-  if (!llm) return engine === 'llm' ? end(fail('not_configured', `Set ${integrationVariables.llm} where the workers run.`)) : on(null)
+  if (!llm) return engine === 'llm' ? end(fail('not_configured', `Set ${integrationVariables.llm} on the workers.`)) : on(null)
   const numbered = await extract(data, transcript, [], ctx, true)
   if (numbered.kind === 'end') return numbered
   const { contentWords, language, sentences = [] } = numbered.value

@@ -19,22 +19,22 @@ const ProcessMeetingRecordData = Type.Object(
     tencentMeetingId: Type.Optional(
       Type.String({
         ...VendorId,
-        description: 'Id at Tencent Meeting: title, times and participants that meetingData lacks are read there.',
+        description: 'Tencent Meeting ID. Title, times and participants missing from meetingData are read from Tencent Meeting.',
       }),
     ),
-    tencentUserId: Type.Optional(Line(64, { description: 'Who reads them there; left out: the configured user.' })),
+    tencentUserId: Type.Optional(Line(64, { description: 'User who reads them. Defaults to the configured user.' })),
   },
   closed,
 )
 
 const ProcessedParticipant = Type.Object(
   {
-    id: Nullable(Type.String(), { description: 'null when not known.' }),
+    id: Nullable(Type.String(), { description: 'null if unknown.' }),
     name: Type.String(),
     attendedMs: Nullable(Type.Integer({ minimum: 0 }), {
-      description: 'Time spent in the meeting, overlapping stays counted once. null when no stay, or no end of one, is known.',
+      description: 'Time spent in the meeting; overlapping periods count once. null if no period, or the end of one, is unknown.',
     }),
-    joins: Type.Integer({ minimum: 0, description: 'Recorded stays.' }),
+    joins: Type.Integer({ minimum: 0, description: 'Recorded periods in the meeting.' }),
   },
   { ...closed, description: 'One person. Entries with the same id were merged.' },
 )
@@ -42,18 +42,18 @@ type ProcessedParticipant = Static<typeof ProcessedParticipant>
 
 const ProcessMeetingRecordResult = Type.Object(
   {
-    status: StringEnum(['processed', 'insufficient-data'], { description: 'insufficient-data: nothing is known of the meeting.' }),
+    status: StringEnum(['processed', 'insufficient-data'], { description: 'insufficient-data: nothing is known about the meeting.' }),
     title: Nullable(Type.String()),
     startTime: Nullable(Time()),
     endTime: Nullable(Time()),
-    durationMs: Nullable(Type.Integer({ minimum: 0 }), { description: 'As sent, else endTime minus startTime.' }),
+    durationMs: Nullable(Type.Integer({ minimum: 0 }), { description: 'As sent, or endTime minus startTime.' }),
     participants: Type.Array(ProcessedParticipant),
     peakParticipants: Nullable(Type.Integer({ minimum: 0 }), {
-      description: 'Most people at once; a stay without end lasts until the last time known. null when no stay is known.',
+      description: 'Most participants at once; a period without an end lasts until the last known time. null if no period is known.',
     }),
-    source: StringEnum(['payload', 'tencent-meeting'], { description: 'tencent-meeting when anything was read there.' }),
+    source: StringEnum(['payload', 'tencent-meeting'], { description: 'tencent-meeting if anything was read from it.' }),
   },
-  { ...closed, description: 'What is not known is null.' },
+  { ...closed, description: 'Unknown values are null.' },
 )
 type ProcessMeetingRecordResult = Static<typeof ProcessMeetingRecordResult>
 
@@ -62,7 +62,7 @@ export const processMeetingRecord = defineBuiltin({
   name: 'process-meeting-record',
   queue: 'meeting',
   description:
-    'Brings the facts of one meeting into order: duration, attendance and the most participants at once. Reads what is missing from Tencent Meeting.',
+    'Consolidates the facts of one meeting: duration, attendance and peak participants. Reads missing facts from Tencent Meeting.',
   data: ProcessMeetingRecordData,
   result: ProcessMeetingRecordResult,
   example: {
@@ -111,9 +111,9 @@ const readMissing = async (
   ctx: BuiltinContext,
 ): Promise<BuiltinOutcome<ProcessMeetingRecordResult>> => {
   const { tencentMeeting } = ctx.integrations
-  if (!tencentMeeting) return fail('not_configured', `Set ${integrationVariables.tencentMeeting} where the workers run.`)
+  if (!tencentMeeting) return fail('not_configured', `Set ${integrationVariables.tencentMeeting} on the workers.`)
   const userId = tencentUserId ?? tencentMeeting.userId
-  if (!userId) return fail('not_configured', 'Set TENCENT_MEETING_USER_ID where the workers run, or name tencentUserId in the job.')
+  if (!userId) return fail('not_configured', 'Set TENCENT_MEETING_USER_ID on the workers, or set tencentUserId in the job.')
   const fetched = await tencentMeeting.fetch(tencentMeetingId, { userId }, ctx.signal)
   if (fetched.kind !== 'done') return toFailedAttempt(fetched)
   const { subject, startTime, endTime } = fetched.value
@@ -121,7 +121,7 @@ const readMissing = async (
   if (given.participants) return done(toResult({ ...told, ...given }, 'tencent-meeting'))
   const read = await readParticipants(tencentMeeting, { tencentMeetingId, userId }, ctx.signal)
   if (read.kind !== 'done') return toFailedAttempt(read)
-  if (read.value.isCut) ctx.log('Tencent Meeting has more than 1000 participants of this meeting; the rest is left out.')
+  if (read.value.isCut) ctx.log('Tencent Meeting lists more than 1000 participants; the rest are omitted.')
   return done(toResult({ ...told, participants: [...read.value.participants], ...given }, 'tencent-meeting'))
 }
 

@@ -21,12 +21,12 @@ const ToLark = Type.Object(
     ...shared,
     appToken: Type.Optional(AppToken),
     tableId: Type.Optional(TableId),
-    keyField: Type.Optional(Line(100, { description: 'Column that holds the meeting id; left out: the configured one.' })),
+    keyField: Type.Optional(Line(100, { description: 'Column that contains the meeting ID. Defaults to the configured one.' })),
     fieldMap: Type.Optional(
       Type.Record(Type.String({ pattern: '^[A-Za-z0-9_.-]{1,64}$' }), Line(100), {
         maxProperties: 50,
         additionalProperties: false,
-        description: 'Name in meetingData, or in its custom, → column. What is left out goes to the column of the same name.',
+        description: 'Maps names in meetingData, or in its custom member, to columns. Other names go to the column of the same name.',
       }),
     ),
   },
@@ -42,10 +42,10 @@ const ToTencent = Type.Object(
   {
     syncTarget: Type.Literal('tencent-meeting'),
     ...shared,
-    tencentMeetingId: Type.String({ ...VendorId, description: 'Id of the meeting at Tencent Meeting.' }),
-    tencentUserId: Type.Optional(Line(64, { description: 'Who acts; left out: the configured user.' })),
+    tencentMeetingId: Type.String({ ...VendorId, description: 'Tencent Meeting ID of the meeting.' }),
+    tencentUserId: Type.Optional(Line(64, { description: 'Acting user. Defaults to the configured user.' })),
   },
-  { ...closed, description: 'Updates title, startTime and endTime of a meeting at Tencent Meeting; it takes nothing else.' },
+  { ...closed, description: 'Updates title, startTime and endTime of a meeting in Tencent Meeting, which accepts nothing else.' },
 )
 type ToLark = Static<typeof ToLark>
 type ToTencent = Static<typeof ToTencent>
@@ -53,8 +53,8 @@ type ToTencent = Static<typeof ToTencent>
 const SyncMeetingDataResult = Type.Object(
   {
     status: StringEnum(['created', 'updated', 'unchanged']),
-    externalId: Type.String({ description: 'Id of the record at Lark, or of the meeting at Tencent Meeting.' }),
-    syncedFields: Type.Array(Type.String(), { description: 'Names in meetingData, or in its custom, that were written.' }),
+    externalId: Type.String({ description: 'ID of the Lark record or the Tencent Meeting meeting.' }),
+    syncedFields: Type.Array(Type.String(), { description: 'Names in meetingData, or in its custom member, that were written.' }),
   },
   closed,
 )
@@ -64,8 +64,8 @@ type Outcome = BuiltinOutcome<Static<typeof SyncMeetingDataResult>>
 export const syncMeetingData = defineBuiltin({
   name: 'sync-meeting-data',
   queue: 'meeting',
-  description: 'Brings facts of a meeting into a Lark Bitable table, one record a meeting, or updates the meeting at Tencent Meeting.',
-  data: TaggedUnion('syncTarget', [ToLark, ToTencent], 'What to sync, and where to; `syncTarget` decides.'),
+  description: 'Writes facts about a meeting to a Lark Bitable table, one record per meeting, or updates the meeting in Tencent Meeting.',
+  data: TaggedUnion('syncTarget', [ToLark, ToTencent], 'What to sync and where, depending on `syncTarget`.'),
   result: SyncMeetingDataResult,
   example: {
     syncTarget: 'lark-bitable',
@@ -108,12 +108,12 @@ const syncToTencent = async ({ meetingData, tencentMeetingId, tencentUserId }: T
 
 const tencentNames = ['title', 'startTime', 'endTime'] as const
 
-const notConfigured = (variables: string) => fail('not_configured', `Set ${variables} where the workers run.`)
+const notConfigured = (variables: string) => fail('not_configured', `Set ${variables} on the workers.`)
 
 const tencentProblems = ({ meetingData }: ToTencent): FieldProblem[] => {
   const { startTime, endTime } = meetingData
   if (tencentNames.every((name) => meetingData[name] === undefined)) {
-    return [{ pointer: '#/data/meetingData', detail: 'needs title, startTime or endTime: Tencent Meeting takes nothing else' }]
+    return [{ pointer: '#/data/meetingData', detail: 'needs title, startTime or endTime, because Tencent Meeting accepts nothing else' }]
   }
   const isReversed = startTime !== undefined && endTime !== undefined && Date.parse(endTime) <= Date.parse(startTime)
   return isReversed ? [{ pointer: '#/data/meetingData/endTime', detail: 'must be after startTime' }] : []
@@ -125,9 +125,9 @@ const larkProblems = ({ meetingData, fieldMap, keyField, appToken, tableId }: To
   const lacks = appToken === undefined ? 'appToken' : 'tableId'
   return [
     ...((appToken === undefined) !== (tableId === undefined)
-      ? [{ pointer: `#/data/${lacks}`, detail: 'is missing: appToken and tableId go together' }]
+      ? [{ pointer: `#/data/${lacks}`, detail: 'is missing: set both appToken and tableId, or neither' }]
       : []),
-    ...(isTwice ? [{ pointer: '#/data/fieldMap', detail: 'leads two values, or one and the meeting id, to the same column' }] : []),
+    ...(isTwice ? [{ pointer: '#/data/fieldMap', detail: 'maps two values, or a value and the meeting ID, to the same column' }] : []),
   ]
 }
 

@@ -7,7 +7,7 @@ import { addJobFunctions } from './bullmq-functions.js'
 export const fingerprintChars = 43
 
 /**
- * Lua: `touchClaim(key, held)` writes the value of a claim anew, so that the command that confirms writes covers it.
+ * Lua: `touchClaim(key, held)` rewrites the value of a claim, so that the command that confirms writes covers it.
  * Returns why Redis refuses that, else nil: the job of the claim is there all the same.
  */
 export const touchClaimFunction = `

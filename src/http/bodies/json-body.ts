@@ -53,12 +53,12 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     if (!hasBody(request)) return done(null, payload)
     const encoding = request.headers['content-encoding']
     if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
-      throw problem('unsupported-media-type', 'Bodies are read without Content-Encoding only.', {
+      throw problem('unsupported-media-type', 'Content-Encoding is not supported; send the body unencoded.', {
         headers: { 'accept-encoding': 'identity' },
       })
     }
     const mediaType = readMediaType(request.headers['content-type'])
-    if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type cannot be read, or names a charset other than UTF-8.')
+    if (mediaType === null) throw problem('unsupported-media-type', 'Content-Type is invalid or names a charset other than UTF-8.')
     if ((mediaType === json || mediaType === formType) && !request.raw.complete) deadlines.start(request, reply)
     done(null, payload)
   })
@@ -79,7 +79,7 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     if (body.length === 0 && request.routeOptions.schema?.body === undefined) return done(null, undefined)
     const text = toUtf8(body as Buffer)
     if (text === null) return done(problem('malformed-body', 'The body is not UTF-8.'))
-    if (text === '') return done(problem('malformed-body', 'The body is empty although Content-Type announces JSON.'))
+    if (text === '') return done(problem('malformed-body', 'The body is empty, but Content-Type is JSON.'))
     const parsed = parseJson(text)
     return parsed.kind === 'value' ? done(null, parsed.value) : done(problem('malformed-body', parsed.detail))
   })
@@ -97,8 +97,8 @@ const refuseBody = ({ body }: FastifyRequest, _reply: FastifyReply, done: (error
   }
   const errors = isObject
     ? toFieldProblems(names.map((name) => ({ ...unknownMember, params: { additionalProperty: name } })))
-    : [{ pointer: '#', detail: 'has to be left out, or to be an empty object' }]
-  done(problem('validation-failed', 'This route takes no body; `errors` names what came in one.', { errors }))
+    : [{ pointer: '#', detail: 'must be omitted or be an empty object' }]
+  done(problem('validation-failed', 'This route takes no body; `errors` lists the members it received.', { errors }))
 }
 
 /** A body that is being read, in the list of all of them. */

@@ -47,7 +47,9 @@ async function* readChunks(body: Body, idleMs: number, stop: AbortSignal | undef
   let progress = 0
   for (;;) {
     if (stop?.aborted && !body.complete && !body.readableEnded) {
-      throw problem('shutting-down', 'This instance is stopping and reads no more of the body.', { headers: { connection: 'close' } })
+      throw problem('shutting-down', 'This instance is shutting down and has stopped reading the body.', {
+        headers: { connection: 'close' },
+      })
     }
     const chunk = body.read() as Buffer | null
     if (chunk !== null) {
@@ -64,7 +66,7 @@ async function* readChunks(body: Body, idleMs: number, stop: AbortSignal | undef
     const started = performance.now()
     const isOver = await waitForMore(body, left, stop)
     left -= performance.now() - started
-    if (isOver) throw problem('request-timeout', `The body paused for longer than ${idleMs} ms.`, { headers: { connection: 'close' } })
+    if (isOver) throw problem('request-timeout', `The body paused for more than ${idleMs} ms.`, { headers: { connection: 'close' } })
   }
 }
 
@@ -125,7 +127,7 @@ const createSplitter = (lineBytesMax: number) => {
     if (length <= lineBytesMax + 1) parts.push(rest)
     else parts = []
     if (length > lineBytesMax * endlessFactor) {
-      throw problem('payload-too-large', `Line ${number + 1} has no end. A line has at most ${lineBytesMax} bytes.`, {
+      throw problem('payload-too-large', `Line ${number + 1} is too long. A line can have at most ${lineBytesMax} bytes.`, {
         headers: { connection: 'close' },
       })
     }

@@ -47,7 +47,7 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
       .send(
         toLineStream(source, (error) => {
           // Before the headers have left, the error handler answers and logs.
-          if (this.raw.headersSent) this.log.warn({ err: error }, 'NDJSON answer broke off')
+          if (this.raw.headersSent) this.log.warn({ err: error }, 'NDJSON response was cut off')
         }),
       )
   })

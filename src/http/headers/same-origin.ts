@@ -13,7 +13,7 @@ export const requireSameOrigin = (request: FastifyRequest): void => {
   if (!isSame) {
     throw problem(
       'forbidden',
-      'This has to come from a page of this gateway: a proxy must hand on Host and Origin as the browser sent them. Programs send `Authorization: Bearer <key>`.',
+      'This request must come from a page of this gateway. A proxy must forward Host and Origin unchanged. Programs must send `Authorization: Bearer <key>`.',
     )
   }
 }

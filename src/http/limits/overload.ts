@@ -11,7 +11,7 @@ import { sendProblem } from '../problem-json.js'
 export interface OverloadOptions {
   /** Submissions that may wait for Redis at once; 0 sets no limit. */
   readonly maxInFlight: number
-  /** One turn of the event loop may take in submissions for this long, in milliseconds; 0 sets no limit. */
+  /** One turn of the event loop may accept submissions for this long, in milliseconds; 0 sets no limit. */
   readonly maxDelayMs: number
   readonly metrics: Pick<Metrics, 'shedRequests'>
 }
@@ -46,12 +46,12 @@ const retryAfterSecondsMax = 3
 const bodyBytesDrained = 65_536
 /** How often the event loop is looked at. */
 const lookIntervalMs = 100
-/** A process that was held up without having taken in so many is not overloaded: it may have waited for a processor. */
+/** A process that was held up without having accepted so many is not overloaded: it may have waited for a processor. */
 const begunMin = 64
 /** At most one line in this time; and an instance counts as overloaded for as long after it has shed. */
 const reportIntervalMs = 1000
 
-const detail = 'This instance has more work than it can answer in time. Nothing was stored; the same request is safe to send again.'
+const detail = 'This instance has more work than it can handle in time. Nothing was stored; the same request is safe to retry.'
 
 const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics }: OverloadOptions) => {
   const counts: SubmissionCounts = { inFlight: 0, begun: 0 }
@@ -60,7 +60,7 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
   let lookedAt = performance.now()
   let shedAt = Number.NEGATIVE_INFINITY
   const isFull = () => maxInFlight > 0 && counts.inFlight >= maxInFlight
-  /** Node reads very many sockets in one turn: whoever looked only between turns would take in all of them. */
+  /** Node reads very many sockets in one turn: whoever looked only between turns would accept all of them. */
   const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - lookedAt > lookIntervalMs + maxDelayMs
 
   let reportAt = lookedAt

@@ -80,7 +80,7 @@ const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now
     request.rateLimitHeaders = headers
     reply.header('ratelimit-policy', headers['ratelimit-policy']).header('ratelimit', headers.ratelimit)
     if (!isExceeded) return
-    throw problem('quota-exceeded', `${subject}: ${standing.max} in ${windowMs} ms are allowed. Wait ${seconds} s.`, {
+    throw problem('quota-exceeded', `${subject}: the limit is ${standing.max} in ${windowMs} ms. Wait ${seconds} s.`, {
       retryAfterSeconds: seconds,
       extensions: { 'violated-policies': ['default'] },
     })

@@ -90,7 +90,7 @@ const createReader = (note: Note, isHtml: boolean) => {
         readMembers(node, ['params', 'hash', 'program'], scope)
         break
       case 'MustacheStatement':
-        if (isHtml && node['escaped'] === false) throw new Error('{{{…}}} and {{&…}} are not allowed, all HTML output is escaped')
+        if (isHtml && node['escaped'] === false) throw new Error('{{{…}}} and {{&…}} are not allowed because all HTML output is escaped')
         // With parameters, the path is the name of a helper.
         readMembers(node, (node['params'] as Node[]).length > 0 ? ['params', 'hash'] : ['path', 'params', 'hash'], scope)
         break
@@ -108,13 +108,12 @@ const createReader = (note: Note, isHtml: boolean) => {
 
   const requirePartial = (name: Node): void => {
     const original = `${name['original'] ?? ''}`
-    if (!isHtml || name.type !== 'PathExpression' || !(original in htmlPartials))
-      throw new Error(`the partial ${original} is not known here`)
+    if (!isHtml || name.type !== 'PathExpression' || !(original in htmlPartials)) throw new Error(`unknown partial ${original}`)
   }
 
   const readBlock = (node: Node, scope: Scope): void => {
     const helper = (node['path'] as Path).parts[0] ?? ''
-    if (!blockHelpers.has(helper)) throw new Error(`{{#${helper}}} is not known: there are ${[...blockHelpers].join(', ')}`)
+    if (!blockHelpers.has(helper)) throw new Error(`unknown helper {{#${helper}}}; use ${[...blockHelpers].join(', ')}`)
     const params = node['params'] as readonly Node[]
     // A block copes with a missing value, which is why its parameters are not required.
     const names = params.flatMap((param) => (param.type === 'PathExpression' ? (toOuterPath(param as Path, scope)?.slice(0, 1) ?? []) : []))

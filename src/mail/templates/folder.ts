@@ -24,14 +24,14 @@ export type FolderTemplate = Partial<Record<Locale, Partial<Record<keyof MailSou
 
 const fileName = /^([a-z0-9-]{1,64})\.(en|zh)\.(html|text|subject)\.hbs$/
 
-/** Templates by name. Files that do not end in `.hbs` are left alone. Throws with one readable line that names the file at fault. */
+/** Templates by name. Files that do not end in `.hbs` are left alone. Throws with one readable line that names the broken file. */
 export const readTemplateFolder = (dir: string): Map<string, FolderTemplate> => {
   const found = new Map<string, FolderTemplate>()
   for (const file of inOneLine('EMAIL_TEMPLATE_DIR', () => readdirSync(dir).sort())) {
     if (!file.endsWith('.hbs')) continue
     const [, name, locale, part] = (fileName.exec(file) ?? []) as unknown as [string, string?, Locale?, (keyof MailSources)?]
     if (name === undefined || locale === undefined || part === undefined) {
-      throw new Error(`EMAIL_TEMPLATE_DIR: ${file} is not named <name>.<en|zh>.<html|text|subject>.hbs`)
+      throw new Error(`EMAIL_TEMPLATE_DIR: ${file} must be named <name>.<en|zh>.<html|text|subject>.hbs`)
     }
     const template = found.get(name) ?? {}
     template[locale] = { ...template[locale], [part]: readTemplateFile(dir, file, part === 'html') }

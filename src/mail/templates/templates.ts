@@ -50,13 +50,13 @@ const notificationJobType = 'send-notification-email'
  * `EMAIL_TEMPLATE_DIR` holds `<name>.<locale>.html.hbs`, `….text.hbs` and `….subject.hbs` (Handlebars). A name of Jobgate's own
  * replaces those parts of it; another name joins as a template of `send-notification-email`: it needs HTML and text in one
  * language at least, takes the submitted subject unless it brings its own, and wants the data its templates print.
- * Throws with one readable line that names the file at fault.
+ * Throws with one readable line that names the broken file.
  */
 export const openMailTemplates = (dir: string | undefined) => {
   const templates = toTemplates(dir)
   const requireTemplate = (name: string): MailTemplate => {
     const template = templates.get(name)
-    if (!template) throw new Error('the mail template is not known')
+    if (!template) throw new Error('unknown mail template')
     return template
   }
 
@@ -83,8 +83,7 @@ export const openMailTemplates = (dir: string | undefined) => {
     /** What keeps `send-notification-email` from sending `data` with the template; pointers start at `#/data`. */
     notificationProblems(name: string, data: Readonly<Record<string, unknown>>): FieldProblem[] {
       const template = templates.get(name)
-      if (template?.jobType !== notificationJobType)
-        return [{ pointer: '#/data/template', detail: 'is not the name of a template for notifications' }]
+      if (template?.jobType !== notificationJobType) return [{ pointer: '#/data/template', detail: 'is not a notification template' }]
       const problems = dataProblems(template.data, data)
       if (problems.length > 0) return problems
       try {
@@ -92,7 +91,7 @@ export const openMailTemplates = (dir: string | undefined) => {
         return []
       } catch {
         // Handlebars' text may quote the data.
-        return [{ pointer: '#/data/templateData', detail: 'does not fit the template' }]
+        return [{ pointer: '#/data/templateData', detail: 'does not match the template' }]
       }
     },
   }
@@ -152,12 +151,12 @@ const dataProblems = (schema: TObject, data: unknown): FieldProblem[] => {
 
 const toDetail = ({ type, message, schema }: ValueError): string => {
   if (type === ValueErrorType.ObjectRequiredProperty) return 'is missing'
-  if (type === ValueErrorType.ObjectAdditionalProperties) return 'is not known to the template'
+  if (type === ValueErrorType.ObjectAdditionalProperties) return 'is not used by the template'
   if (type === ValueErrorType.StringPattern) {
     const words = toPatternDetail(schema['pattern'])
     if (words !== null) return words
   }
-  return `is not what the template wants: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  return `does not match the template: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
 }
 
 const toTemplates = (dir: string | undefined): Map<string, MailTemplate> => {

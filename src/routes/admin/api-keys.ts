@@ -20,7 +20,7 @@ export interface AdminApiKeysOptions {
 }
 
 const tags = ['operators']
-const noStore = { 'Cache-Control': { type: 'string', description: '`no-store`: the answer holds a secret.' } }
+const noStore = { 'Cache-Control': { type: 'string', description: '`no-store`, because the response contains a secret.' } }
 const Params = Type.Object({ id: KeyId }, closed)
 
 const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app, { apiKeys, now = Date.now }) => {
@@ -33,13 +33,14 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
     schema: {
       operationId: 'listApiKeys',
       summary: 'List API keys',
-      description:
-        'Every key that was issued and not revoked, oldest first, without secrets. The first key of an installation is not among them.',
+      description: 'All issued keys that are not revoked, oldest first, without secrets. The first key of an installation is not included.',
       tags,
       querystring: Type.Object(
         {
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Keys on one page.' }),
-          cursor: Type.Optional(Type.String({ pattern: '^[0-9A-Za-z]{1,32}$', maxLength: 32, description: '`next` of the page before.' })),
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of keys per page.' }),
+          cursor: Type.Optional(
+            Type.String({ pattern: '^[0-9A-Za-z]{1,32}$', maxLength: 32, description: '`next` from the previous page.' }),
+          ),
         },
         closed,
       ),
@@ -49,7 +50,7 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
             items: Type.Array(ApiKeyRef),
             next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
           },
-          { ...closed, description: 'One page of keys.' },
+          { ...closed, description: 'A page of keys.' },
         ),
         ...problemResponses,
       },
@@ -67,7 +68,7 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
     schema: {
       operationId: 'issueApiKey',
       summary: 'Issue an API key',
-      description: 'Makes a key and shows its secret, this once. Only a digest is kept.',
+      description: 'Creates a key and returns its secret. This is the only time the secret is shown; only a digest is stored.',
       tags,
       body: NewApiKey,
       response: { 201: { ...ApiKeySecretRef, headers: noStore }, ...problemResponses },
@@ -95,10 +96,10 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
     schema: {
       operationId: 'revokeApiKey',
       summary: 'Revoke an API key',
-      description: 'Ends the key for good: at once on every instance that can be reached, within 5 s on every other.',
+      description: 'Revokes the key permanently: at once on every reachable instance, and within 5 s on all others.',
       tags,
       params: Params,
-      response: { 204: Type.Null({ description: 'The key is no longer accepted.' }), ...problemResponses },
+      response: { 204: Type.Null({ description: 'The key is revoked.' }), ...problemResponses },
     },
     handler: async (request, reply) => {
       if (!(await apiKeys.revoke(request.params.id, noteApiKey(request.principal.keyId, 'api-key.revoked')))) throw notFound()
@@ -113,12 +114,12 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
     onRequest,
     schema: {
       operationId: 'rotateApiKey',
-      summary: 'Give an API key a new secret',
+      summary: 'Rotate an API key',
       description:
-        'The new secret is shown this once and valid at once. The one before stays valid for `overlapMs`; an older one that was still valid ends now.',
+        'Returns a new secret, which is valid at once and shown only this time. The previous secret stays valid for `overlapMs`; an older one that was still valid is revoked.',
       tags,
       params: Params,
-      body: Type.Object({ overlapMs: DurationMs(0, 30 * day, 'How long the secret before stays valid; 0 ends it now.') }, closed),
+      body: Type.Object({ overlapMs: DurationMs(0, 30 * day, 'How long the previous secret stays valid; 0 revokes it now.') }, closed),
       response: { 200: { ...ApiKeySecretRef, headers: noStore }, ...problemResponses },
     },
     handler: async (request, reply) => {
@@ -132,7 +133,7 @@ const adminApiKeys: FastifyPluginAsyncTypebox<AdminApiKeysOptions> = async (app,
 }
 
 /** Also for the first key: it is the operator's setting, and no request can change it. */
-const notFound = () => problem('not-found', 'No key that was issued here has this id.')
+const notFound = () => problem('not-found', 'There is no issued key with this ID.')
 
 const toView = (info: ApiKeyInfo): ApiKey => ({
   ...info,

@@ -41,7 +41,7 @@ const operate =
   async ({ operations }, wanted) => {
     const force = (wanted.body as { force?: unknown } | null | undefined)?.force === true
     const outcome = await operations.start({ kind, queue: queueOf(wanted), by: wanted.by, request: {} }, { force })
-    if (outcome.kind === 'running') throw problem('operation-running', 'An operation of this kind is under way in this queue.')
+    if (outcome.kind === 'running') throw problem('operation-running', 'An operation of this kind is already running in this queue.')
     if (outcome.kind === 'busy') throw problem('queue-busy', `${outcome.active} jobs are running in this queue.`)
   }
 
@@ -49,7 +49,7 @@ const retry: Act = async ({ control, audit }, wanted) => {
   const { queue, id } = jobOf(wanted)
   const { kind } = await control.retry(queue, id)
   if (kind === 'missing') throw jobNotFound()
-  if (kind !== 'retried') throw problem('job-state-conflict', 'Only a job that has failed or was cancelled can be retried.')
+  if (kind !== 'retried') throw problem('job-state-conflict', 'Only a failed or cancelled job can be retried.')
   await audit.note({ by: wanted.by, act: 'job.retried', queue, details: { jobId: id } })
 }
 
@@ -85,7 +85,10 @@ export const carryOutBoardAct = async (deps: BoardActDeps, route: string, wanted
   const isRetryAll = route === 'PUT /api/queues/:queueName/retry/:queueStatus'
   const act = isRetryAll && wanted.params['queueStatus'] === 'failed' ? retryFailed : acts[route]
   if (!act) {
-    throw problem('forbidden', 'The dashboard does not do this. Submit jobs with POST /v1/jobs; for the rest see /docs, under operators.')
+    throw problem(
+      'forbidden',
+      'The dashboard does not support this. Submit jobs with POST /v1/jobs; for everything else, see the operators section in /docs.',
+    )
   }
   await act(deps, wanted)
 }

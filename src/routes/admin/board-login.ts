@@ -69,10 +69,10 @@ const boardLogin = async (app: FastifyInstance, { apiKeys, sessions }: BoardLogi
 }
 
 const faults = {
-  refused: 'This key is not known, or was revoked.',
+  refused: 'This key is unknown or was revoked.',
   expired: 'This key has expired.',
-  forbidden: 'The dashboard needs a key with the scope admin that is not limited to some job types or queues.',
-  unavailable: 'The key cannot be checked at the moment, since Redis does not answer. Try again shortly.',
+  forbidden: 'The dashboard requires a key with the admin scope that is not restricted to some job types or queues.',
+  unavailable: 'The key cannot be verified because Redis is not responding. Try again shortly.',
 }
 
 /** Answers with the page that asks for a key. `returnTo`, an address of the dashboard, is where a login leads. */
@@ -91,7 +91,7 @@ const renderLogin = ({ fault, returnTo }: { fault?: string; returnTo: string }):
   renderPage(
     'Sign in · Jobgate',
     `<h1>Dashboard</h1>
-<p>Sign in with an API key that has the scope <code>admin</code>. You stay signed in for eight hours, or until the key ends.</p>
+<p>Sign in with an API key that has the <code>admin</code> scope. You stay signed in for eight hours, or until the key expires or is revoked.</p>
 ${fault === undefined ? '' : `<p class="fault" role="alert">${toHtml(fault)}</p>`}
 <form method="post" action="${boardPath}/login">
 <input type="hidden" name="to" value="${toHtml(returnTo)}">
@@ -99,14 +99,14 @@ ${fault === undefined ? '' : `<p class="fault" role="alert">${toHtml(fault)}</p>
 <input id="key" name="key" type="password" autocomplete="current-password" maxlength="512" spellcheck="false" required autofocus>
 <button type="submit">Sign in</button>
 </form>
-<p>Signed in already, and led here by a link elsewhere? <a href="${toHtml(returnTo)}">Continue to the dashboard</a>.</p>
+<p>Already signed in, and came here from another site? <a href="${toHtml(returnTo)}">Continue to the dashboard</a>.</p>
 <p><a href="/">About this gateway</a></p>`,
   )
 
 const logoutPage = renderPage(
   'Sign out · Jobgate',
   `<h1>Sign out</h1>
-<p>Ends your session at the dashboard, on every instance of the gateway.</p>
+<p>This ends your dashboard session on every instance of the gateway.</p>
 <form method="post" action="${boardPath}/logout">
 <button type="submit">Sign out</button>
 </form>

@@ -35,7 +35,7 @@ const documented = {
   operationId: 'openBoard',
   summary: 'Open the dashboard',
   description:
-    'A page for people: queues, jobs, logs. A browser without a session gets a page that asks for an API key. It only shows unless BOARD_READ_ONLY is `false`. The key may not be limited to some job types or queues.',
+    'A web page with queues, jobs and logs. Browsers without a session get a sign-in page that asks for an API key, which must not be restricted to some job types or queues. The dashboard is read-only unless BOARD_READ_ONLY is `false`.',
   tags: operatorTags,
   response: {
     200: { description: 'The dashboard.', content: { 'text/html': { schema: { type: 'string' } } } },
@@ -73,15 +73,18 @@ const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) 
 
   scope.addHook('onRequest', async (request) => {
     if (!mayUseBoard(request.principal)) {
-      throw problem('forbidden', 'The dashboard shows every queue: it needs an API key that is not limited to some job types or queues.')
+      throw problem(
+        'forbidden',
+        'The dashboard shows every queue, so it requires an API key that is not restricted to some job types or queues.',
+      )
     }
     if (!isAct(request)) return
     if (readOnly) {
-      throw problem('method-not-allowed', 'The dashboard only shows; BOARD_READ_ONLY=false lets it act.', {
+      throw problem('method-not-allowed', 'The dashboard is read-only. Set BOARD_READ_ONLY=false to allow changes.', {
         headers: { allow: 'GET, HEAD' },
       })
     }
-    // What a browser sends along by itself is no proof that a person wanted it.
+    // What a browser sends along by itself does not prove that a person wanted it.
     if (toBearerToken(request.headers.authorization) === null) requireSameOrigin(request)
   })
 
@@ -97,12 +100,12 @@ const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) 
   // bull-board tells what went wrong in a form of its own.
   scope.addHook('preSerialization', async (_request, reply, payload) => {
     if (reply.statusCode < 400) return payload
-    if (reply.statusCode === 404) throw problem('not-found', 'The dashboard has nothing under this name.')
+    if (reply.statusCode === 404) throw problem('not-found', 'The dashboard has no such page.')
     throw unreadable()
   })
 }
 
-const unreadable = () => problem('bad-request', 'The dashboard cannot read this request.')
+const unreadable = () => problem('bad-request', 'The dashboard does not understand this request.')
 
 const capPage = ({ query }: FastifyRequest): void => {
   const asked = query as { jobsPerPage?: unknown }

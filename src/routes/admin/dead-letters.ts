@@ -1,4 +1,4 @@
-// Operators list the jobs that failed for good, send them back, or throw them away.
+// Operators list dead letters, redrive them or purge them.
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
@@ -24,7 +24,7 @@ export interface AdminDeadLettersOptions {
 const filterMembers = {
   type: Type.Optional(Type.String({ pattern: '^[a-z0-9-]{1,64}$', maxLength: 64, description: 'Name of a job type.' })),
   code: Type.Optional(
-    Type.String({ pattern: '^[a-z0-9_.]{1,64}$', maxLength: 64, description: 'Code of the error.', examples: ['smtp.unreachable'] }),
+    Type.String({ pattern: '^[a-z0-9_.]{1,64}$', maxLength: 64, description: 'Error code.', examples: ['smtp.unreachable'] }),
   ),
   since: Type.Optional(Time({ description: 'Failed at this time or later.' })),
   until: Type.Optional(Time({ description: 'Failed at this time or earlier.' })),
@@ -32,10 +32,13 @@ const filterMembers = {
 
 const Choice = {
   ids: Type.Optional(
-    Type.Array(JobId, { minItems: 1, maxItems: 1000, uniqueItems: true, description: 'These jobs. Not together with filter.' }),
+    Type.Array(JobId, { minItems: 1, maxItems: 1000, uniqueItems: true, description: 'IDs of the jobs. Cannot be combined with filter.' }),
   ),
   filter: Type.Optional(
-    Type.Object(filterMembers, { ...closed, description: 'All dead letters that fit; an empty one means all. Not together with ids.' }),
+    Type.Object(filterMembers, {
+      ...closed,
+      description: 'All dead letters that match; an empty filter matches all. Cannot be combined with ids.',
+    }),
   ),
 }
 const examples = [{ filter: { code: 'smtp.unreachable', since: '2026-11-24T00:00:00.000Z' } }]
@@ -45,10 +48,10 @@ const RedriveBody = Type.Object(
   {
     ...Choice,
     ratePerSecond: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 10_000, default: 100, description: 'Jobs sent back per second at most.' }),
+      Type.Integer({ minimum: 1, maximum: 10_000, default: 100, description: 'Maximum number of jobs retried per second.' }),
     ),
   },
-  { ...closed, description: 'Which dead letters, and how fast.', examples },
+  { ...closed, description: 'Which dead letters to redrive, and how fast.', examples },
 )
 const redriveRate = 100
 
@@ -57,20 +60,20 @@ const Page = Type.Object(
     items: Type.Array(
       Type.Object(
         {
-          id: Type.String({ description: 'Id of the job.' }),
-          type: Type.String({ description: 'Name of its job type.' }),
+          id: Type.String({ description: 'ID of the job.' }),
+          type: Type.String({ description: 'Name of the job type.' }),
           error: Type.Unsafe<JobError>(Type.Ref('JobError')),
-          attempts: Type.Object({ made: Count('Attempts that ended.'), max: Count('Attempts there might have been.') }, closed),
-          sentBack: Count('How often an operator sent it back before.'),
-          createdAt: Time({ description: 'When it was submitted.' }),
-          failedAt: Time({ description: 'When it failed.' }),
+          attempts: Type.Object({ made: Count('Number of attempts that ended.'), max: Count('Maximum number of attempts.') }, closed),
+          sentBack: Count('How often an operator has already redriven it.'),
+          createdAt: Time({ description: 'When the job was submitted.' }),
+          failedAt: Time({ description: 'When the job failed.' }),
         },
-        { ...closed, description: 'A job that failed for good.' },
+        { ...closed, description: 'A job that failed permanently.' },
       ),
     ),
     next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
   },
-  { ...closed, description: 'One page of dead letters.' },
+  { ...closed, description: 'A page of dead letters.' },
 )
 
 const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = async (app, { operations, list }) => {
@@ -82,24 +85,24 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
     onRequest,
     schema: {
       operationId: 'listDeadLetters',
-      summary: 'List the jobs that failed for good',
+      summary: 'List dead letters',
       description:
-        'Jobs of all tenants that used up their attempts or failed in a way that no attempt can mend, newest failure first. Cancelled jobs are not among them. A page may be short and still have a next one.',
+        'Jobs of all tenants that ran out of attempts or failed with an error that is not retryable, newest failure first. Cancelled jobs are not included. A page can be short and still have a next one.',
       tags: operatorTags,
       params: QueueParams,
       querystring: Type.Object(
         {
           ...filterMembers,
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Jobs on one page.' }),
-          cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` of the page before.' })),
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of jobs per page.' }),
+          cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` from the previous page.' })),
         },
         closed,
       ),
-      response: { 200: jsonResponse(Page, 'One page of dead letters.'), ...problemResponses },
+      response: { 200: jsonResponse(Page, 'A page of dead letters.'), ...problemResponses },
     },
     handler: async ({ params, query: { limit, cursor, ...filter } }) => {
       const page = await list(requireQueueName(params.queue), toFilter(filter), { limit, cursor })
-      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or has been changed.')
+      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or it was modified.')
       const items = page.items.map((each) => ({ ...each, createdAt: toTime(each.createdAt), failedAt: toTime(each.failedAt) }))
       return { items, next: page.next }
     },
@@ -111,9 +114,9 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
     onRequest,
     schema: {
       operationId: 'redriveDeadLetters',
-      summary: 'Send dead letters back',
+      summary: 'Redrive dead letters',
       description:
-        'The jobs run again under their ids with all their attempts, at a bounded rate; how they failed before stays readable with the job. Limits on their age do not count.',
+        'Runs the jobs again under their IDs, with all their attempts and at a limited rate. Each job keeps the history of its earlier failures. Age limits do not apply.',
       tags: operatorTags,
       params: QueueParams,
       querystring: DryRunQuery,
@@ -134,8 +137,8 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
     onRequest,
     schema: {
       operationId: 'purgeDeadLetters',
-      summary: 'Throw dead letters away',
-      description: 'The jobs are removed for good. Their idempotency keys stay remembered.',
+      summary: 'Purge dead letters',
+      description: 'Removes the jobs permanently. Their idempotency keys are still remembered.',
       tags: operatorTags,
       params: QueueParams,
       querystring: DryRunQuery,
@@ -153,8 +156,8 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
 /** Exactly one of ids and filter: nobody means all by leaving both out. */
 const requireChoice = ({ ids, filter }: typeof PurgeBody.static): OperationRequest => {
   if ((ids === undefined) === (filter === undefined)) {
-    throw problem('validation-failed', 'The body has one fault; `errors` names it.', {
-      errors: [{ pointer: '#', detail: 'needs either ids or filter' }],
+    throw problem('validation-failed', 'The body has one error; see `errors`.', {
+      errors: [{ pointer: '#', detail: 'requires either ids or filter' }],
     })
   }
   return ids ? { ids } : { filter: toFilter(filter ?? {}) }

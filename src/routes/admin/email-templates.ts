@@ -18,51 +18,51 @@ export interface AdminEmailTemplatesOptions {
 const Language = StringEnum(locales, { description: 'Language.' })
 
 const description = {
-  name: Type.String({ description: 'As in the names of its files, and in `template` of send-notification-email.' }),
+  name: Type.String({ description: 'Name, as used in file names and in `template` of send-notification-email.' }),
   jobType: Type.String({ description: 'The job type that sends it.' }),
   source: StringEnum(['built-in', 'folder', 'mixed'], {
-    description: "Jobgate's own, one of EMAIL_TEMPLATE_DIR, or Jobgate's own with parts of that folder.",
+    description: 'Built in, from EMAIL_TEMPLATE_DIR, or built in with parts from that folder.',
   }),
-  languages: Type.Array(Language, { description: 'Languages it has words of its own in; the first serves for those it lacks.' }),
+  languages: Type.Array(Language, { description: 'Languages it is written in. The first one is used for all others.' }),
   fields: Type.Array(
     Type.Object(
       {
         name: Type.String(),
-        type: StringEnum(['string', 'any'], { description: '`any`: whatever JSON can say.' }),
-        lengthMax: Nullable(Type.Integer(), { description: 'In characters; null: no limit of its own.' }),
-        required: Type.Boolean({ description: 'Whether it has to be given; the others are null in the template when they are not.' }),
+        type: StringEnum(['string', 'any'], { description: '`any` is any JSON value.' }),
+        lengthMax: Nullable(Type.Integer(), { description: 'In characters; null if the field has no limit of its own.' }),
+        required: Type.Boolean({ description: 'Whether it is required. Optional fields that are missing are null in the template.' }),
       },
       closed,
     ),
-    { description: 'What it is filled with.' },
+    { description: 'Fields of the template.' },
   ),
   parts: Type.Array(
     Type.Object(
       {
         locale: Language,
         part: StringEnum(['subject', 'text', 'html']),
-        file: Nullable(Type.String(), { description: "Name of the file in EMAIL_TEMPLATE_DIR; null: Jobgate's own." }),
-        sha256: Type.String({ description: 'Of the source, in hex: what `sha256sum` says of the file.' }),
+        file: Nullable(Type.String(), { description: 'Name of the file in EMAIL_TEMPLATE_DIR; null if built in.' }),
+        sha256: Type.String({ description: 'SHA-256 of the source in hex, as printed by `sha256sum`.' }),
       },
       closed,
     ),
-    { description: 'What it is made of.' },
+    { description: 'Parts of the template.' },
   ),
-  version: Type.String({ description: 'Changes with any part; the same wherever the same parts were read.' }),
+  version: Type.String({ description: 'Changes with any part. Equal on all processes that read the same parts.' }),
 }
 
-export const EmailTemplate = Type.Object(description, { $id: 'EmailTemplate', ...closed, description: 'One e-mail template.' })
+export const EmailTemplate = Type.Object(description, { $id: 'EmailTemplate', ...closed, description: 'An e-mail template.' })
 const EmailTemplateRef = Type.Unsafe<typeof EmailTemplate.static>(Type.Ref('EmailTemplate'))
 
 const EmailTemplatePreview = Type.Object(
   {
     ...description,
-    sample: Type.Record(Type.String(), Type.Unknown(), { description: 'Made-up data that the previews are filled with.' }),
+    sample: Type.Record(Type.String(), Type.Unknown(), { description: 'Sample data used in the previews.' }),
     previews: Type.Array(Type.Object({ locale: Language, subject: Type.String(), text: Type.String(), html: Type.String() }, closed), {
-      description: 'One for each language; none where fitting data cannot be guessed from a template of the folder.',
+      description: 'One preview per language. Empty if no sample data can be derived from a template in the folder.',
     }),
   },
-  { ...closed, description: 'One e-mail template, and what it looks like.' },
+  { ...closed, description: 'An e-mail template with previews.' },
 )
 
 const adminEmailTemplates: FastifyPluginAsyncTypebox<AdminEmailTemplatesOptions> = async (app, { templates }) => {
@@ -76,7 +76,7 @@ const adminEmailTemplates: FastifyPluginAsyncTypebox<AdminEmailTemplatesOptions>
       operationId: 'listEmailTemplates',
       summary: 'List e-mail templates',
       description:
-        'What this gateway read when it started: a change in EMAIL_TEMPLATE_DIR shows after a restart. Workers read the folder by themselves.',
+        'The templates this gateway read at start. Changes in EMAIL_TEMPLATE_DIR appear after a restart. Workers read the folder separately.',
       tags: operatorTags,
       response: {
         200: jsonResponse(Type.Object({ items: Type.Array(EmailTemplateRef), next: Nullable(Type.String()) }, closed), 'All templates.'),
@@ -92,15 +92,15 @@ const adminEmailTemplates: FastifyPluginAsyncTypebox<AdminEmailTemplatesOptions>
     onRequest,
     schema: {
       operationId: 'previewEmailTemplate',
-      summary: 'Read and preview an e-mail template',
-      description: 'One template, filled with made-up data in each of its languages.',
+      summary: 'Preview an e-mail template',
+      description: 'The template, filled with sample data in each of its languages.',
       tags: operatorTags,
       params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 64, description: 'Name of the template.' }) }, closed),
       response: { 200: jsonResponse(EmailTemplatePreview, 'The template.'), ...problemResponses },
     },
     handler: async ({ params: { name } }) => {
       const template = templates.preview(name)
-      if (!template) throw problem('not-found', 'There is no e-mail template of this name.')
+      if (!template) throw problem('not-found', 'There is no e-mail template with this name.')
       return template
     },
   })

@@ -19,10 +19,10 @@ export interface AdminHealthOptions {
 
 export const QueueHealth = Type.Object(
   {
-    healthy: Type.Boolean({ description: 'Whether no limit is passed.' }),
-    issues: Type.Array(Type.String(), { maxItems: 3, description: 'One sentence for each limit that is passed.' }),
+    healthy: Type.Boolean({ description: 'Whether all limits are respected.' }),
+    issues: Type.Array(Type.String(), { maxItems: 3, description: 'One sentence for each limit that is exceeded.' }),
   },
-  { $id: 'QueueHealth', ...closed, description: 'How one queue fares.', examples: [{ healthy: true, issues: [] }] },
+  { $id: 'QueueHealth', ...closed, description: 'Health of one queue.', examples: [{ healthy: true, issues: [] }] },
 )
 const QueueHealthRef = Type.Unsafe<{ healthy: boolean; issues: string[] }>(Type.Ref('QueueHealth'))
 
@@ -31,11 +31,11 @@ const Minutes = (description: string) => Type.Array(Count(''), { minItems: 1, ma
 const QueueHistory = Type.Object(
   {
     from: Time({ description: 'Start of the first minute.' }),
-    stepMs: Count('Length of a step: one minute.'),
-    completed: Minutes('Jobs completed in each minute, oldest first; the last entry is the minute under way.'),
-    failed: Minutes('Jobs failed for good in each minute, likewise.'),
+    stepMs: Count('Length of a step, always one minute.'),
+    completed: Minutes('Jobs completed in each minute, oldest first. The last entry is the current minute.'),
+    failed: Minutes('Jobs that failed permanently in each minute, in the same order.'),
   },
-  { ...closed, description: 'What workers finished, minute by minute, kept or not.' },
+  { ...closed, description: 'Jobs that workers finished in each minute, whether or not they are retained.' },
 )
 
 const HistoryQuery = Type.Object(
@@ -44,7 +44,7 @@ const HistoryQuery = Type.Object(
       minimum: 1,
       maximum: historyMinutesMax,
       default: 60,
-      description: 'How many minutes of history are told, the one under way included.',
+      description: 'How many minutes of history to return, including the current one.',
     }),
   },
   closed,
@@ -52,41 +52,41 @@ const HistoryQuery = Type.Object(
 
 export const QueueMetrics = Type.Object(
   {
-    waiting: Count('Jobs of every priority that are ready to run; 0 while the queue is paused.'),
-    active: Count('Jobs that run.'),
-    completed: Count('Completed jobs that are still kept.'),
-    failed: Count('Failed jobs that are still kept, cancelled ones among them.'),
-    delayed: Count('Jobs that wait for their time, or for their next attempt.'),
-    paused: Count('Jobs that are ready to run in a paused queue; 0 otherwise.'),
-    waitingChildren: Count('Jobs that wait for others.'),
+    waiting: Count('Jobs of all priorities that are ready to run; 0 while the queue is paused.'),
+    active: Count('Running jobs.'),
+    completed: Count('Completed jobs that are still retained.'),
+    failed: Count('Failed jobs that are still retained, including cancelled ones.'),
+    delayed: Count('Jobs that are waiting for their due time or their next attempt.'),
+    paused: Count('Jobs that are ready to run in a paused queue; otherwise 0.'),
+    waitingChildren: Count('Jobs that are waiting for other jobs.'),
     isPaused: Type.Boolean({ description: 'Whether the queue is paused.' }),
-    overdue: Count('Delayed jobs that are due; more than a moment only where no worker runs.'),
+    overdue: Count('Delayed jobs that are due. They stay here for more than a moment only if no worker is running.'),
     oldestWaitingMs: Nullable(Count(''), {
-      description: 'How long the job that waits longest has been ready, in ms; null when none waits.',
+      description: 'How long the oldest waiting job has been ready, in ms; null if none is waiting.',
     }),
-    completedLastMinute: Count('Of the completed jobs that are kept, those of the last minute.'),
-    failedLastMinute: Count('Of the failed jobs that are kept, those of the last minute.'),
-    completedTotal: Count('All jobs that workers have completed, kept or not.'),
-    failedTotal: Count('All jobs that failed for good in a worker, kept or not.'),
-    workers: Count('Worker processes that have told of themselves within 30 s.'),
+    completedLastMinute: Count('Retained jobs that completed within the last minute.'),
+    failedLastMinute: Count('Retained jobs that failed within the last minute.'),
+    completedTotal: Count('All jobs that workers have completed, whether or not they are retained.'),
+    failedTotal: Count('All jobs that failed permanently in a worker, whether or not they are retained.'),
+    workers: Count('Worker processes that reported within the last 30 s.'),
     history: QueueHistory,
   },
-  { $id: 'QueueMetrics', ...closed, description: 'One moment of one queue, and its last minutes.' },
+  { $id: 'QueueMetrics', ...closed, description: 'Current metrics of one queue, and its last minutes.' },
 )
 const QueueMetricsRef = Type.Unsafe<typeof QueueMetrics.static>(Type.Ref('QueueMetrics'))
 
 const Overall = Type.Object(
   {
     healthy: Type.Boolean({ description: 'Whether every queue is healthy.' }),
-    queues: PerQueue(QueueHealthRef, 'The health of each queue.'),
+    queues: PerQueue(QueueHealthRef, 'Health by queue.'),
     summary: Type.Object(
       {
-        totalWaiting: Count('Jobs that are ready to run, those of paused queues included.'),
-        totalActive: Count('Jobs that run.'),
-        totalCompleted: Count('Completed jobs that are still kept.'),
-        totalFailed: Count('Failed jobs that are still kept, cancelled ones among them.'),
+        totalWaiting: Count('Jobs that are ready to run, including those in paused queues.'),
+        totalActive: Count('Running jobs.'),
+        totalCompleted: Count('Completed jobs that are still retained.'),
+        totalFailed: Count('Failed jobs that are still retained, including cancelled ones.'),
       },
-      { ...closed, description: 'All queues together.' },
+      { ...closed, description: 'Totals over all queues.' },
     ),
   },
   { ...closed, description: 'The health of all queues.' },
@@ -103,7 +103,7 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       operationId: 'getQueuesHealth',
       summary: 'Read the health of all queues',
       description:
-        'A queue is unhealthy with more waiting jobs than QUEUE_MAX_WAITING_JOBS, more failed ones than QUEUE_MAX_FAILED_JOBS, or jobs waiting but no worker. Unhealthy queues answer 200 as well: read `healthy`.',
+        'A queue is unhealthy if it has more waiting jobs than QUEUE_MAX_WAITING_JOBS, more failed jobs than QUEUE_MAX_FAILED_JOBS, or waiting jobs but no worker. The status is 200 even then; check `healthy`.',
       tags: operatorTags,
       response: { 200: jsonResponse(Overall, 'The health of all queues.'), ...problemResponses },
     },
@@ -117,10 +117,10 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
     schema: {
       operationId: 'getQueuesMetrics',
       summary: 'Read the metrics of all queues',
-      description: 'One member for each queue. The cost does not grow with the number of jobs.',
+      description: 'One member per queue. The cost does not grow with the number of jobs.',
       tags: operatorTags,
       querystring: HistoryQuery,
-      response: { 200: jsonResponse(PerQueue(QueueMetricsRef, 'The metrics of each queue.'), 'Metrics by queue.'), ...problemResponses },
+      response: { 200: jsonResponse(PerQueue(QueueMetricsRef, 'The metrics of all queues.'), 'Metrics by queue.'), ...problemResponses },
     },
     handler: async ({ query }) => metrics.details(query.minutes),
   })
@@ -132,10 +132,10 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
     schema: {
       operationId: 'getQueueHealth',
       summary: "Read one queue's health",
-      description: 'As for all queues, for one.',
+      description: 'Like the health of all queues, but for one queue.',
       tags: operatorTags,
       params: QueueParams,
-      response: { 200: jsonResponse(QueueHealthRef, 'How the queue fares.'), ...problemResponses },
+      response: { 200: jsonResponse(QueueHealthRef, 'Health of the queue.'), ...problemResponses },
     },
     handler: async ({ params }) => toHealth(await metrics.one(requireQueueName(params.queue)), limits),
   })
@@ -147,11 +147,11 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
     schema: {
       operationId: 'getQueueMetrics',
       summary: "Read one queue's metrics",
-      description: 'How many jobs stand where, how long they wait, what was done lately, and who works.',
+      description: 'Number of jobs by state, waiting time, recent throughput and number of workers.',
       tags: operatorTags,
       params: QueueParams,
       querystring: HistoryQuery,
-      response: { 200: jsonResponse(QueueMetricsRef, 'One moment of the queue.'), ...problemResponses },
+      response: { 200: jsonResponse(QueueMetricsRef, 'Current metrics of the queue.'), ...problemResponses },
     },
     handler: async ({ params, query }) => metrics.detailsOf(requireQueueName(params.queue), query.minutes),
   })

@@ -22,49 +22,51 @@ const JobErrorRef = Type.Unsafe<JobError>(Type.Ref('JobError'))
 const JobRecord = Type.Object(
   {
     job: JobRef,
-    tenant: Type.String({ description: 'Whose job it is.' }),
+    tenant: Type.String({ description: 'Tenant that owns the job.' }),
     options: Type.Object(
       {
-        attempts: Type.Integer({ description: 'How often it is tried.' }),
+        attempts: Type.Integer({ description: 'Maximum number of attempts.' }),
         backoff: Nullable(
           Type.Object(
-            { type: Type.String({ description: 'fixed or exponential.' }), delayMs: Count('Delay before the second attempt, in ms.') },
+            { type: Type.String({ description: '`fixed` or `exponential`.' }), delayMs: Count('Delay before the second attempt, in ms.') },
             closed,
           ),
-          { description: 'How long it waits between attempts.' },
+          { description: 'Backoff between attempts.' },
         ),
-        delayMs: Count('From its creation until it was due, in ms.'),
-        timeoutMs: Count('One attempt may take this long, in ms.'),
-        expiresAt: Nullable(Time(), { description: 'Not started by then: failed with code `expired`.' }),
+        delayMs: Count('Time from creation until the job was due, in ms.'),
+        timeoutMs: Count('Timeout of one attempt, in ms.'),
+        expiresAt: Nullable(Time(), { description: 'If the job has not started by then, it fails with code `expired`.' }),
       },
-      { ...closed, description: 'What it was accepted with.' },
+      { ...closed, description: 'Options the job was accepted with.' },
     ),
-    attemptsStarted: Count('Attempts that began, lost ones included, since it was last sent back.'),
-    stalled: Count('How often a worker died or stalled with it.'),
-    deferrals: Count('How often its handler put it off without using up an attempt.'),
+    attemptsStarted: Count('Attempts started since the job was last redriven, including lost ones.'),
+    stalled: Count('How often a worker died or stalled while running it.'),
+    deferrals: Count('How often its handler deferred it without using an attempt.'),
     worker: Nullable(Type.String(), { description: 'Instance that ran the latest attempt.' }),
-    lockMs: Nullable(Count(''), { description: 'For how long the lock of the running attempt still holds, in ms; null when none runs.' }),
-    retriedAt: Nullable(Time(), { description: 'When it was last retried or sent back.' }),
+    lockMs: Nullable(Count(''), {
+      description: 'How long the lock of the running attempt is still valid, in ms; null if no attempt is running.',
+    }),
+    retriedAt: Nullable(Time(), { description: 'When it was last retried or redriven.' }),
     earlierRuns: Type.Array(
       Type.Object(
         {
-          sentBackAt: Time({ description: 'When an operator sent it back.' }),
-          attempts: Count('Attempts it had made by then.'),
-          finishedAt: Nullable(Time(), { description: 'When it had failed.' }),
+          sentBackAt: Time({ description: 'When an operator redrove it.' }),
+          attempts: Count('Attempts made by then.'),
+          finishedAt: Nullable(Time(), { description: 'When the job failed.' }),
           error: JobErrorRef,
         },
         closed,
       ),
-      { description: 'How it ended before it was sent back, oldest first; the last ten times.' },
+      { description: 'How it ended before each redrive, oldest first; the last ten times.' },
     ),
     stackTraces: Type.Array(Type.String(), {
-      description: 'Of its latest unforeseen failures. Outcomes that a handler foresees have none.',
+      description: 'Stack traces of its latest unexpected failures. Expected outcomes have none.',
     }),
     logs: Type.Array(Type.String(), { description: 'The newest 200 lines that the handler logged, oldest first.' }),
-    logsTotal: Count('Lines that are kept.'),
+    logsTotal: Count('Number of lines that are retained.'),
     traceparent: Nullable(Type.String(), { description: 'W3C trace context of the request that submitted it.' }),
   },
-  { ...closed, description: 'Everything known of one job; sensitive members of its data read "***".' },
+  { ...closed, description: 'Everything known about one job. Sensitive members of its data appear as "***".' },
 )
 
 const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { services }) => {
@@ -76,11 +78,11 @@ const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { ser
     onRequest: requireScope('admin'),
     schema: {
       operationId: 'inspectJob',
-      summary: 'Read everything known of a job',
-      description: 'The job of any tenant, with its options, attempts, worker, stack traces, logs and earlier runs.',
+      summary: 'Read a job in full',
+      description: 'A job of any tenant, with its options, attempts, worker, stack traces, logs and earlier runs.',
       tags: operatorTags,
-      params: Type.Object({ queue: QueueParam, id: Type.String({ maxLength: 64, description: 'Id of the job.' }) }, closed),
-      response: { 200: jsonResponse(JobRecord, 'Everything known of the job.'), ...problemResponses },
+      params: Type.Object({ queue: QueueParam, id: Type.String({ maxLength: 64, description: 'ID of the job.' }) }, closed),
+      response: { 200: jsonResponse(JobRecord, 'Everything known about the job.'), ...problemResponses },
     },
     handler: async ({ params: { queue: name, id } }) => {
       const queue = requireQueueName(name)

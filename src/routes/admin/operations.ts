@@ -18,37 +18,37 @@ export interface AdminOperationsOptions {
   readonly operations: Operations
 }
 
-const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'Id of the operation.' }) }, closed)
+const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'ID of the operation.' }) }, closed)
 
 const OperationPageView = Type.Object(
   {
     items: Type.Array(OperationRef),
     next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
   },
-  { ...closed, description: 'One page of operations.' },
+  { ...closed, description: 'A page of operations.' },
 )
 
 const howItRuns =
-  'It runs in small steps and goes on at another instance should this one end. With `dryRun=true` it only says how many jobs it would change.'
+  'The operation runs in small steps and continues on another instance if this one stops. With `dryRun=true`, it only returns how many jobs it would change.'
 
 const plain: readonly { kind: OperationKind; operationId: string; summary: string; description: string }[] = [
   {
     kind: 'drain',
     operationId: 'drainQueue',
-    summary: 'Remove the jobs that wait',
-    description: `Removes waiting and delayed jobs that were submitted before. Running and finished jobs stay, and so do schedules. A job that waits for others goes with the last of them. ${howItRuns}`,
+    summary: 'Drain a queue',
+    description: `Removes all waiting and delayed jobs submitted before this request. Running and finished jobs and schedules remain. A job that waits for others is removed with the last of them. ${howItRuns}`,
   },
   {
     kind: 'retry-failed',
     operationId: 'retryFailedJobs',
-    summary: 'Send all failed jobs back',
-    description: `Every failed job runs again under its id with all its attempts; cancelled ones do not. ${howItRuns}`,
+    summary: 'Retry all failed jobs',
+    description: `Runs every failed job again under its ID, with all its attempts. Cancelled jobs are not retried. ${howItRuns}`,
   },
   {
     kind: 'promote-delayed',
     operationId: 'promoteDelayedJobs',
-    summary: 'Run all delayed jobs now',
-    description: `Delayed jobs, and those that wait for their next attempt, no longer wait. Runs of schedules keep their time. ${howItRuns}`,
+    summary: 'Promote all delayed jobs',
+    description: `Runs all delayed jobs, and jobs waiting for their next attempt, as soon as possible. Runs of schedules keep their time. ${howItRuns}`,
   },
 ]
 
@@ -74,12 +74,12 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     onRequest,
     schema: {
       operationId: 'obliterateQueue',
-      summary: 'Remove all jobs of a queue',
-      description: `Pauses the queue, removes every job that was submitted before, finished ones included, and resumes the queue if it was not paused. While jobs run it is refused; with \`force=true\` they are told to stop and end as \`cancelled\`. Schedules and idempotency keys stay. ${howItRuns}`,
+      summary: 'Obliterate a queue',
+      description: `Pauses the queue, removes every job submitted before this request, including finished ones, and resumes the queue if it was not paused. The request is refused while jobs are running; with \`force=true\`, they are stopped and end as \`cancelled\`. Schedules and idempotency keys remain. ${howItRuns}`,
       tags: operatorTags,
       params: QueueParams,
       querystring: Type.Object(
-        { ...DryRunQuery.properties, force: Type.Boolean({ default: false, description: 'Stop the jobs that run.' }) },
+        { ...DryRunQuery.properties, force: Type.Boolean({ default: false, description: 'Stop running jobs.' }) },
         closed,
       ),
       response: operationResponses,
@@ -97,20 +97,20 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     schema: {
       operationId: 'listOperations',
       summary: 'List recent operations',
-      description: 'The latest 1,000 at most, in all queues, newest first; finished ones for 7 days.',
+      description: 'The latest 1,000 operations in all queues, newest first. Finished operations are listed for 7 days.',
       tags: operatorTags,
       querystring: Type.Object(
         {
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Operations on one page at most.' }),
-          cursor: Type.Optional(Type.String({ pattern: operationIdPattern, maxLength: 64, description: '`next` of the page before.' })),
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Maximum number of operations per page.' }),
+          cursor: Type.Optional(Type.String({ pattern: operationIdPattern, maxLength: 64, description: '`next` from the previous page.' })),
         },
         closed,
       ),
-      response: { 200: jsonResponse(OperationPageView, 'One page of operations.'), ...problemResponses },
+      response: { 200: jsonResponse(OperationPageView, 'A page of operations.'), ...problemResponses },
     },
     handler: async ({ query }) => {
       const page = await operations.list({ before: query.cursor, limit: query.limit })
-      if (page === 'unknown') throw problem('cursor-invalid', 'The list no longer holds the operation that the cursor names.')
+      if (page === 'unknown') throw problem('cursor-invalid', 'The operation that the cursor points to is no longer in the list.')
       return { items: page.items.map(toOperationView), next: page.next }
     },
   })
@@ -121,8 +121,8 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     onRequest,
     schema: {
       operationId: 'getOperation',
-      summary: 'Follow an operation',
-      description: 'Its state and progress. `Retry-After` until it has finished.',
+      summary: 'Read an operation',
+      description: 'The state and progress of an operation. The response has `Retry-After` until it finishes.',
       tags: operatorTags,
       params: Params,
       response: { 200: jsonResponse(OperationRef, 'The operation.', ['Retry-After']), ...problemResponses },
@@ -142,11 +142,11 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     schema: {
       operationId: 'cancelOperation',
       summary: 'Stop an operation',
-      description: 'It stops after the step it is at. What it has done stays done.',
+      description: 'Stops the operation after its current step. What it has already done is not undone.',
       tags: operatorTags,
       params: Params,
       response: {
-        202: jsonResponse(OperationRef, 'The operation is told to stop.', ['Retry-After']),
+        202: jsonResponse(OperationRef, 'The operation will stop.', ['Retry-After']),
         409: problemResponse('The operation has already finished.'),
         ...problemResponses,
       },
@@ -154,15 +154,15 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
     handler: async (request, reply) => {
       const { id } = request.params
       const outcome = await operations.cancel(id, request.principal.keyId)
-      if (outcome === 'finished') throw problem('operation-finished', 'The operation had finished before it could be stopped.')
+      if (outcome === 'finished') throw problem('operation-finished', 'The operation finished before it could be stopped.')
       const operation = outcome === 'missing' ? null : await operations.read(id)
       if (!operation) throw notFound()
-      request.log.info({ operationId: id, by: request.principal.keyId }, 'operation told to stop')
+      request.log.info({ operationId: id, by: request.principal.keyId }, 'operation stop requested')
       return reply.code(202).header('retry-after', String(operationPollSeconds)).send(toOperationView(operation))
     },
   })
 }
 
-const notFound = () => problem('not-found', 'There is no operation with this id, or it ended more than 7 days ago.')
+const notFound = () => problem('not-found', 'There is no operation with this ID, or it ended more than 7 days ago.')
 
 export default adminOperations

@@ -33,7 +33,7 @@ const CleanBody = Type.Object(
         minimum: 0,
         maximum: 366 * day,
         default: cleanDefaults.completedMaxAge,
-        description: 'Completed jobs that ended longer ago than this many milliseconds go.',
+        description: 'Remove completed jobs that ended longer ago than this, in milliseconds.',
       }),
     ),
     failedMaxAge: Type.Optional(
@@ -41,7 +41,7 @@ const CleanBody = Type.Object(
         minimum: 0,
         maximum: 366 * day,
         default: cleanDefaults.failedMaxAge,
-        description: 'Failed and cancelled jobs that ended longer ago than this many milliseconds go.',
+        description: 'Remove failed and cancelled jobs that ended longer ago than this, in milliseconds.',
       }),
     ),
     limit: Type.Optional(
@@ -49,7 +49,7 @@ const CleanBody = Type.Object(
         minimum: 1,
         maximum: 10_000,
         default: cleanDefaults.limit,
-        description: 'Jobs removed at most, of each queue and state.',
+        description: 'Maximum number of jobs to remove, per queue and state.',
       }),
     ),
   },
@@ -58,10 +58,10 @@ const CleanBody = Type.Object(
 
 const Cleaned = PerQueue(
   Type.Object(
-    { completed: Count('Completed jobs removed.'), failed: Count('Failed and cancelled jobs removed.') },
-    { ...closed, description: 'How many jobs were removed.' },
+    { completed: Count('Number of completed jobs removed.'), failed: Count('Number of failed and cancelled jobs removed.') },
+    { ...closed, description: 'Number of jobs removed.' },
   ),
-  'How many jobs were removed, by queue.',
+  'Number of jobs removed, by queue.',
 )
 
 const AuditPage = Type.Object(
@@ -69,29 +69,29 @@ const AuditPage = Type.Object(
     items: Type.Array(
       Type.Object(
         {
-          id: Type.String({ description: 'Grows with time.' }),
-          at: Time({ description: 'When it was done.' }),
-          by: Type.String({ description: 'Id of the API key; `admin` is the first key, `command-line` the command `keys`.' }),
-          act: StringEnum(auditActs, { description: 'What was done.' }),
-          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues, and for acts that concern none.' }),
+          id: Type.String({ description: 'Increases with time.' }),
+          at: Time({ description: 'When it happened.' }),
+          by: Type.String({ description: 'ID of the API key. `admin` is the first key, `command-line` the `keys` command.' }),
+          act: StringEnum(auditActs, { description: 'What the operator did.' }),
+          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues, and for actions that do not concern a queue.' }),
           details: Type.Record(Type.String(), Type.Unknown(), {
-            description: 'What was asked for, and how many jobs it changed; ids, never secrets.',
+            description: 'What was requested, and how many jobs changed. Contains IDs, never secrets.',
           }),
         },
-        { ...closed, description: 'One act of an operator.' },
+        { ...closed, description: 'An action by an operator.' },
       ),
     ),
     next: Nullable(Type.String(), { description: 'Cursor of the next page; null on the last one.' }),
   },
-  { ...closed, description: 'One page of acts.' },
+  { ...closed, description: 'A page of actions.' },
 )
 
 const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, { control, audit }) => {
   const onRequest = requireScope('admin')
 
   for (const [verb, act, paused, what] of [
-    ['pause', control.pause, true, 'Workers take no more jobs; running ones go on, and submissions are still accepted.'],
-    ['resume', control.resume, false, 'Workers take jobs again.'],
+    ['pause', control.pause, true, 'Workers start no more jobs. Running jobs continue, and submissions are still accepted.'],
+    ['resume', control.resume, false, 'Workers start jobs again.'],
   ] as const) {
     const title = paused ? 'Pause' : 'Resume'
     app.route({
@@ -101,7 +101,7 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
       schema: {
         operationId: `${verb}Queues`,
         summary: `${title} all queues`,
-        description: `${what} Harmless when repeated.`,
+        description: `${what} Safe to repeat.`,
         tags: operatorTags,
         response: { 200: jsonResponse(AllPaused, 'Done.'), ...problemResponses },
       },
@@ -118,7 +118,7 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
       schema: {
         operationId: `${verb}Queue`,
         summary: `${title} one queue`,
-        description: `${what} Harmless when repeated.`,
+        description: `${what} Safe to repeat.`,
         tags: operatorTags,
         params: QueueParams,
         response: { 200: jsonResponse(Paused, 'Done.'), ...problemResponses },
@@ -139,10 +139,10 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
       operationId: 'cleanQueues',
       summary: 'Remove old finished jobs',
       description:
-        'Removes completed jobs and failed ones beyond an age, oldest first, in every queue. Send it again while a count equals `limit`. Idempotency keys of removed jobs stay remembered.',
+        'Removes completed and failed jobs above an age, oldest first, in every queue. Repeat while a count equals `limit`. Idempotency keys of removed jobs are still remembered.',
       tags: operatorTags,
       body: CleanBody,
-      response: { 200: jsonResponse(Cleaned, 'How many jobs were removed.'), ...problemResponses },
+      response: { 200: jsonResponse(Cleaned, 'Number of jobs removed.'), ...problemResponses },
     },
     handler: async (request) => control.clean({ ...cleanDefaults, ...request.body }, request.principal.keyId),
   })
@@ -153,19 +153,19 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
     onRequest,
     schema: {
       operationId: 'listAudit',
-      summary: 'Read what operators did',
-      description: 'Who changed what, and how many jobs it concerned; newest first. About the last 10,000 acts are kept.',
+      summary: 'Read the audit trail',
+      description: 'Who changed what, and how many jobs it affected, newest first. About the last 10,000 actions are retained.',
       tags: operatorTags,
       querystring: Type.Object(
         {
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Acts on one page.' }),
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of actions per page.' }),
           cursor: Type.Optional(
-            Type.String({ pattern: '^\\d{1,16}-\\d{1,10}$', maxLength: 27, description: '`next` of the page before.' }),
+            Type.String({ pattern: '^\\d{1,16}-\\d{1,10}$', maxLength: 27, description: '`next` from the previous page.' }),
           ),
         },
         closed,
       ),
-      response: { 200: jsonResponse(AuditPage, 'One page of acts.'), ...problemResponses },
+      response: { 200: jsonResponse(AuditPage, 'A page of actions.'), ...problemResponses },
     },
     handler: async ({ query }) => {
       const { items, next } = await audit.list({ before: query.cursor, limit: query.limit })

@@ -25,7 +25,7 @@ export const toForm = (values: Readonly<Record<string, string>>): string =>
 
 export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-/** The value of `Authorization`. `headers` has to hold `x-acs-content-sha256` of the body. */
+/** The value of `Authorization`. `headers` must contain `x-acs-content-sha256` of the body. */
 export const signAcs3 = ({ method, path, query, headers, body, accessKeyId }: Acs3Request, secret: string): string => {
   const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value.trim()] as const)
   const sorted = lower.sort(([one], [other]) => (one < other ? -1 : 1))

@@ -4,23 +4,23 @@ import type { JobErrorTable } from '../../types/job-errors.js'
 import { createToFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome } from '../outcome.js'
 
 export const smsErrors = {
-  'sms.rate_limited': { retryable: true, meaning: 'The SMS service asked to send less.' },
-  'sms.number_limited': { retryable: true, meaning: 'This number has had as many messages as is allowed for now.' },
-  'sms.unavailable': { retryable: true, meaning: 'The SMS service could not be reached or did not take the message; nothing was sent.' },
+  'sms.rate_limited': { retryable: true, meaning: 'The SMS service asked to slow down.' },
+  'sms.number_limited': { retryable: true, meaning: 'This number has received the maximum number of messages for now.' },
+  'sms.unavailable': { retryable: true, meaning: 'The SMS service could not be reached or did not accept the message; nothing was sent.' },
   'sms.outcome_unknown': {
     retryable: false,
-    meaning: 'Nobody can tell whether the message was sent; the SMS service does not answer that question.',
+    meaning: 'It is unknown whether the message was sent; the SMS service cannot tell.',
   },
-  'sms.refused': { retryable: false, meaning: 'The SMS service refused the message for a reason of its own; nothing was sent.' },
+  'sms.refused': { retryable: false, meaning: 'The SMS service refused the message for another reason; nothing was sent.' },
   'sms.number_refused': { retryable: false, meaning: 'The SMS service refused the phone number.' },
   'sms.template_refused': { retryable: false, meaning: 'The SMS service refused the template, its parameters or their content.' },
-  'sms.signature_refused': { retryable: false, meaning: 'The SMS service does not know or has not approved the sign name.' },
+  'sms.signature_refused': { retryable: false, meaning: 'The sign name is unknown to the SMS service or not approved.' },
   'sms.template_not_allowed': { retryable: false, meaning: 'The template is not listed in ALIYUN_SMS_TEMPLATES.' },
-  'sms.quota_exhausted': { retryable: true, meaning: 'The daily or monthly limit of the SMS account is used up.' },
-  'sms.account_refused': { retryable: false, meaning: 'The SMS account is out of money, suspended or unknown.' },
+  'sms.quota_exhausted': { retryable: true, meaning: 'The daily or monthly limit of the SMS account is exhausted.' },
+  'sms.account_refused': { retryable: false, meaning: 'The SMS account is out of credit, suspended or unknown.' },
   'sms.authentication_failed': {
     retryable: false,
-    meaning: 'The SMS service refused ALIYUN_SMS_ACCESS_KEY_ID, its secret, or what it may do.',
+    meaning: 'The SMS service refused ALIYUN_SMS_ACCESS_KEY_ID or its secret, or the key lacks permission.',
   },
 } as const satisfies JobErrorTable
 

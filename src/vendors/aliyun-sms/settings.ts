@@ -5,18 +5,22 @@ import { areTogether, requireUrl } from '../../config/setting-checks.js'
 import { count, list, listOr, text, textOr } from '../../config/variables.js'
 
 const variables = {
-  ALIYUN_SMS_ENDPOINT: textOr('https://dysmsapi.aliyuncs.com', 'Address of the Aliyun SMS API.'),
-  ALIYUN_SMS_ACCESS_KEY_ID: text('Access key id for Aliyun SMS. Set ACCESS_KEY_ID, ACCESS_KEY_SECRET and TEMPLATES, or none of them.'),
+  ALIYUN_SMS_ENDPOINT: textOr('https://dysmsapi.aliyuncs.com', 'URL of the Aliyun SMS API.'),
+  ALIYUN_SMS_ACCESS_KEY_ID: text('Access key ID for Aliyun SMS. Set all of ACCESS_KEY_ID, ACCESS_KEY_SECRET and TEMPLATES, or none.'),
   ALIYUN_SMS_ACCESS_KEY_SECRET: text('Access key secret for Aliyun SMS.'),
-  ALIYUN_SMS_SIGN_NAME: text('Sign name of text messages whose job names none.'),
+  ALIYUN_SMS_SIGN_NAME: text('Default sign name of text messages.'),
   ALIYUN_SMS_TEMPLATES: list('Template codes that jobs may use.'),
-  ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'One call to Aliyun SMS may take this long.'),
-  ALIYUN_SMS_PER_NUMBER_LIMITS: listOr('1/60,5/3600,10/86400', 'Text messages one phone number may get: count/seconds, all of them hold.'),
+  ALIYUN_SMS_TIMEOUT_MS: count(10_000, 100, 600_000, 'Timeout of one call to Aliyun SMS, in milliseconds.'),
+  ALIYUN_SMS_PER_NUMBER_LIMITS: listOr(
+    '1/60,5/3600,10/86400',
+    'Limits on text messages per phone number, as count/seconds. All of them apply.',
+  ),
 }
 
 const toNumberLimit = (entry: string) => {
   const [, messages, seconds] = /^\s*([1-9]\d{0,4})\/([1-9]\d{0,6})\s*$/.exec(entry) ?? []
-  if (messages === undefined) throw new Error(`Configuration: ALIYUN_SMS_PER_NUMBER_LIMITS is a list of count/seconds, "${entry}" is not`)
+  if (messages === undefined)
+    throw new Error(`Configuration: ALIYUN_SMS_PER_NUMBER_LIMITS must be a list of count/seconds; "${entry}" is not valid`)
   return { count: Number(messages), windowMs: Number(seconds) * 1000 }
 }
 

@@ -13,14 +13,14 @@ export const larkInbound: InboundSource<{ readonly callback: LarkCallbackSetting
     {
       method: 'POST',
       operationId: 'receiveLarkEvent',
-      summary: 'Take in an event of Lark',
+      summary: 'Receive a Lark event',
       description:
-        'Stores a genuine event as a process-webhook job, once per event, and confirms it afterwards. Answers the address check too.',
+        'Stores a verified event as a process-webhook job, once per event, and then acknowledges it. Also answers the URL check.',
       signatureHeaders: ['X-Lark-Signature', 'X-Lark-Request-Timestamp', 'X-Lark-Request-Nonce'],
-      sealed: { member: 'encrypt', description: 'The event, encrypted and in base64.' },
+      sealed: { member: 'encrypt', description: 'The encrypted event, in base64.' },
       answer: {
-        description: 'Taken in.',
-        schema: Type.Object({ challenge: Type.Optional(Type.String({ description: 'Only for the address check.' })) }, closed),
+        description: 'Event stored, or URL check answered.',
+        schema: Type.Object({ challenge: Type.Optional(Type.String({ description: 'Only for the URL check.' })) }, closed),
       },
       read: (callback, request) => callback.read(request),
       receipt: {},

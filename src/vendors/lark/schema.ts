@@ -7,16 +7,16 @@ import { VendorId } from '../schema.js'
 
 const columnDepthMax = 5
 
-export const AppToken = Type.String({ ...VendorId, description: 'Token of the Base, from its address; not the id of the app.' })
-export const TableId = Type.String({ ...VendorId, description: 'Id of the table.' })
-export const RecordId = Type.String({ ...VendorId, description: 'Id of the record.' })
+export const AppToken = Type.String({ ...VendorId, description: 'Token of the Base, from its URL; not the app ID.' })
+export const TableId = Type.String({ ...VendorId, description: 'ID of the table.' })
+export const RecordId = Type.String({ ...VendorId, description: 'ID of the record.' })
 
 /** Column name → value. */
 export const LarkFields = Type.Record(Type.String({ pattern: '^[^\\u0000-\\u001f\\u007f]{1,100}$' }), Type.Unknown(), {
   minProperties: 1,
   maxProperties: 200,
   additionalProperties: false,
-  description: 'Values by column name, in the form that Lark asks for the type of the column; at most 5 levels deep.',
+  description: 'Values by column name, in the format that Lark requires for the column type; at most 5 levels deep.',
 })
 export type LarkFields = Static<typeof LarkFields>
 

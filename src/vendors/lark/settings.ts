@@ -6,15 +6,15 @@ import { areTogether, requireUrl } from '../../config/setting-checks.js'
 import { count, text, textOr } from '../../config/variables.js'
 
 const variables = {
-  LARK_BASE_URL: textOr('https://open.feishu.cn', 'Address of the Lark API; https://open.larksuite.com outside of China.'),
-  LARK_APP_ID: text('App id at Lark. Set LARK_APP_ID and LARK_APP_SECRET, or neither.'),
-  LARK_APP_SECRET: text('App secret at Lark.'),
-  LARK_ENCRYPT_KEY: text('Encrypt key of the events that Lark sends. Set LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN, or neither.'),
-  LARK_VERIFICATION_TOKEN: text('Verification token of the events that Lark sends.'),
-  LARK_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Lark may take this long.'),
-  LARK_MEETING_APP_TOKEN: text('Token of the Base that meetings are synced to when a job names none; LARK_MEETING_TABLE_ID goes with it.'),
-  LARK_MEETING_TABLE_ID: text('Table that meetings are synced to when a job names none.'),
-  LARK_MEETING_KEY_FIELD: textOr('meetingId', 'Column that holds the meeting id when a job names none.'),
+  LARK_BASE_URL: textOr('https://open.feishu.cn', 'URL of the Lark API. Use https://open.larksuite.com outside China.'),
+  LARK_APP_ID: text('Lark app ID. Set both LARK_APP_ID and LARK_APP_SECRET, or neither.'),
+  LARK_APP_SECRET: text('Lark app secret.'),
+  LARK_ENCRYPT_KEY: text('Encrypt key of Lark events. Set both LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN, or neither.'),
+  LARK_VERIFICATION_TOKEN: text('Verification token of Lark events.'),
+  LARK_TIMEOUT_MS: count(15_000, 100, 600_000, 'Timeout of one call to Lark, in milliseconds.'),
+  LARK_MEETING_APP_TOKEN: text('Token of the default Base for synced meetings. Requires LARK_MEETING_TABLE_ID.'),
+  LARK_MEETING_TABLE_ID: text('Default table for synced meetings.'),
+  LARK_MEETING_KEY_FIELD: textOr('meetingId', 'Default column for the meeting ID.'),
 }
 
 type Environment = Static<TObject<typeof variables>>

@@ -4,7 +4,7 @@ import type { JobErrorTable } from '../../types/job-errors.js'
 import { createToFailure, type VendorErrorClass, type VendorFailure, type VendorOutcome } from '../outcome.js'
 
 export const llmErrors = {
-  'llm.rate_limited': { retryable: true, meaning: 'The language model asked to send less.' },
+  'llm.rate_limited': { retryable: true, meaning: 'The language model asked to slow down.' },
   'llm.unavailable': {
     retryable: true,
     meaning: 'The language model could not be reached, failed, or took longer than ANALYSIS_LLM_TIMEOUT_MS.',
@@ -12,11 +12,11 @@ export const llmErrors = {
   'llm.authentication_failed': { retryable: false, meaning: 'The language model refused ANALYSIS_LLM_API_KEY.' },
   'llm.refused': {
     retryable: false,
-    meaning: 'The language model refused the request for good; ANALYSIS_LLM_BASE_URL or ANALYSIS_LLM_MODEL may be wrong.',
+    meaning: 'The language model permanently refused the request; ANALYSIS_LLM_BASE_URL or ANALYSIS_LLM_MODEL may be wrong.',
   },
   'llm.answer_invalid': {
     retryable: false,
-    meaning: 'The language model answered twice with something that does not fit its instructions or the transcript.',
+    meaning: 'The language model twice returned something that does not match its instructions or the transcript.',
   },
   'llm.transcript_too_long': {
     retryable: false,

@@ -6,12 +6,12 @@ import { count, text } from '../../config/variables.js'
 
 const variables = {
   ANALYSIS_LLM_BASE_URL: text(
-    'Address of an OpenAI-compatible language model, version included. Set LLM_BASE_URL and LLM_MODEL, or none of them.',
+    'URL of an OpenAI-compatible language model, including the version. Set both LLM_BASE_URL and LLM_MODEL, or neither.',
   ),
-  ANALYSIS_LLM_API_KEY: text('API key of the language model, if it asks for one.'),
+  ANALYSIS_LLM_API_KEY: text('API key of the language model, if required.'),
   ANALYSIS_LLM_MODEL: text('Name of the model.'),
-  ANALYSIS_LLM_TIMEOUT_MS: count(60_000, 100, 600_000, 'One call to the language model may take this long.'),
-  ANALYSIS_LLM_MAX_TOKENS: count(2000, 100, 100_000, 'Tokens of one answer of the language model.'),
+  ANALYSIS_LLM_TIMEOUT_MS: count(60_000, 100, 600_000, 'Timeout of one call to the language model, in milliseconds.'),
+  ANALYSIS_LLM_MAX_TOKENS: count(2000, 100, 100_000, 'Maximum tokens in one response from the language model.'),
 }
 
 /** Undefined when no model is configured. */

@@ -38,7 +38,7 @@ export const toStoreVerdict = (error: unknown): StoreVerdict => {
   const reason = [name, code].find(
     (each) => each !== undefined && /^[A-Za-z0-9_]{3,64}$/.test(each) && !/^(Type)?Error$|^Unknown/.test(each),
   )
-  const said = `${status ?? 'no answer'}${reason ? `, ${reason}` : ''}`
+  const said = `${status ?? 'no response'}${reason ? `, ${reason}` : ''}`
   const verdict = (failure: StoreFailure, exists = false): StoreVerdict => ({
     failure,
     status,
@@ -48,19 +48,20 @@ export const toStoreVerdict = (error: unknown): StoreVerdict => {
   const refused = (code: UploadErrorCode, message: string) => verdict({ kind: 'refused', code, message: `${message} (${said}).` })
   const unavailable = (exists = false) =>
     verdict(
-      { kind: 'unavailable', code: 'upload.store_unavailable', message: `The object store could not take the recording (${said}).` },
+      { kind: 'unavailable', code: 'upload.store_unavailable', message: `The object storage could not store the recording (${said}).` },
       exists,
     )
 
   if (name !== undefined && retryableNames.has(name)) return unavailable()
   if (status === 429 || (name !== undefined && throttlingNames.has(name))) {
-    const message = `The object store asked to slow down (${said}).`
+    const message = `The object storage asked to slow down (${said}).`
     return verdict({ kind: 'throttled', code: 'upload.store_throttled', message, afterMs: throttledMs })
   }
   if (status === undefined || status >= 500 || status < 300) return unavailable()
-  if (name === 'EntityTooLarge') return refused('upload.too_large', 'The object store does not accept a recording of this size')
-  if (status === 401 || status === 403) return refused('upload.store_denied', 'The object store refused the credentials or the permission')
+  if (name === 'EntityTooLarge') return refused('upload.too_large', 'The object storage does not accept a recording of this size')
+  if (status === 401 || status === 403)
+    return refused('upload.store_denied', 'The object storage refused the credentials or denied permission')
   if (status === 404) return refused('upload.bucket_not_found', 'The bucket does not exist')
   if (status === 409 || status === 412) return unavailable(true)
-  return refused('upload.store_refused', 'The object store refused the request')
+  return refused('upload.store_refused', 'The object storage refused the request')
 }

@@ -39,7 +39,7 @@ export interface StoreRequest {
   /** Read once. What it throws comes back as `source-failed`. */
   readonly body: AsyncIterable<Uint8Array>
   readonly contentType: string
-  /** Names in lower case. `job-id` recognises the object when an answer was lost. */
+  /** Names in lower case. `job-id` identifies the object if a response was lost. */
   readonly metadata: Readonly<Record<string, string>> & { readonly 'job-id': string }
   /** Checked before the object comes into being; `sha256` in hex. */
   readonly expected: { readonly sizeBytes?: number | undefined; readonly sha256?: string | undefined }
@@ -174,7 +174,7 @@ const createStore = (provider: StorageProvider, settings: BucketSettings, partBy
     if (found.kind === 'absent') return failure
     if (found.kind === 'refused') return found
     if (found.kind !== 'found') {
-      const message = 'The object store did not say whether it stored the recording.'
+      const message = 'The object storage did not confirm whether it stored the recording.'
       return { kind: 'unavailable', code: 'upload.outcome_unknown', message }
     }
     const { object } = found

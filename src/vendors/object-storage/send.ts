@@ -44,9 +44,9 @@ export const createSend = ({ client, signal, noOverwriteHeader, isTaken, failed,
     try {
       return await send(noOverwriteHeader === null ? command : toConditional(command, noOverwriteHeader), {})
     } catch (error) {
-      // Not every store knows the condition: Swift answers 501 to a small object with If-None-Match.
+      // Not every store knows the condition: Swift returns 501 for a small object with If-None-Match.
       if (noOverwriteHeader === null || toStoreVerdict(error).status !== 501) throw error
-      if (await isTaken()) throw Object.assign(new Error('The key is taken'), { $metadata: { httpStatusCode: 412 } })
+      if (await isTaken()) throw Object.assign(new Error('The object key is taken'), { $metadata: { httpStatusCode: 412 } })
       return await send(toPlain(command), {})
     }
   }

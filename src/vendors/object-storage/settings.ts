@@ -7,41 +7,41 @@ import { count, flag, listOr, text } from '../../config/variables.js'
 
 const variables = {
   STORAGE_AWS_REGION: text('Region of Amazon S3, such as eu-central-1. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_AWS_BUCKET: text('Bucket that recordings go to on Amazon S3.'),
-  STORAGE_AWS_ACCESS_KEY_ID: text('Access key id for Amazon S3.'),
+  STORAGE_AWS_BUCKET: text('Bucket for recordings on Amazon S3.'),
+  STORAGE_AWS_ACCESS_KEY_ID: text('Access key ID for Amazon S3.'),
   STORAGE_AWS_SECRET_ACCESS_KEY: text('Secret access key for Amazon S3.'),
-  STORAGE_AWS_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_AWS_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
+  STORAGE_AWS_ENDPOINT: text("http:// or https:// URL that overrides the region's default."),
+  STORAGE_AWS_FORCE_PATH_STYLE: flag(false, 'Put the bucket name in the path instead of the host name.'),
   STORAGE_ALIYUN_REGION: text('Region of Aliyun OSS, such as cn-shanghai. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_ALIYUN_BUCKET: text('Bucket that recordings go to on Aliyun OSS.'),
-  STORAGE_ALIYUN_ACCESS_KEY_ID: text('Access key id for Aliyun OSS.'),
+  STORAGE_ALIYUN_BUCKET: text('Bucket for recordings on Aliyun OSS.'),
+  STORAGE_ALIYUN_ACCESS_KEY_ID: text('Access key ID for Aliyun OSS.'),
   STORAGE_ALIYUN_SECRET_ACCESS_KEY: text('Secret access key for Aliyun OSS.'),
-  STORAGE_ALIYUN_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_ALIYUN_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
+  STORAGE_ALIYUN_ENDPOINT: text("http:// or https:// URL that overrides the region's default."),
+  STORAGE_ALIYUN_FORCE_PATH_STYLE: flag(false, 'Put the bucket name in the path instead of the host name.'),
   STORAGE_TENCENT_REGION: text('Region of Tencent COS, such as ap-guangzhou. Set all four of REGION, BUCKET and the two keys, or none.'),
-  STORAGE_TENCENT_BUCKET: text('Bucket that recordings go to on Tencent COS, with the APPID at its end.'),
-  STORAGE_TENCENT_ACCESS_KEY_ID: text('Access key id for Tencent COS.'),
+  STORAGE_TENCENT_BUCKET: text('Bucket for recordings on Tencent COS, ending in the APPID.'),
+  STORAGE_TENCENT_ACCESS_KEY_ID: text('Access key ID for Tencent COS.'),
   STORAGE_TENCENT_SECRET_ACCESS_KEY: text('Secret access key for Tencent COS.'),
-  STORAGE_TENCENT_ENDPOINT: text('http:// or https:// address instead of the one that the region gives.'),
-  STORAGE_TENCENT_FORCE_PATH_STYLE: flag(false, 'Put the bucket into the path instead of the host name.'),
-  UPLOAD_MAX_BYTES: count(5_368_709_120, 1, 5_497_558_138_880, 'Largest recording that is uploaded.'),
+  STORAGE_TENCENT_ENDPOINT: text("http:// or https:// URL that overrides the region's default."),
+  STORAGE_TENCENT_FORCE_PATH_STYLE: flag(false, 'Put the bucket name in the path instead of the host name.'),
+  UPLOAD_MAX_BYTES: count(5_368_709_120, 1, 5_497_558_138_880, 'Maximum size of an uploaded recording, in bytes.'),
   UPLOAD_CONTENT_TYPES: listOr(
     'video/*,audio/*,text/plain,text/vtt,application/octet-stream',
-    'Media types that are uploaded; a subtype may be *.',
+    'Media types that may be uploaded. A subtype can be *.',
   ),
   UPLOAD_PART_BYTES: count(
     8_388_608,
     5_242_880,
     536_870_912,
-    'Size of one part of an upload; about five parts are held in memory per upload.',
+    'Size of one part of an upload, in bytes. Each upload keeps about five parts in memory.',
   ),
   UPLOAD_CONCURRENCY: count(
     1,
     1,
     1000,
-    'Uploads at once per worker; where a worker runs several jobs at once, one is always left for other types.',
+    'Concurrent uploads per worker. If a worker runs several jobs at once, one slot is always left for other types.',
   ),
-  UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'The source of a recording may stay silent this long.'),
+  UPLOAD_IDLE_TIMEOUT_MS: count(30_000, 100, 600_000, 'How long the source of a recording may stay silent, in milliseconds.'),
 }
 
 type Environment = Static<TObject<typeof variables>>
@@ -71,7 +71,7 @@ const toBucket = (env: Environment, provider: 'AWS' | 'ALIYUN' | 'TENCENT'): Buc
     .filter(([, value]) => !value)
     .map(([name]) => `STORAGE_${provider}_${name}`)
   if (missing.length === 4 && !endpoint && !forcePathStyle) return undefined
-  throw new Error(`Configuration: STORAGE_${provider}_ is half set, it lacks ${missing.join(', ')}`)
+  throw new Error(`Configuration: STORAGE_${provider}_ is incomplete; set ${missing.join(', ')} too`)
 }
 
 /** The bucket of each provider, undefined where none is configured, and the bounds of uploads. */

@@ -16,12 +16,10 @@ export const objectStorage = {
       const placesAtOnce = config.queues.concurrency['external-api']
       if (!Object.values(settings.buckets).some((bucket) => bucket !== undefined)) return undefined
       if (outbound.allowPrivateHosts.length > 0) {
-        log.warn('OUTBOUND_ALLOW_PRIVATE_HOSTS is set: job data can make this worker fetch from private hosts. Unset it in production.')
+        log.warn('OUTBOUND_ALLOW_PRIVATE_HOSTS is set, so job data can make this worker fetch from private hosts. Unset it in production.')
       }
       if (placesAtOnce === 1) {
-        log.warn(
-          'QUEUE_CONCURRENCY_EXTERNAL_API is 1: an upload holds up the SMS and all else behind it in its queue. Set it to 2 or more.',
-        )
+        log.warn('QUEUE_CONCURRENCY_EXTERNAL_API is 1, so an upload blocks SMS and all other jobs in its queue. Set it to 2 or more.')
       }
       // Half a second and 25 MB that only workers with a bucket pay.
       const { openObjectStorage } = await import('./object-storage.js')

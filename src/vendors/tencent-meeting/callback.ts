@@ -95,6 +95,6 @@ const toReceivedToken = (info: unknown): ReceivedCredential | null => {
   const { sts_token, expire_ts } = toObject(info)
   const expires = Number(toText(expire_ts))
   if (typeof sts_token !== 'string' || sts_token.length > 4096 || !Number.isFinite(expires)) return null
-  // The vendor counts seconds; a value in milliseconds is recognised by its size.
+  // The vendor counts seconds; a value in milliseconds is recognized by its size.
   return { name: stsTokenName, token: sts_token, expiresAt: expires > 1e11 ? expires : expires * 1000 }
 }

@@ -6,23 +6,23 @@ import { createToFailure, type VendorErrorClass, type VendorFailure, type Vendor
 export const tencentErrors = {
   'tencent.rate_limited': {
     retryable: true,
-    meaning: 'The limit of calls to Tencent Meeting is used up; the job waits for the next window.',
+    meaning: 'The call limit of Tencent Meeting is exhausted; the job waits for the next window.',
   },
-  'tencent.quota_exhausted': { retryable: true, meaning: 'A limit of the Tencent Meeting account is used up for hours or for good.' },
+  'tencent.quota_exhausted': { retryable: true, meaning: 'A limit of the Tencent Meeting account is exhausted, for hours or permanently.' },
   'tencent.unavailable': { retryable: true, meaning: 'Tencent Meeting could not be reached or failed.' },
   'tencent.signature_refused': {
     retryable: true,
-    meaning: "Tencent Meeting refused time or nonce of a request twice; this machine's clock may be wrong.",
+    meaning: "Tencent Meeting refused the time or nonce of a request twice; this machine's clock may be wrong.",
   },
   'tencent.outcome_unknown': {
     retryable: false,
-    meaning: 'Nobody can tell whether the meeting was created; look it up before sending a new job.',
+    meaning: 'It is unknown whether the meeting was created; look it up before you submit a new job.',
   },
-  'tencent.meeting_not_found': { retryable: false, meaning: 'Tencent Meeting knows no such meeting, or it is over.' },
-  'tencent.refused': { retryable: false, meaning: 'Tencent Meeting refused the request for good; the message has its code.' },
+  'tencent.meeting_not_found': { retryable: false, meaning: 'The meeting does not exist in Tencent Meeting, or it is over.' },
+  'tencent.refused': { retryable: false, meaning: 'Tencent Meeting permanently refused the request; the message contains its code.' },
   'tencent.sts_token_missing': {
     retryable: false,
-    meaning: 'Tencent Meeting has sent no valid STS token, which this call needs; it arrives by the event common.sts-token.',
+    meaning: 'Tencent Meeting has not sent a valid STS token, which this call requires; it arrives with the event common.sts-token.',
   },
 } as const satisfies JobErrorTable
 

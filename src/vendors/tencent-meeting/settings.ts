@@ -6,16 +6,16 @@ import { areTogether, requireUrl } from '../../config/setting-checks.js'
 import { count, text, textOr } from '../../config/variables.js'
 
 const variables = {
-  TENCENT_MEETING_BASE_URL: textOr('https://api.meeting.qq.com', 'Address of the Tencent Meeting API.'),
-  TENCENT_MEETING_SECRET_ID: text('Secret id at Tencent Meeting. Set SECRET_ID, SECRET_KEY and APP_ID, or none of them.'),
-  TENCENT_MEETING_SECRET_KEY: text('Secret key at Tencent Meeting.'),
-  TENCENT_MEETING_APP_ID: text('App id (enterprise id) at Tencent Meeting.'),
-  TENCENT_MEETING_SDK_ID: text('SDK id at Tencent Meeting, for apps that have one.'),
-  TENCENT_MEETING_USER_ID: text('User on whose behalf meetings are managed when a job names nobody.'),
-  TENCENT_MEETING_INSTANCE_ID: count(1, 0, 100, 'Kind of device that calls are made for; 1 is a PC.'),
-  TENCENT_MEETING_WEBHOOK_TOKEN: text('Token of the events that Tencent Meeting sends.'),
-  TENCENT_MEETING_ENCODING_AES_KEY: text('EncodingAESKey of those events, 43 characters; unset: they come unencrypted.'),
-  TENCENT_MEETING_TIMEOUT_MS: count(15_000, 100, 600_000, 'One call to Tencent Meeting may take this long.'),
+  TENCENT_MEETING_BASE_URL: textOr('https://api.meeting.qq.com', 'URL of the Tencent Meeting API.'),
+  TENCENT_MEETING_SECRET_ID: text('Tencent Meeting secret ID. Set all of SECRET_ID, SECRET_KEY and APP_ID, or none.'),
+  TENCENT_MEETING_SECRET_KEY: text('Tencent Meeting secret key.'),
+  TENCENT_MEETING_APP_ID: text('Tencent Meeting app ID (enterprise ID).'),
+  TENCENT_MEETING_SDK_ID: text('Tencent Meeting SDK ID, for apps that have one.'),
+  TENCENT_MEETING_USER_ID: text('Default user on whose behalf meetings are managed.'),
+  TENCENT_MEETING_INSTANCE_ID: count(1, 0, 100, 'Device type of calls; 1 is a PC.'),
+  TENCENT_MEETING_WEBHOOK_TOKEN: text('Token of Tencent Meeting events.'),
+  TENCENT_MEETING_ENCODING_AES_KEY: text('EncodingAESKey of these events, 43 characters. If unset, events are unencrypted.'),
+  TENCENT_MEETING_TIMEOUT_MS: count(15_000, 100, 600_000, 'Timeout of one call to Tencent Meeting, in milliseconds.'),
 }
 
 type Environment = Static<TObject<typeof variables>>
@@ -41,7 +41,7 @@ const toCallback = (env: Environment) => {
   if (TENCENT_MEETING_ENCODING_AES_KEY !== undefined) {
     areTogether('The webhook of TENCENT_MEETING_', { TENCENT_MEETING_WEBHOOK_TOKEN, TENCENT_MEETING_ENCODING_AES_KEY })
     if (!/^[A-Za-z0-9+/]{43}$/.test(TENCENT_MEETING_ENCODING_AES_KEY)) {
-      throw new Error('Configuration: TENCENT_MEETING_ENCODING_AES_KEY has 43 characters: letters, digits, + and /')
+      throw new Error('Configuration: TENCENT_MEETING_ENCODING_AES_KEY must be 43 characters: letters, digits, + and /')
     }
   }
   return TENCENT_MEETING_WEBHOOK_TOKEN === undefined

@@ -93,7 +93,7 @@ export const openTencentMeeting = ({
     }
   }
 
-  /** One call, signed anew once when the vendor disliked time or nonce. `creates`: repeating it would double something. */
+  /** One call, signed again once if the vendor refused time or nonce. `creates`: repeating it would double something. */
   const call = async (
     { method, path, query = {}, body, creates = false, stsToken }: TencentRequest,
     signal: AbortSignal,

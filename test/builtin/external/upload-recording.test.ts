@@ -302,7 +302,7 @@ t.test('an expired address of Tencent Meeting is asked for anew', async (t) => {
     const outcome = await run({ ...asked, sha256: sha256(small) }, { tencentMeeting })
     t.match(outcome, { kind: 'done', result: { sizeBytes: small, contentType: 'video/mp4' } })
     t.equal(stub.requests.at(-1)?.uri, '/v1/addresses/rec_1?userid=operator')
-    t.match(logged, [/answered 403.*fresh address/])
+    t.match(logged, [/returned 403.*new URL/])
     t.ok(isDiscreet([outcome, logged]))
   })
 
@@ -497,9 +497,9 @@ t.test('settings of a store are all there or the start stops with one line', asy
   t.same(load({}).objectStorage.buckets, { aws: undefined, aliyun: undefined, tencent: undefined })
   t.match(load(all).objectStorage.buckets.aws, { region: 'r', bucket: 'b', forcePathStyle: false })
   for (const left of Object.keys(all)) {
-    t.throws(() => load({ ...all, [left]: '' }), { message: `Configuration: STORAGE_AWS_ is half set, it lacks ${left}` })
+    t.throws(() => load({ ...all, [left]: '' }), { message: `Configuration: STORAGE_AWS_ is incomplete; set ${left} too` })
   }
-  t.throws(() => load({ STORAGE_TENCENT_ENDPOINT: 'http://localhost:1' }), { message: /STORAGE_TENCENT_ is half set/ })
+  t.throws(() => load({ STORAGE_TENCENT_ENDPOINT: 'http://localhost:1' }), { message: /STORAGE_TENCENT_ is incomplete/ })
   t.throws(() => load({ ...all, STORAGE_AWS_ENDPOINT: 'localhost' }), { message: /STORAGE_AWS_ENDPOINT/ })
   t.throws(() => load({ OUTBOUND_ALLOW_PORTS: '8443,x' }), { message: /OUTBOUND_ALLOW_PORTS/ })
   t.throws(() => load({ OUTBOUND_ALLOW_PRIVATE_HOSTS: 'localhost' }), { message: /OUTBOUND_ALLOW_PRIVATE_HOSTS/ })

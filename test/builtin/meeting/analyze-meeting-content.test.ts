@@ -112,7 +112,7 @@ t.test('what a schema cannot say is refused at submission', async (t) => {
   t.same(check({ transcript: { segments: [{ speakerId: 'a', startMs: 5, endMs: 4, text: 'x' }] } }), [
     { pointer: '#/data/transcript/segments/0/endMs', detail: 'must not be less than startMs' },
   ])
-  t.same(check({ engine: 'vendor' }), [{ pointer: '#/data/recordFileId', detail: 'is required with engine vendor' }])
+  t.same(check({ engine: 'vendor' }), [{ pointer: '#/data/recordFileId', detail: 'is required if engine is vendor' }])
   t.same(check(analyzeMeetingContent.example), [])
 })
 
@@ -297,7 +297,7 @@ t.test('with a recording at Tencent Meeting', async (t) => {
     const { tencentMeeting, script } = await start(t)
     script.push(summary, minutes, answer(tencentError(500125).body, 500))
     const outcome = await run(data, { integrations: { tencentMeeting } })
-    t.match(outcome, { result: { engine: 'tencent-ai', transcriptSha256: null, warnings: [/could not be read/, /left out/] } })
+    t.match(outcome, { result: { engine: 'tencent-ai', transcriptSha256: null, warnings: [/cannot be read/, /omitted/] } })
     t.notOk(outcome.kind === 'done' && outcome.result.talkTime)
   })
 
@@ -312,7 +312,7 @@ t.test('with a recording at Tencent Meeting', async (t) => {
       result: { engine: 'llm', warnings: [/Tencent Meeting AI was not used/] },
     })
     script.push(answer({}), answer({}), details)
-    t.match(await run(data, { integrations: { tencentMeeting } }), { result: { engine: 'extractive-v1', warnings: [/wrote nothing/] } })
+    t.match(await run(data, { integrations: { tencentMeeting } }), { result: { engine: 'extractive-v1', warnings: [/has no notes/] } })
     script.push(down)
     t.match(await run({ ...data, engine: 'vendor' }, { integrations: { tencentMeeting }, attempt: 2 }), {
       kind: 'retry',

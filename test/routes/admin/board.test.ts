@@ -78,7 +78,7 @@ t.test('403 keys without admin, and keys that are limited to types or queues', a
     const { key } = await test.services.apiKeys.issue({ name: 'k', scopes: ['admin'], ...grant })
     const page = await login(test, key)
     t.equal(page.statusCode, 403)
-    t.match(page.body, /role="alert">The dashboard needs a key with the scope admin/)
+    t.match(page.body, /role="alert">The dashboard requires a key with the admin scope/)
     t.notOk(page.headers['set-cookie'])
     for (const url of ['/admin/board', '/admin/board/api/queues']) {
       const answer = await test.app.inject({ url, headers: { authorization: `Bearer ${key}` } })
@@ -368,7 +368,7 @@ t.test('acts', async (t) => {
     ] as const) {
       const answer = await act(path, own, body, method)
       t.equal(answer.statusCode, 403, `${method} ${path}`)
-      t.match(answer.json(), { type: '/problems/forbidden', error: { key: 'ERRORS.FORBIDDEN' }, message: /does not do this/ })
+      t.match(answer.json(), { type: '/problems/forbidden', error: { key: 'ERRORS.FORBIDDEN' }, message: /does not support this/ })
     }
     t.same(await test.services.redis.request.hgetall(test.services.queueKeys['external-api'].job(id)), before)
     t.equal((await acts()).length, count)

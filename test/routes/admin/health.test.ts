@@ -33,7 +33,7 @@ t.test('200 without workers', async (t) => {
     await submitOne(test, 'echo', 'normal')
     const health = await get(test, 'health')
     t.equal(health.healthy, false)
-    t.match(health.queues['external-api'].issues, [/^3 jobs wait, more than QUEUE_MAX_WAITING_JOBS \(2\)\.$/, /no worker/])
+    t.match(health.queues['external-api'].issues, [/^3 jobs are waiting, more than QUEUE_MAX_WAITING_JOBS \(2\)\.$/, /no worker/])
     t.same(health.queues.email, { healthy: true, issues: [] })
     t.match(health.summary, { totalWaiting: 3 })
   })
