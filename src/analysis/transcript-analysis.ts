@@ -24,7 +24,7 @@ export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettin
     idleTimeout: Number.POSITIVE_INFINITY,
     resourceLimits: { maxOldGenerationSizeMb: heapMegabytes },
     workerData: { sentencesMax: maxSentences },
-    // Node 20 does not hand a loader on to threads: one that runs from TypeScript sources registers tsx anew.
+    // Node 20 does not hand a loader on to threads: one that runs from TypeScript sources registers tsx again.
     ...(worker.pathname.endsWith('.ts') ? { execArgv: ['--import', import.meta.resolve('tsx')] } : {}),
   })
   // Only for threads that die idle: the next transcript opens another. Without a listener it would end the process.
