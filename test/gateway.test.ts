@@ -1,14 +1,18 @@
 // What keeps gateways and workers from starting: wrong settings, told in one line, with nothing left running.
 
+import { createHook } from 'node:async_hooks'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { loadBuiltinConfig } from '../src/builtin/config.js'
 import { openServices } from '../src/gateway.js'
+import { openEmbeddedRedis } from '../src/redis/embedded.js'
+import { createScope, type Scope } from '../src/runtime/scope.js'
 import { createJobTypes } from '../src/types/registry.js'
 import { openWorkers } from '../src/worker.js'
+import { eventually } from './helpers/eventually.js'
 
 const log = pino({ level: 'silent' })
 const jobTypes = createJobTypes([])
@@ -47,4 +51,115 @@ t.test('a setting of a form that cannot be used is told by its name, in one line
   ]
   for (const [env, message] of cases) t.throws(() => loadBuiltinConfig(env, tmpdir()), { message }, JSON.stringify(env))
   t.same(loadBuiltinConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8, ::1' }, tmpdir()).http.trustProxy, ['loopback', '10.0.0.0/8', '::1'])
+})
+
+/** What keeps the process alive, and timers that do not, each with how many there are. */
+const trackResources = (t: Test) => {
+  const timers = new Set<number>()
+  const hook = createHook({
+    init: (id, type) => type === 'Timeout' && timers.add(id),
+    destroy: (id) => timers.delete(id),
+  }).enable()
+  t.after(() => hook.disable())
+  return () => {
+    const counts: Record<string, number> = { timers: timers.size }
+    for (const type of process.getActiveResourcesInfo())
+      if (type !== 'Timeout' && type !== 'Immediate') counts[type] = (counts[type] ?? 0) + 1
+    return counts
+  }
+}
+
+interface Process {
+  readonly start: (scope: Scope) => Promise<{ close(): Promise<void>; ready: Promise<unknown> | (() => Promise<unknown>) }>
+  /** Of what is opened, names that must close in this order. */
+  readonly closing: readonly string[]
+}
+
+/** What was closed may take this long to go. */
+const patienceMs = 10_000
+
+/** Starts once for each thing that the start opens, which then fails, and once with success. */
+const failEach = async (t: Test, { start, closing }: Process) => {
+  const count = trackResources(t)
+  const before = count()
+  const nothingLeft = async (after: string) => {
+    let left: [string, number][] = []
+    const isNothingLeft = async () => {
+      // The timer that this was called by is gone then.
+      await new Promise((resolve) => setImmediate(resolve))
+      left = Object.entries(count()).filter(([type, most]) => most > (before[type] ?? 0))
+      return left.length === 0
+    }
+    await eventually(after, isNothingLeft, patienceMs).catch(() => {})
+    t.same(left, [], `nothing is left after ${after}`)
+  }
+  const steps: { step: string; name: string }[] = []
+  const failing = async (at: number) => {
+    let opened = 0
+    const scope = createScope({
+      watch: (step, name) => {
+        steps.push({ step, name })
+        if (step === 'opening' && opened++ === at) throw new Error(`${name} fails`)
+      },
+    })
+    const started = await start(scope)
+    await (typeof started.ready === 'function' ? started.ready() : started.ready).catch((error: Error) => {
+      if (at === Number.POSITIVE_INFINITY) throw error
+    })
+    await started.close()
+  }
+  const namesOf = (wanted: string) => steps.filter(({ step }) => step === wanted).map(({ name }) => name)
+
+  await failing(Number.POSITIVE_INFINITY)
+  const names = namesOf('opening')
+  t.same(
+    namesOf('closing').filter((name) => names.includes(name)),
+    names.toReversed(),
+    'closes in reverse',
+  )
+  t.same(
+    namesOf('closing').filter((name) => closing.includes(name)),
+    closing,
+  )
+  await nothingLeft('success')
+  for (const [at, name] of names.entries()) {
+    await failing(at).catch((error: Error) => t.equal(error.message, `${name} fails`))
+    await nothingLeft(`${name} failed`)
+  }
+}
+
+/** Whatever can be opened is opened. */
+const everything = {
+  ANALYSIS_THREADS: '1',
+  DURABILITY: 'fsync',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+  SHUTDOWN_GRACE_MS: '0',
+  SMTP_URL: 'smtp://127.0.0.1:1',
+  MAIL_FROM: 'jobs@example.com',
+  WORKER_METRICS_PORT: '0',
+  WORKERS_ENABLED: 'true',
+}
+
+t.test('whichever open of a gateway fails, nothing is left', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  const config = loadBuiltinConfig({ ...everything, DATA_DIR: dataDir }, dataDir)
+  await failEach(t, {
+    start: (scope) => openServices({ config, jobTypes, log, scope }),
+    closing: ['workers: worker pool', 'operations', 'job events', 'API keys', 'queues', 'redis', 'tracing'],
+  })
+})
+
+t.test('whichever open of a worker fails, nothing is left', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  const redis = await openEmbeddedRedis({ dataDir, share: false, alwaysSync: true, log })
+  t.after(async () => {
+    await redis.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const config = loadBuiltinConfig({ ...everything, DATA_DIR: dataDir }, dataDir)
+  await failEach(t, {
+    start: (scope) => openWorkers({ config, jobTypes, log, scope }),
+    closing: ['worker pool', 'metrics listener', 'integrations', 'queues', 'redis', 'tracing'],
+  })
 })
