@@ -46,7 +46,7 @@ export const openServices = async (options: StartOptions) => {
       tracing,
       emailTemplates,
       queues,
-      submit: submissions.submit,
+      accept: submissions.accept,
       /** Why no submission can be as safe as DURABILITY says; null when it can be. */
       durabilityFault: () => submissions.durability?.fault() ?? null,
       schedules,

@@ -66,7 +66,7 @@ export const openWorking = async (base: Base, { connection, integrations }: Tool
   const { config, keys, log } = base
   const { shutdownGraceMs } = config.http
   const submissions = await openSubmissions(base, { role: 'worker', connection }, scope)
-  const submitFollowUps = createFollowUps({ ...base, submit: submissions.submit })
+  const submitFollowUps = createFollowUps({ ...base, accept: submissions.accept })
   const { close: _close, ...called } = integrations
   const ticks = await openTicks(base, { connection, submissions }, scope)
   await openDuties(ticks.duties, { log, lock: createLock({ redis: connection, keys }) }, scope)

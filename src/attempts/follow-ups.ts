@@ -1,7 +1,7 @@
 // Submits the jobs that follow one, with parts of its result, before it completes: a crash between the two is healed by the next attempt.
 
 import type { Config } from '../config/config.js'
-import type { Submit } from '../jobs/accept.js'
+import type { Accept } from '../jobs/accept.js'
 import type { JobEnvelope, StoredFollowUp } from '../jobs/envelope.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { readPointer, replaceAtPointer } from '../runtime/json-pointer.js'
@@ -24,7 +24,7 @@ interface Deps {
   readonly jobTypes: JobTypes
   readonly config: Config
   readonly sensitive: SensitiveDataByType
-  readonly submit: Submit
+  readonly accept: Accept
 }
 
 /**
@@ -32,7 +32,7 @@ interface Deps {
  * All are checked before the first is submitted. Each has an id that follows from the job's, so repeating this submits nothing twice,
  * even when the result has changed meanwhile. Throws the error of Redis.
  */
-export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) => {
+export const createFollowUps = ({ accept, jobTypes, config, sensitive }: Deps) => {
   /** What is wrong as text, or the submission. */
   const prepare = (
     { id, type: name, data, options, resultInto = {} }: StoredFollowUp,
@@ -64,7 +64,7 @@ export const createFollowUps = ({ jobTypes, config, sensitive, submit }: Deps) =
     const { tenant, traceparent, tracestate } = first
     const trace = traceparent === undefined ? {} : { trace: { traceparent, ...(tracestate === undefined ? {} : { tracestate }) } }
     for (const [step, { id, submission }] of ready.entries()) {
-      const outcome = await submit(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, isChecked: true, ...trace })
+      const outcome = await accept(submission, { tenant, jobId: id, key: { key: id, space: 'follow-up' }, isChecked: true, ...trace })
       if (outcome.kind === 'full') return { kind: 'full' }
       if (outcome.kind === 'invalid') return refused(step, submission, outcome.errors[0]?.detail ?? 'is invalid')
       // Reused: an earlier attempt submitted it with another result. That one stands.

@@ -3,7 +3,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maySee } from '../auth/grants.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
-import type { SubmitContext, SubmitOutcome } from '../jobs/accept.js'
+import type { AcceptOutcome } from '../jobs/accept.js'
+import type { AcceptContext } from '../jobs/envelope.js'
 import type { SeenJob } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
@@ -39,7 +40,7 @@ export const setRetryAfter = (reply: FastifyReply, job: JobView): void => {
 }
 
 /** The problem of a submission that was not accepted. */
-export const toSubmitProblem = (outcome: Exclude<SubmitOutcome, { kind: 'accepted' }>) => {
+export const toSubmitProblem = (outcome: Exclude<AcceptOutcome, { kind: 'accepted' }>) => {
   switch (outcome.kind) {
     case 'reused':
       return problem(
@@ -76,7 +77,7 @@ export const requireGrants = (request: FastifyRequest, { type, followUps }: Subm
  * The trace that a job carries on: that of its caller, or the one that is recorded here.
  * A request without either leaves nothing to store, its correlationId is enough.
  */
-export const toJobTrace = (request: FastifyRequest): Pick<SubmitContext, 'trace'> => {
+export const toJobTrace = (request: FastifyRequest): Pick<AcceptContext, 'trace'> => {
   if (request.headers['traceparent'] === undefined && request.span === undefined) return {}
   const context = request.traceContext
   if (context.parentSpanId === null && context.flags !== recorded) return {}

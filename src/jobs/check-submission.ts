@@ -1,6 +1,8 @@
-// What the schema of a submission cannot see.
+// What the schema of a submission cannot see, and the bounds that its job gets.
 
 import type { ResolvedOptions } from '../bullmq/stored-options.js'
+import type { Config } from '../config/config.js'
+import { day } from '../runtime/durations.js'
 import { readPointer } from '../runtime/json-pointer.js'
 import type { JobType, SubmissionCheck } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
@@ -8,7 +10,6 @@ import { toPointerToken } from '../types/field-problems.js'
 import type { FollowUp } from '../types/follow-up.js'
 import type { JobOptions } from '../types/job-schema.js'
 import { type JobTypes, unknownType } from '../types/registry.js'
-import { resolveOptions } from './options.js'
 
 /** What is looked at: a submission, or a job that is to follow one. */
 interface Payload {
@@ -52,4 +53,51 @@ const followUpProblems = ({ resultInto = {}, ...job }: FollowUp, step: number, c
   const outcome = checkSubmission(job, check)
   const faults = outcome.kind === 'refused' ? [...outcome.errors, ...astray] : astray
   return faults.map((problem) => ({ ...problem, pointer: `#/followUps/${step}${problem.pointer.slice(1)}` }))
+}
+
+const aheadMsMax = 366 * day
+
+type ResolvedOutcome =
+  | { readonly kind: 'resolved'; readonly options: ResolvedOptions }
+  | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
+
+const nothingAsked: JobOptions = {}
+
+/**
+ * Resolves a client's options: its own word first, then the job type's, then the configuration's.
+ * `now` is milliseconds since 1970. Refuses what the schema cannot see, such as both delayMs and runAt.
+ */
+const resolveOptions = (
+  type: JobType,
+  data: unknown,
+  asked: JobOptions = nothingAsked,
+  { defaultAttempts, defaultBackoffMs }: Config['queues'],
+  now: number,
+): ResolvedOutcome => {
+  const errors: FieldProblem[] = []
+  if (asked.delayMs !== undefined && asked.runAt !== undefined) {
+    errors.push({ pointer: '#/options/runAt', detail: 'cannot be combined with delayMs' })
+  }
+  const wantedAt = asked.runAt === undefined ? undefined : Date.parse(asked.runAt)
+  if (wantedAt !== undefined && wantedAt > now + aheadMsMax) {
+    errors.push({ pointer: '#/options/runAt', detail: 'must be at most 366 days in the future' })
+  }
+  if (errors.length > 0) return { kind: 'refused', errors }
+
+  const dueAt = wantedAt ?? (asked.delayMs === undefined ? type.timing?.(data, now).runAt : now + asked.delayMs)
+  const runAt = dueAt !== undefined && dueAt > now ? dueAt : undefined
+  // A limit counts from when the job is due, whoever set it.
+  const due = runAt ?? now
+  const expiresAt = asked.expiresInMs === undefined ? type.timing?.(data, due).expiresAt : due + asked.expiresInMs
+  return {
+    kind: 'resolved',
+    options: {
+      priority: asked.priority ?? type.defaults.priority,
+      attempts: asked.attempts ?? type.defaults.attempts ?? defaultAttempts,
+      backoff: asked.backoff ?? type.defaults.backoff ?? { type: 'exponential', delayMs: defaultBackoffMs },
+      timeoutMs: asked.timeoutMs ?? type.defaults.timeoutMs,
+      runAt,
+      expiresAt,
+    },
+  }
 }

@@ -11,9 +11,10 @@ import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import type { JobTypes } from '../types/registry.js'
-import { createSubmit } from './accept.js'
+import { createAccept } from './accept.js'
+import { countSubmissions } from './count-submissions.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
-import { createJobViews } from './view.js'
+import { createTenantList } from './tenant-list.js'
 
 interface Deps {
   readonly jobTypes: JobTypes
@@ -43,12 +44,14 @@ export const openSubmissions = async (
       ? undefined
       : await scope.open('durability', () => openDurability({ redis: writing, key: config.redis.prefix, durability: level, log }))
   await requireFit(durability)
-  const accept = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.labels(), queues })
-  const views = createJobViews(sensitive)
+  const store = createAcceptance({ redis: writing, maxDepth, claimTtlMs, durability, durations: metrics.storeDurations.labels(), queues })
   const readClaim = createClaimReader({ redis, writing, durability })
+  const tenants = createTenantList({ redis, keys })
+  const accept = createAccept({ config, jobTypes, queues, readClaim, sensitive, store, tenants })
   return {
-    accept,
-    submit: createSubmit({ accept, jobTypes, config, keys, metrics, queues, readClaim, redis, sensitive, views }),
+    /** Stores what is known to be fine, or known to be wrong. */
+    store,
+    accept: countSubmissions(accept, { jobTypes, metrics }),
     /** The connection that writes. */
     writing,
     durability,

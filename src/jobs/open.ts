@@ -34,7 +34,8 @@ interface Deps {
 /** Closed with `scope`. */
 export const openJobs = async ({ config, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
   const redis = connections.request
-  const look = createJobLook({ readJob: createJobReader(redis), views: createJobViews(sensitive), queues })
+  const views = createJobViews(sensitive)
+  const look = createJobLook({ readJob: createJobReader(redis), views, queues })
   const index = createJobIndex({ redis, keys, partitions: queues.partitions })
   const events = await scope.open('job events', () =>
     openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
@@ -42,6 +43,7 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
   return {
     events,
     look,
+    views,
     feed: createJobFeed({ events, look }),
     awaitFinish: createAwaitFinish({ events, look }),
     control: createJobControl({ redis, keys, queues }),

@@ -80,6 +80,8 @@ export type SensitiveData = ReturnType<typeof createSensitiveData>
 
 /** The sensitive data of every job type, by its name; undefined for a type that is not registered. */
 export interface SensitiveDataByType {
+  /** Another number after every change of the job types: what was masked before may be out of date. */
+  readonly revision?: number
   get(type: string): SensitiveData | undefined
 }
 
@@ -87,6 +89,9 @@ export interface SensitiveDataByType {
 export const createSensitiveDataByType = (jobTypes: JobTypes, keys: readonly Buffer[]): SensitiveDataByType => {
   const made = new WeakMap<JobType, SensitiveData>()
   return {
+    get revision() {
+      return jobTypes.revision
+    },
     get(name) {
       const type = jobTypes.find(name)
       if (!type) return undefined

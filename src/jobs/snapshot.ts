@@ -41,10 +41,16 @@ export const createJobLook = ({ readJob, views, queues }: { readJob: ReadJob; vi
     maxEntrySize: jobCharactersMax,
     sizeCalculation: ({ text }) => text.length,
   })
+  let { revision } = views
   return async (id: string): Promise<SeenJob | null> => {
     const queue = queues.ofJob(id)
     const text = queue && (await readJob(queue, id))
     if (!text) return null
+    if (revision !== views.revision) {
+      // Which members are masked follows from the job types.
+      remembered.clear()
+      revision = views.revision
+    }
     const before = remembered.get(id)
     if (before?.text === text) return before.job
     const job = toSeenJob(views.ofStored(toStoredJob(id, text)))

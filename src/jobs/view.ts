@@ -4,9 +4,10 @@ import { toFailedState } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/job-error.js'
 import { idOfKey, queueOfJobId } from '../bullmq/job-id.js'
 import type { StoredJob, StoredState } from '../bullmq/read-jobs.js'
-import { type ResolvedOptions, toPriority } from '../bullmq/stored-options.js'
+import { toPriority } from '../bullmq/stored-options.js'
 import { toIsoTime } from '../runtime/iso-time.js'
 import type { JobError, JobState, JobView } from '../types/job-schema.js'
+import type { Acceptance } from './accept.js'
 import type { JobEnvelope } from './envelope.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
 
@@ -62,6 +63,11 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
   const maskData = (type: string, data: unknown): unknown => maskDataOf(sensitive, type, data)
 
   return {
+    /** Another number when views that were made before may be out of date. */
+    get revision(): number | undefined {
+      return sensitive.revision
+    },
+
     /** A job that was read from Redis. */
     ofStored(job: StoredJob): { view: JobView; tenant: string } {
       const envelope = JSON.parse(job.data) as JobEnvelope
@@ -92,7 +98,7 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
     },
 
     /** A job as it was in the moment of its acceptance: what the first answer, and every replay of it, says. */
-    ofAccepted(id: string, type: string, envelope: JobEnvelope, options: ResolvedOptions, createdAt: number, fanOut: boolean): JobView {
+    ofAccepted({ jobId: id, type, envelope, options, createdAt, fanOut }: Acceptance): JobView {
       const view: JobView = {
         id,
         type,

@@ -11,7 +11,7 @@ import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-response
 import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../http/problem-json.js'
 import { type Problem, problemResponses } from '../http/problem-schema.js'
 import type { ProblemDetails } from '../http/problem-types.js'
-import type { SubmitContext } from '../jobs/accept.js'
+import type { AcceptContext } from '../jobs/envelope.js'
 import { mapInOrder } from '../runtime/in-order.js'
 import { parseJson } from '../runtime/json-text.js'
 import type { FieldProblem } from '../types/field-problems.js'
@@ -23,7 +23,7 @@ import type { Validate } from '../types/validator.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface BatchOptions {
-  readonly services: Pick<Services, 'jobTypes' | 'config' | 'submit'>
+  readonly services: Pick<Services, 'accept' | 'config' | 'jobTypes'>
   /** The `oneOf` over all job types with their optional keys; registered by the app. */
   readonly batchItem: TSchema
   /** Checks an item. */
@@ -63,7 +63,7 @@ type Result =
 type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem, check }) => {
-  const { jobTypes, config, submit } = services
+  const { accept, config, jobTypes } = services
   const item = Type.Ref(batchItem.$id as string)
   await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
 
@@ -151,18 +151,18 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     if (!key && config.idempotency.required) {
       return toRefusal(index, { problem: 'idempotency-key-missing', detail: 'Neither the item nor the batch has an idempotency key.' })
     }
-    const outcome = await submit(submission, {
+    const outcome = await accept(submission, {
       tenant: request.principal.tenant,
       ...(key ? { key } : {}),
       ...toJobTrace(request),
     })
     if (outcome.kind !== 'accepted') return toRefusal(index, problemDetailsOf(toSubmitProblem(outcome)) as ProblemDetails)
-    const { id } = outcome.view
+    const { jobId: id } = outcome.acceptance
     return { index, status: 202, id, location: `/v1/jobs/${id}`, ...(outcome.replayed ? { replayed: true } : {}) }
   }
 }
 
-const toItemKey = (own: string | undefined, header: string | null, index: number): SubmitContext['key'] => {
+const toItemKey = (own: string | undefined, header: string | null, index: number): AcceptContext['key'] => {
   if (own !== undefined) return { key: own, space: 'key' }
   return header === null ? undefined : { key: JSON.stringify([header, index]), space: 'batch' }
 }

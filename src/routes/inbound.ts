@@ -16,7 +16,7 @@ import type { InboundAnswer, InboundRoute } from '../vendors/inbound.js'
 import { createVendorTokens } from '../vendors/tokens.js'
 
 export interface InboundOptions {
-  readonly services: Pick<Services, 'config' | 'keys' | 'redis' | 'submit'>
+  readonly services: Pick<Services, 'accept' | 'config' | 'keys' | 'redis'>
 }
 
 /** Owner of the jobs that events become: the tenant of the first key. */
@@ -68,7 +68,7 @@ const toSchema = <C>({
 })
 
 const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { services }) => {
-  const { config, keys, redis, submit } = services
+  const { accept, config, keys, redis } = services
   const tokens = createVendorTokens({ redis: redis.request, keys, encryptionKeys: config.encryptionKeys })
   readRawBodies(app)
   // What a signature covers is checked by the signature, on the bytes as they came.
@@ -82,10 +82,10 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     }
     const data: VerifiedWebhook = { source, eventId, eventType, payload: { ...payload }, verified: true }
     const key = { key: `${source}:${eventId}`, space: 'inbound' as const }
-    const outcome = await submit({ type: 'process-webhook', data }, { tenant, key, ...toJobTrace(request) })
+    const outcome = await accept({ type: 'process-webhook', data }, { tenant, key, ...toJobTrace(request) })
     // A vendor may send an event again with other details: the first one stands.
     if (outcome.kind !== 'accepted' && outcome.kind !== 'reused') throw toSubmitProblem(outcome)
-    const jobId = outcome.kind === 'accepted' ? outcome.view.id : null
+    const jobId = outcome.kind === 'accepted' ? outcome.acceptance.jobId : null
     request.log.info({ source, eventType, jobId, repeated: outcome.kind === 'reused' || outcome.replayed }, 'inbound event accepted')
   }
 

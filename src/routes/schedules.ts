@@ -12,14 +12,14 @@ import { problem } from '../http/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problem-schema.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
 import { toExampleSubmission } from '../http/submission-schemas.js'
+import type { Acceptance } from '../jobs/accept.js'
 import type { ScheduleDefinition } from '../schedules/checks.js'
 import { previewMax, ScheduleId, ScheduleView, type ScheduleView as ScheduleViewType } from '../schedules/schema.js'
-import type { JobView } from '../types/job-schema.js'
 import { closed, headerCharsMax, Nullable } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface SchedulesOptions {
-  readonly services: Pick<Services, 'jobTypes' | 'config' | 'look' | 'schedules'>
+  readonly services: Pick<Services, 'config' | 'jobTypes' | 'look' | 'schedules' | 'views'>
   /** The `oneOf` over all job types with the members of a schedule; registered by the app. */
   readonly schedule: TSchema
 }
@@ -55,7 +55,7 @@ const address = (id: string): string => `/v1/schedules/${id}`
 const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: string }) => maySee(request.principal, job)
 
 const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
-  const { jobTypes, config, look, schedules: all } = services
+  const { config, jobTypes, look, schedules: all, views } = services
 
   app.route({
     method: 'PUT',
@@ -224,11 +224,11 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
   })
 
   /** A repeat shows the job as it is now: the schedule, which the first answer was made of, may have changed. */
-  async function sendRun(reply: FastifyReply, { view, replayed }: { view: JobView; replayed: boolean }) {
-    const job = (replayed && (await look(view.id))?.view) || view
+  async function sendRun(reply: FastifyReply, { acceptance, replayed }: { acceptance: Acceptance; replayed: boolean }) {
+    const job = (replayed && (await look(acceptance.jobId))?.view) || views.ofAccepted(acceptance)
     if (replayed) reply.header('idempotent-replayed', 'true')
     setRetryAfter(reply, job)
-    return reply.code(202).header('location', `/v1/jobs/${view.id}`).send(job)
+    return reply.code(202).header('location', `/v1/jobs/${acceptance.jobId}`).send(job)
   }
 }
 

@@ -12,13 +12,13 @@ import { problemResponse, problemResponses } from '../http/problem-schema.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
 import { toExampleSubmission } from '../http/submission-schemas.js'
 import { type IdempotencyKey, parseIdempotencyKey } from '../idempotency/key.js'
-import type { SubmitOutcome } from '../jobs/accept.js'
+import type { AcceptOutcome } from '../jobs/accept.js'
 import { finishedStates, type JobView } from '../types/job-schema.js'
 import { headerCharsMax } from '../types/schema-parts.js'
 import type { Submission } from '../types/submission.js'
 
 export interface SubmitOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'jobTypes' | 'config' | 'submit'>
+  readonly services: Pick<Services, 'accept' | 'awaitFinish' | 'config' | 'jobTypes' | 'views'>
   /** The `oneOf` over all job types; registered by the app. */
   readonly submission: TSchema
 }
@@ -89,11 +89,11 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
       const { body } = request
       requireGrants(request, body, jobTypes)
       const key = requireIdempotencyKey(request, config.idempotency)
-      let outcome: SubmitOutcome
+      let outcome: AcceptOutcome
       counts.inFlight++
       counts.begun++
       try {
-        outcome = await services.submit(body, {
+        outcome = await services.accept(body, {
           tenant: request.principal.tenant,
           ...(key === null ? {} : { key: { key, space: 'key' as const } }),
           ...toJobTrace(request),
@@ -102,7 +102,8 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
         counts.inFlight--
       }
       if (outcome.kind !== 'accepted') throw toSubmitProblem(outcome)
-      const { view, replayed } = outcome
+      const { acceptance, replayed } = outcome
+      const view = services.views.ofAccepted(acceptance)
       request.log.debug({ jobId: view.id, correlationId: view.correlationId, type: view.type, replayed }, 'job accepted')
       reply.header('location', `/v1/jobs/${view.id}`)
       const finished = replayed ? null : await finishedInTime(request, reply, view)

@@ -35,11 +35,11 @@ interface Over {
 }
 
 const openParts = async ({ jobTypes, config, keys, sensitive }: Deps, { connection: redis, submissions }: Over, scope: Scope) => {
-  const { durability, submit, writing } = submissions
+  const { accept, durability, writing } = submissions
   const clock = await scope.open('schedule clock', () => openScheduleClock({ redis, prefix: config.redis.prefix }))
   const records = createScheduleRecords({ redis, writing, keys, durability })
   const align = createScheduleAlign({ clock, records })
-  return { align, clock, payloads: createSchedulePayloads({ jobTypes, sensitive }), records, submit }
+  return { align, clock, payloads: createSchedulePayloads({ jobTypes, sensitive }), records, accept }
 }
 
 /** Schedules as clients handle them; closed with `scope`. */
@@ -52,7 +52,7 @@ export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
   const { connection, submissions } = over
   const parts = await openParts(deps, over, scope)
   const hasBegun = createHasBegun({ redis: connection, queues })
-  const refuse = createRefuseRun({ accept: submissions.accept, keys, queues, redis: connection })
+  const refuse = createRefuseRun({ store: submissions.store, keys, queues, redis: connection })
   const runSchedule = createRunSchedule({ ...parts, config, hasBegun, log, partitions: queues.partitions, refuse })
   const worker = await scope.open('schedule worker', () => openScheduleWorker({ config, connection, log, runSchedule }))
   return { ...worker, duties: [createReconcileDuty({ ...parts, connection, log })] }

@@ -1,11 +1,10 @@
 // Stores a run of a schedule that is known to be wrong: a job like any other, which fails with the reason.
 
-import type { Accept, Acceptance, AcceptanceOutcome } from '../bullmq/acceptance.js'
+import type { Acceptance, AcceptanceOutcome, Accept as Store } from '../bullmq/acceptance.js'
 import { toIndexMember } from '../bullmq/job-index.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import { toStoredOptions } from '../bullmq/stored-options.js'
-import { toCorrelationId } from '../jobs/accept.js'
-import type { JobEnvelope } from '../jobs/envelope.js'
+import { type JobEnvelope, toCorrelationId } from '../jobs/envelope.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { ScheduleRecord } from './record.js'
@@ -14,7 +13,7 @@ import type { ScheduleRecord } from './record.js'
 const timeoutMs = 1000
 
 interface Deps {
-  readonly accept: Accept
+  readonly store: Store
   readonly keys: Keys
   readonly queues: Pick<QueuePlaces, 'partitions'>
   readonly redis: RedisClient
@@ -29,7 +28,7 @@ export interface RefusedRun {
 
 /** The worker that takes the job only writes the refusal down. Rejects with the error of Redis. */
 export const createRefuseRun =
-  ({ accept, keys, queues, redis }: Deps) =>
+  ({ store, keys, queues, redis }: Deps) =>
   async ({ record, jobId, claim, refusal }: RefusedRun): Promise<AcceptanceOutcome> => {
     const { tenant, id, type, queue, data, userId, correlationId, metadata } = record
     const now = Date.now()
@@ -45,7 +44,7 @@ export const createRefuseRun =
     }
     const options = toStoredOptions({ priority: 'normal', attempts: 1, backoff: { type: 'fixed', delayMs: 0 }, timeoutMs }, now)
     await redis.sadd(keys.tenants, tenant)
-    return accept({
+    return store({
       queue,
       partition: queues.partitions.forSubmission(claim.digest, jobId),
       jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],

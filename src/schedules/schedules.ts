@@ -2,7 +2,8 @@
 
 import type { Config } from '../config/config.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
-import type { Submit, SubmitContext, SubmitOutcome } from '../jobs/accept.js'
+import type { Accept, AcceptOutcome } from '../jobs/accept.js'
+import type { AcceptContext } from '../jobs/envelope.js'
 import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import type { JobTypes } from '../types/registry.js'
@@ -26,7 +27,7 @@ export type PutScheduleOutcome =
   | { readonly kind: 'full' }
 
 export type TriggerOutcome =
-  | SubmitOutcome
+  | AcceptOutcome
   | { readonly kind: 'missing' }
   /** The stored payload no longer fits. */
   | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
@@ -38,11 +39,11 @@ interface Deps {
   readonly config: Config
   readonly payloads: SchedulePayloads
   readonly records: ScheduleRecords
-  readonly submit: Submit
+  readonly accept: Accept
 }
 
 /** Every call rejects with the error of Redis; all but a trigger without a key may be repeated. */
-export const createSchedules = ({ align, jobTypes, clock, config, payloads, records, submit }: Deps) => {
+export const createSchedules = ({ accept, align, jobTypes, clock, config, payloads, records }: Deps) => {
   const toView = createScheduleView(payloads)
 
   const find = async (tenant: string, id: string, isVisible: IsVisible): Promise<StoredSchedule | null> => {
@@ -112,14 +113,14 @@ export const createSchedules = ({ align, jobTypes, clock, config, payloads, reco
       tenant: string,
       id: string,
       requireAllowed: (submission: Submission) => void,
-      { key, isVisible, ...trace }: { key: string | null; isVisible: IsVisible } & Pick<SubmitContext, 'trace'>,
+      { key, isVisible, ...trace }: { key: string | null; isVisible: IsVisible } & Pick<AcceptContext, 'trace'>,
     ): Promise<TriggerOutcome> {
       const stored = await find(tenant, id, isVisible)
       if (!stored) return { kind: 'missing' }
       const payload = payloads.open(stored.record)
       if (payload.kind === 'refused') return payload
       requireAllowed(payload.submission)
-      const outcome = await submit(payload.submission, {
+      const outcome = await accept(payload.submission, {
         tenant,
         scheduleId: id,
         ...trace,

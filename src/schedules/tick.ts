@@ -7,7 +7,7 @@ import type { Partitions } from '../bullmq/partitions.js'
 import type { Config } from '../config/config.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { digestIdempotencyKey } from '../idempotency/key.js'
-import type { Submit } from '../jobs/accept.js'
+import type { Accept } from '../jobs/accept.js'
 import type { ScheduleClock } from './clock.js'
 import { type SchedulePayload, type SchedulePayloads, toRefused } from './payload.js'
 import type { ScheduleAlign } from './reconcile.js'
@@ -61,7 +61,7 @@ interface Deps {
   readonly payloads: SchedulePayloads
   readonly records: ScheduleRecords
   readonly refuse: RefuseRun
-  readonly submit: Submit
+  readonly accept: Accept
 }
 
 /**
@@ -70,7 +70,7 @@ interface Deps {
  * Rejects with the error of Redis; the tick is then to be tried again.
  */
 export const createRunSchedule = (deps: Deps) => {
-  const { align, clock, config, hasBegun, log, partitions, payloads, records, refuse, submit } = deps
+  const { accept, align, clock, config, hasBegun, log, partitions, payloads, records, refuse } = deps
 
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
@@ -86,7 +86,7 @@ export const createRunSchedule = (deps: Deps) => {
     const { record } = run.stored
     const payload = payloads.open(record)
     if (payload.kind === 'refused') return refuseRun(run, payload)
-    const outcome = await submit(payload.submission, {
+    const outcome = await accept(payload.submission, {
       tenant: record.tenant,
       jobId: run.jobId,
       key: { key: run.name, space: 'schedule' },

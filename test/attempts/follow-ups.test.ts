@@ -134,7 +134,7 @@ t.test('every real job type can follow: the check with the result in it knows al
     submitted.push(submission)
     return { kind: 'reused' } as const
   }
-  const followUps = createFollowUps({ jobTypes, config: loadBuiltinConfig({}, tmpdir()), sensitive: new Map(), submit })
+  const followUps = createFollowUps({ jobTypes, config: loadBuiltinConfig({}, tmpdir()), sensitive: new Map(), accept: submit })
   const first = { data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000 }
   for (const { name, example } of jobTypes.all) {
     t.same(await followUps({ ...first, followUps: [{ id: 'x', type: name, data: example }] }, null), { kind: 'submitted' }, name)
@@ -156,9 +156,9 @@ t.test('every real job type can follow: the check with the result in it knows al
 
 t.test('an attempt that is repeated after its follow-ups were submitted submits none again, whatever its result', async (t) => {
   const app = await buildTestApp(t)
-  const { jobTypes, config, submit } = app.services
+  const { accept, jobTypes, config } = app.services
   const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
-  const followUps = createFollowUps({ jobTypes, config, sensitive, submit })
+  const followUps = createFollowUps({ accept, jobTypes, config, sensitive })
   const first = {
     data: null,
     tenant: 'default',

@@ -1,10 +1,11 @@
 import t from 'tap'
 import { builtinTypes } from '../../src/builtin/builtin.js'
+import type { JobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { validatorCompilers } from '../../src/types/validator.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 
-t.test('the jobTypes as clients see it', async (t) => {
+t.test('the job types as clients see them', async (t) => {
   const { request, services } = await buildTestApp(t)
   const { items } = (await request({ method: 'GET', url: '/v1/job-types' })).json()
   t.equal(items.length, services.jobTypes.all.length)
@@ -51,4 +52,43 @@ t.test('every example is accepted, and every schema is closed and bounded', asyn
     const answer = await submit({ type: type.name, data: type.example })
     t.equal(answer.statusCode, 202, `${type.name}: ${answer.body.slice(0, 300)}`)
   }
+})
+
+t.test('a type that comes while the gateway runs is taken, masked, worked and counted; one that goes is refused', async (t) => {
+  const { finished, probes, request, services, submit } = await buildTestApp(t)
+  const { accept, jobTypes } = services
+  const echo = probes.types.find(({ name }) => name === 'echo') as JobType
+  const late = { type: 'late', data: { label: 'late', secret: 'hunter2' } }
+  const unknown = [{ pointer: '#/type', detail: 'names no known type' }]
+  t.same((await submit(late)).json().errors, unknown)
+
+  jobTypes.put({ ...echo, name: 'late' })
+  const metrics = (await request({ method: 'GET', url: '/metrics', key: null })).body
+  for (const series of [
+    'jobs_submitted_total{type="late",outcome="created"} 0',
+    'attempts_total{type="late",outcome="completed",code="none"} 0',
+  ])
+    t.ok(metrics.includes(`jobgate_${series}`), series)
+  const listed = (await request({ method: 'GET', url: '/v1/job-types' })).json().items
+  t.ok(listed.some(({ type }: { type: string }) => type === 'late'))
+  t.match((await submit({ ...late, data: { secret: 1 } })).json().errors, [{ pointer: '#/data/label' }, { pointer: '#/data/secret' }])
+  const key = { 'idempotency-key': 'late' }
+  const accepted = await submit(late, key)
+  t.equal(accepted.statusCode, 202)
+  const { id } = accepted.json()
+  t.match(await finished(id), { state: 'completed', data: { label: 'late', secret: '***' } })
+  const batch = await request({ method: 'POST', url: '/v1/jobs/batch', payload: { items: [late, { type: 'no-such-type', data: {} }] } })
+  t.match(batch.json().items, [{ status: 202 }, { status: 400, error: { errors: unknown } }])
+  const schedule = { method: 'PUT', url: '/v1/schedules/late', payload: { ...late, cron: '0 0 1 1 *' } } as const
+  t.equal((await request(schedule)).statusCode, 201)
+
+  jobTypes.remove('late')
+  t.same((await submit(late, key)).json().errors, unknown)
+  t.same((await request(schedule)).json().errors, unknown)
+  t.equal((await request({ method: 'POST', url: '/v1/schedules/late/trigger' })).statusCode, 409)
+  t.equal((await request({ method: 'GET', url: `/v1/jobs/${id}` })).json().data, null, 'what may be secret is no longer known')
+  const context = { tenant: 'default', key: { key: 'late', space: 'key' } } as const
+  t.same(await accept(late, context), { kind: 'invalid', errors: unknown }, 'also where no request has been checked')
+  const first = { type: 'echo', data: { label: 'first' } }
+  t.match(await accept({ ...first, followUps: [late] }, context), { kind: 'invalid', errors: [{ pointer: '#/followUps/0/type' }] })
 })

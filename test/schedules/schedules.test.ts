@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import t from 'tap'
 import { createAcceptance } from '../../src/bullmq/acceptance.js'
 import { createHasBegun } from '../../src/bullmq/job-begun.js'
-import type { Submit } from '../../src/jobs/accept.js'
+import type { Accept } from '../../src/jobs/accept.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
 import { openScheduleClock } from '../../src/schedules/clock.js'
 import { createSchedulePayloads } from '../../src/schedules/payload.js'
@@ -152,8 +152,8 @@ const eventuallyOver = async (app: TestApp, id: string) => {
   return get(app, id)
 }
 
-/** What a worker serves ticks with, over the connection of `app`. `submit` may be one that fails. */
-const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, types = app.probes.types }: PartsOptions = {}) => {
+/** What a worker serves ticks with, over the connection of `app`. `accept` may be one that fails. */
+const openParts = (t: TestScope, app: TestApp, { accept = app.services.accept, types = app.probes.types }: PartsOptions = {}) => {
   const { config, keys, queues, redis } = app.services
   const { request } = redis
   const jobTypes = createJobTypes(types)
@@ -162,11 +162,11 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
   const records = createScheduleRecords({ redis: request, writing: request, keys })
   const align = createScheduleAlign({ clock, records })
   const payloads = createSchedulePayloads({ jobTypes, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
-  const accept = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs, queues })
-  const refuse = createRefuseRun({ accept, keys, queues, redis: request })
+  const store = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs, queues })
+  const refuse = createRefuseRun({ store, keys, queues, redis: request })
   const hasBegun = createHasBegun({ redis: request, queues })
   const log = pino({ level: 'silent' })
-  const run = createRunSchedule({ align, clock, config, hasBegun, log, partitions: queues.partitions, payloads, records, refuse, submit })
+  const run = createRunSchedule({ align, clock, config, hasBegun, log, partitions: queues.partitions, payloads, records, refuse, accept })
   return {
     clock,
     records,
@@ -180,7 +180,7 @@ const openParts = (t: TestScope, app: TestApp, { submit = app.services.submit, t
   }
 }
 interface PartsOptions {
-  readonly submit?: Submit
+  readonly accept?: Accept
   readonly types?: TestApp['probes']['types']
 }
 
@@ -207,19 +207,19 @@ t.test('ticks, served by hand', async (t) => {
 
   await t.test('a crash before, while or after it is submitted is healed by the next try', async (t) => {
     const crash = new Error('crashed')
-    const submits: Submit[] = [
+    const submits: Accept[] = [
       async () => {
         throw crash
       },
       async (submission, context) => {
-        await app.services.submit(submission, context)
+        await app.services.accept(submission, context)
         throw crash
       },
     ]
     for (const [index, submit] of submits.entries()) {
       const id = `crash-${index}`
       await put(app, id, echo(id, { ...everySecond, limit: 1 }))
-      await t.rejects(openParts(t, app, { submit }).tick(id, second), crash)
+      await t.rejects(openParts(t, app, { accept: submit }).tick(id, second), crash)
       t.match(await tick(id, second), { kind: 'submitted', runs: 1 })
       t.equal((await jobsOf(app, id)).length, 1)
       t.match(await get(app, id), { runs: 1, nextRunAt: null })
@@ -227,7 +227,7 @@ t.test('ticks, served by hand', async (t) => {
       t.equal((await jobsOf(app, id)).length, 1)
     }
     await put(app, 'changed', echo('before', everySecond))
-    await t.rejects(openParts(t, app, { submit: submits[1] as Submit }).tick('changed', second), crash)
+    await t.rejects(openParts(t, app, { accept: submits[1] as Accept }).tick('changed', second), crash)
     await put(app, 'changed', { ...echo('after', everySecond), type: 'flaky' })
     t.match(await tick('changed', second), { kind: 'submitted' })
     t.match(await jobsOf(app, 'changed'), [{ type: 'echo', data: { label: 'before' } }], 'also when the schedule was changed in between')
