@@ -42,11 +42,11 @@ t.test('an integration that cannot be opened stops the start', async (t) => {
 t.test('a setting of a form that cannot be used is told by its name, in one line', async (t) => {
   const cases: [Record<string, string>, RegExp][] = [
     [{ REDIS_HOST: 'redis.example', REDIS_TLS_CA_FILE: '/no/such/file' }, /^Configuration: cannot read the file in REDIS_TLS_CA_FILE/],
-    [{ REDIS_CLUSTER_NODES: 'a:99999' }, /^Configuration: REDIS_CLUSTER_NODES is a comma-separated list of host:port/],
-    [{ REDIS_SENTINELS: 'a:0' }, /^Configuration: REDIS_SENTINELS is/],
+    [{ REDIS_CLUSTER_NODES: 'a:99999' }, /^Configuration: REDIS_CLUSTER_NODES must be a comma-separated list of host:port/],
+    [{ REDIS_SENTINELS: 'a:0' }, /^Configuration: REDIS_SENTINELS must be/],
     ...['proxy', '10.0.0.0/33', '10.0.0.0/8/8', '::1/129', '10.0.0'].map((entry): [Record<string, string>, RegExp] => [
       { TRUST_PROXY: `127.0.0.1,${entry}` },
-      /^Configuration: TRUST_PROXY is a comma-separated list of addresses/,
+      /^Configuration: TRUST_PROXY must be a comma-separated list of addresses/,
     ]),
   ]
   for (const [env, message] of cases) t.throws(() => loadBuiltinConfig(env, tmpdir()), { message }, JSON.stringify(env))
