@@ -5,7 +5,7 @@ import { maySee } from '../auth/grants.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
 import type { AcceptOutcome } from '../jobs/accept.js'
 import type { AcceptContext } from '../jobs/envelope.js'
-import type { SeenJob } from '../jobs/snapshot.js'
+import type { JobSnapshot } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
@@ -29,7 +29,7 @@ export const requireQueue = (id: string): QueueName => {
 }
 
 /** Throws 404 unless the job exists, belongs to the caller's tenant and is covered by its grants. */
-export const requireVisible = (request: FastifyRequest, found: SeenJob | null): SeenJob => {
+export const requireVisible = (request: FastifyRequest, found: JobSnapshot | null): JobSnapshot => {
   if (!found || found.tenant !== request.principal.tenant || !maySee(request.principal, found.view)) throw jobNotFound()
   return found
 }

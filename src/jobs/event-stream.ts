@@ -1,11 +1,11 @@
-// The feed of one job's events, resumable, from its present state to its last event.
+// The event stream of one job, resumable, from its present state to its last event.
 
 import { compareIds, type JobEvents, type StreamedEvent } from '../bullmq/job-events.js'
 import { finishedStates, type JobEventName, type JobState } from '../types/job-schema.js'
-import type { JobLook, SeenJob } from './snapshot.js'
+import type { JobSnapshot, ReadSnapshot } from './snapshot.js'
 
 /** One event as clients get it. `data` is the whole job in the first and the last one. */
-export interface FeedEvent {
+export interface JobStreamEvent {
   readonly id: string
   readonly event: JobEventName
   readonly data: unknown
@@ -26,8 +26,8 @@ const eventOfState: Readonly<Record<JobState, JobEventName>> = {
   cancelled: 'cancelled',
 }
 
-export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLook }) => {
-  const toFeedEvent = (id: string, { view }: SeenJob): FeedEvent => ({ id, event: eventOfState[view.state], data: view })
+export const createEventStreams = ({ events, readSnapshot }: { events: JobEvents; readSnapshot: ReadSnapshot }) => {
+  const toJobStreamEvent = (id: string, { view }: JobSnapshot): JobStreamEvent => ({ id, event: eventOfState[view.state], data: view })
 
   return {
     /** Whether a reader that knows `lastEventId` has already seen the end of this finished job. */
@@ -39,7 +39,7 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
      * Events after `lastEventId`; without one, or when it is no longer known, first an event for the present state.
      * Ends with the last event, when the job is removed, or when `signal` fires. Rejects with the error of Redis.
      */
-    async *open(id: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<FeedEvent> {
+    async *open(id: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<JobStreamEvent> {
       const pending: StreamedEvent[] = []
       let wake = () => {}
       const unfollow = await events.follow(id, (event) => {
@@ -52,13 +52,13 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
       try {
         let cursor = events.position(id)
         const known = lastEventId === undefined ? null : await events.replay(id, lastEventId)
-        const first = await look(id)
+        const first = await readSnapshot(id)
         if (!first) return
         if (known) {
           cursor = lastEventId as string
           pending.unshift(...known)
         } else {
-          yield toFeedEvent(cursor, first)
+          yield toJobStreamEvent(cursor, first)
           if (finishedStates.has(first.view.state)) return
         }
         let hasStarted = first.view.startedAt !== null
@@ -69,7 +69,7 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
             if (event.name === 'removed') return
             if (event.name === 'active') hasStarted = true
             const isFinal = finishedStates.has(event.state as JobState)
-            const current = isFinal ? await look(id) : null
+            const current = isFinal ? await readSnapshot(id) : null
             yield current ? { id: event.id, event: event.name, data: current.view } : toLightEvent(id, event, hasStarted)
             if (isFinal) return
           }
@@ -82,10 +82,10 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
             if (pending.length > 0 || signal.aborted) wake()
           })
           if (pending.length > 0 || signal.aborted) continue
-          const now = await look(id)
+          const now = await readSnapshot(id)
           if (!now) return
           if (finishedStates.has(now.view.state)) {
-            yield toFeedEvent(events.position(id), now)
+            yield toJobStreamEvent(events.position(id), now)
             return
           }
         }
@@ -97,10 +97,10 @@ export const createJobFeed = ({ events, look }: { events: JobEvents; look: JobLo
   }
 }
 
-export type JobFeed = ReturnType<typeof createJobFeed>
+export type EventStreams = ReturnType<typeof createEventStreams>
 
 /** An event without the whole job. A delay after a start is the wait for another attempt. */
-const toLightEvent = (jobId: string, { id, name, state, progress }: StreamedEvent, hasStarted: boolean): FeedEvent => ({
+const toLightEvent = (jobId: string, { id, name, state, progress }: StreamedEvent, hasStarted: boolean): JobStreamEvent => ({
   id,
   event: name === 'waiting' && state === 'delayed' && hasStarted ? 'retrying' : (name as JobEventName),
   data: { id: jobId, state, at: new Date(Number(id.split('-')[0])).toISOString(), ...(progress === undefined ? {} : { progress }) },

@@ -6,7 +6,7 @@ import { idOfIndexMember, type JobIndex } from '../bullmq/job-index.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { JobState, JobView, QueueName } from '../types/job-schema.js'
-import type { JobLook } from './snapshot.js'
+import type { ReadSnapshot } from './snapshot.js'
 
 /** What a page may be narrowed to. All given members have to fit. */
 export interface JobFilters {
@@ -27,7 +27,17 @@ const scannedMax = 2000
 const cursorVersion = '1'
 const macBytes = 12
 
-export const createJobList = ({ index, look, redis, keys }: { index: JobIndex; look: JobLook; redis: RedisClient; keys: Keys }) => {
+export const createJobList = ({
+  index,
+  readSnapshot,
+  redis,
+  keys,
+}: {
+  index: JobIndex
+  readSnapshot: ReadSnapshot
+  redis: RedisClient
+  keys: Keys
+}) => {
   let secret: Promise<string> | undefined
   /** Shared by all instances, so that a cursor of one is valid at another. */
   const cursorSecret = (): Promise<string> => {
@@ -119,7 +129,7 @@ export const createJobList = ({ index, look, redis, keys }: { index: JobIndex; l
 
   /** null for jobs that are gone, whose entries are forgotten. */
   async function readMembers(tenant: string, members: readonly string[]): Promise<(JobView | null)[]> {
-    const jobs = await Promise.all(members.map(async (member) => (await look(idOfIndexMember(member)))?.view ?? null))
+    const jobs = await Promise.all(members.map(async (member) => (await readSnapshot(idOfIndexMember(member)))?.view ?? null))
     await index.remove(
       tenant,
       members.filter((_member, at) => jobs[at] === null),

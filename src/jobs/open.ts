@@ -12,13 +12,13 @@ import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import { createJobControl } from './control.js'
-import { createJobFeed } from './event-stream.js'
+import { createEventStreams } from './event-stream.js'
 import { createIndexSweep } from './index-sweep.js'
 import { createJobList } from './list.js'
 import { createJobRecordReader } from './record.js'
 import { createRetention } from './retention.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
-import { createJobLook } from './snapshot.js'
+import { createSnapshotReader } from './snapshot.js'
 import { createJobViews } from './view.js'
 import { createAwaitFinish } from './wait.js'
 
@@ -35,19 +35,19 @@ interface Deps {
 export const openJobs = async ({ config, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
   const redis = connections.request
   const views = createJobViews(sensitive)
-  const look = createJobLook({ readJob: createJobReader(redis), views, queues })
+  const readSnapshot = createSnapshotReader({ readJob: createJobReader(redis), views, queues })
   const index = createJobIndex({ redis, keys, partitions: queues.partitions })
   const events = await scope.open('job events', () =>
     openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
   )
   return {
     events,
-    look,
+    readSnapshot,
     views,
-    feed: createJobFeed({ events, look }),
-    awaitFinish: createAwaitFinish({ events, look }),
+    eventStreams: createEventStreams({ events, readSnapshot }),
+    awaitFinish: createAwaitFinish({ events, readSnapshot }),
     control: createJobControl({ redis, keys, queues }),
-    list: createJobList({ index, look, redis, keys }),
+    list: createJobList({ index, readSnapshot, redis, keys }),
     duties: [
       createIndexSweep({ index, jobExists: createJobExists({ redis, queues }), keys, redis, log }),
       createRetention({ finished: createFinishedJobs({ redis, queues }), limits: config.queues, log, queues }),

@@ -1,4 +1,4 @@
-// Looks at one job as clients see it. Nearly all looks of those who poll find what the last one found: that is made once.
+// Reads one job as clients see it. Most reads of those who poll find what the last one found: that is made only once.
 
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -8,7 +8,7 @@ import type { JobView } from '../types/job-schema.js'
 import type { JobViews } from './view.js'
 
 /** A job as it is in Redis at this moment. Several requests may hold the same one: nobody changes it. */
-export interface SeenJob {
+export interface JobSnapshot {
   readonly view: Readonly<JobView>
   readonly tenant: string
   /** The view as JSON, and its weak ETag. */
@@ -21,9 +21,9 @@ interface JobDocument {
 }
 
 /** As it was read, and what became of it. */
-interface Seen {
+interface Remembered {
   readonly text: string
-  readonly job: SeenJob
+  readonly job: JobSnapshot
 }
 
 /** What is remembered takes some five bytes for each of these characters: at most 10 MB, or twice that in Chinese. */
@@ -35,14 +35,22 @@ const jobCharactersMax = 32_768
  * Reads one job, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis.
  * Redis is asked every time. Only what follows from its answer, the view, its JSON and its ETag, is remembered beside that answer.
  */
-export const createJobLook = ({ readJob, views, queues }: { readJob: ReadJob; views: JobViews; queues: Pick<QueuePlaces, 'ofJob'> }) => {
-  const remembered = new LRUCache<string, Seen>({
+export const createSnapshotReader = ({
+  readJob,
+  views,
+  queues,
+}: {
+  readJob: ReadJob
+  views: JobViews
+  queues: Pick<QueuePlaces, 'ofJob'>
+}) => {
+  const remembered = new LRUCache<string, Remembered>({
     maxSize: charactersMax,
     maxEntrySize: jobCharactersMax,
     sizeCalculation: ({ text }) => text.length,
   })
   let { revision } = views
-  return async (id: string): Promise<SeenJob | null> => {
+  return async (id: string): Promise<JobSnapshot | null> => {
     const queue = queues.ofJob(id)
     const text = queue && (await readJob(queue, id))
     if (!text) return null
@@ -53,15 +61,15 @@ export const createJobLook = ({ readJob, views, queues }: { readJob: ReadJob; vi
     }
     const before = remembered.get(id)
     if (before?.text === text) return before.job
-    const job = toSeenJob(views.ofStored(toStoredJob(id, text)))
+    const job = toSnapshot(views.ofStored(toStoredJob(id, text)))
     remembered.set(id, { text, job })
     return job
   }
 }
 
-export type JobLook = ReturnType<typeof createJobLook>
+export type ReadSnapshot = ReturnType<typeof createSnapshotReader>
 
-const toSeenJob = ({ view, tenant }: { view: JobView; tenant: string }): SeenJob => {
+const toSnapshot = ({ view, tenant }: { view: JobView; tenant: string }): JobSnapshot => {
   let known: JobDocument | undefined
   const document = () => {
     known ??= toDocument(view)

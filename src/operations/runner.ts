@@ -172,14 +172,14 @@ export const openOperations = ({
   }
 
   /** Takes up what nobody runs. */
-  const look = async (): Promise<void> => {
+  const resumeOpen = async (): Promise<void> => {
     for (const [slot, id] of Object.entries(await records.open())) start(slot, id)
   }
   const duty: Duty = {
     name: 'operations',
     everyMs: lookIntervalMs,
     unref: true,
-    run: look,
+    run: resumeOpen,
     failure: 'looking for operations failed',
     failureLevel: 'debug',
   }
@@ -239,7 +239,7 @@ export const openOperations = ({
       return operation === null ? ('missing' as const) : records.cancel(operation, by)
     },
 
-    look,
+    resumeOpen,
     duty,
 
     /** Leaves its operations, after the step they are at, for another instance. */

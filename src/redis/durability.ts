@@ -13,7 +13,7 @@ import type { SentOn } from './script.js'
 const confirmationTimeoutMs = 800
 /** How often it is looked at again whether the server writes to its disk in time: an operator can change that at any moment. */
 const checkIntervalMs = 5000
-/** A start waits this long for the first look. */
+/** A start waits this long for the first check. */
 const firstCheckMs = 1000
 
 /** `waits`: each write is confirmed by a command. `always`: the server confirms none before it is on its disk. */
@@ -38,11 +38,11 @@ export const openDurability = ({
   const call = (name: string, ...args: (string | number)[]) => sendAt(redis, key, new Command(name, args, { replyEncoding: 'utf8' }))
   /** What write and confirmation may take together; infinite where a command may wait as long as it takes. */
   const bothMsMax = (redis instanceof Cluster ? redis.options.redisOptions : redis.options)?.commandTimeout ?? Number.POSITIVE_INFINITY
-  /** null while nobody has been able to look. */
+  /** null while nobody has been able to check. */
   let finding: Finding | null = durability === 'replicated' ? 'waits' : null
 
   const check = async (): Promise<void> => {
-    const found = await look(call)
+    const found = await inspect(call)
     if (typeof found === 'object' && (typeof finding !== 'object' || finding?.fault !== found.fault)) log.error(found.fault)
     finding = found
   }
@@ -136,7 +136,7 @@ const untilReady = (redis: RedisClient, deadlineMs: number): Promise<void> =>
 type Call = (name: string, ...args: (string | number)[]) => Promise<unknown>
 
 /** Rejects when the server does not answer. */
-const look = async (call: Call): Promise<Finding> => {
+const inspect = async (call: Call): Promise<Finding> => {
   const refused = await call('WAITAOF', 1, 0, 1).then(
     () => null,
     (error: Error) => error.message,

@@ -19,11 +19,11 @@ import { headerCharsMax } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface JobControlOptions {
-  readonly services: Pick<Services, 'config' | 'control' | 'look'>
+  readonly services: Pick<Services, 'config' | 'control' | 'readSnapshot'>
 }
 
 const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { services }) => {
-  const { config, control, look } = services
+  const { config, control, readSnapshot } = services
 
   app.route({
     method: 'DELETE',
@@ -49,7 +49,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       if (outcome === 'missing') throw jobNotFound()
       if (outcome === 'finished') throw problem('job-finished', 'The job finished before it could be cancelled.')
       request.log.info({ jobId: id, correlationId, outcome }, 'job cancelled')
-      const job = requireVisible(request, await look(id)).view
+      const job = requireVisible(request, await readSnapshot(id)).view
       setRetryAfter(reply, job)
       return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
     },
@@ -116,7 +116,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
   })
 
   async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
-    return requireVisible(request, await look(id)).view
+    return requireVisible(request, await readSnapshot(id)).view
   }
 
   const toClaim = (request: FastifyRequest, id: string, key: string) => ({

@@ -14,13 +14,13 @@ import { finishedStates } from '../types/job-schema.js'
 import { closed, headerCharsMax } from '../types/schema-parts.js'
 
 export interface JobEventsOptions {
-  readonly services: Pick<Services, 'config' | 'feed' | 'look' | 'metrics'>
+  readonly services: Pick<Services, 'config' | 'eventStreams' | 'readSnapshot' | 'metrics'>
 }
 
 const lastEventIdDescription = 'Resume after this event. An EventSource sends this when it reconnects.'
 
 const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
-  const { config, feed, look, metrics } = services
+  const { config, eventStreams, readSnapshot, metrics } = services
   const streams = createTenantCap(config.http.maxStreams)
   metrics.onRender(() => {
     metrics.eventStreams.set(streams.total())
@@ -55,9 +55,9 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
     },
     handler: async (request, reply) => {
       const { id } = request.params
-      const { state } = requireVisible(request, await look(id)).view
+      const { state } = requireVisible(request, await readSnapshot(id)).view
       const lastEventId = request.headers['last-event-id'] as string | undefined
-      if (lastEventId !== undefined && finishedStates.has(state) && (await feed.isOver(id, lastEventId))) {
+      if (lastEventId !== undefined && finishedStates.has(state) && (await eventStreams.isOver(id, lastEventId))) {
         return reply.code(204).send(null)
       }
       const leave = streams.enter(request.principal.tenant)
@@ -72,7 +72,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       }
       return reply.sse(async function* (signal) {
         try {
-          yield* feed.open(id, lastEventId, signal)
+          yield* eventStreams.open(id, lastEventId, signal)
         } finally {
           leave()
         }

@@ -13,12 +13,12 @@ import { requireQueue, requireVisible, setRetryAfter } from '../http/job-respons
 import { problem } from '../http/problem-json.js'
 import { problemResponses } from '../http/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
-import type { SeenJob } from '../jobs/snapshot.js'
+import type { JobSnapshot } from '../jobs/snapshot.js'
 import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../types/job-schema.js'
 import { closed, headerCharsMax, Nullable, StringEnum } from '../types/schema-parts.js'
 
 export interface JobsOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'control' | 'list' | 'look'>
+  readonly services: Pick<Services, 'awaitFinish' | 'control' | 'list' | 'readSnapshot'>
 }
 
 /** More than any wait that is granted. */
@@ -47,7 +47,7 @@ const OffsetQuery = Type.Object(
 )
 
 const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) => {
-  const { awaitFinish, control, list, look } = services
+  const { awaitFinish, control, list, readSnapshot } = services
 
   app.route({
     method: 'GET',
@@ -117,10 +117,10 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       const { id } = request.params
       const asked = request.query.waitMs === undefined ? request.preferences.waitMs : Number(request.query.waitMs)
       const wait = request.grantWait(reply, asked)
-      let found: SeenJob | null
+      let found: JobSnapshot | null
       try {
         // Nobody waits for what they may not see.
-        const early = await look(id)
+        const early = await readSnapshot(id)
         const { state } = requireVisible(request, early).view
         found = wait && !finishedStates.has(state) ? await awaitFinish(id, wait.waitMs, wait.signal) : early
       } finally {
@@ -184,18 +184,18 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       const ids = await control.children(requireQueue(id), id)
       const start = Number(request.query.cursor ?? 0)
       const end = start + request.query.limit
-      const found = await Promise.all(ids.slice(start, end).map(look))
+      const found = await Promise.all(ids.slice(start, end).map(readSnapshot))
       return { items: found.filter((each) => each !== null).map(({ view }) => view), next: end < ids.length ? String(end) : null }
     },
   })
 
   async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
-    return requireVisible(request, await look(id)).view
+    return requireVisible(request, await readSnapshot(id)).view
   }
 }
 
 /** Answers with a job, or with 304 when the client knows it already. */
-const sendJob = (request: FastifyRequest, reply: FastifyReply, { view, document }: SeenJob) => {
+const sendJob = (request: FastifyRequest, reply: FastifyReply, { view, document }: JobSnapshot) => {
   const { body, etag } = document()
   addVary(reply, 'Authorization')
   reply.header('etag', etag).header('cache-control', 'private, no-cache')

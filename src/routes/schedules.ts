@@ -19,7 +19,7 @@ import { closed, headerCharsMax, Nullable } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface SchedulesOptions {
-  readonly services: Pick<Services, 'config' | 'jobTypes' | 'look' | 'schedules' | 'views'>
+  readonly services: Pick<Services, 'config' | 'jobTypes' | 'readSnapshot' | 'schedules' | 'views'>
   /** The `oneOf` over all job types with the members of a schedule; registered by the app. */
   readonly schedule: TSchema
 }
@@ -55,7 +55,7 @@ const address = (id: string): string => `/v1/schedules/${id}`
 const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: string }) => maySee(request.principal, job)
 
 const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
-  const { config, jobTypes, look, schedules: all, views } = services
+  const { config, jobTypes, readSnapshot, schedules: all, views } = services
 
   app.route({
     method: 'PUT',
@@ -225,7 +225,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
 
   /** A repeat shows the job as it is now: the schedule, which the first answer was made of, may have changed. */
   async function sendRun(reply: FastifyReply, { acceptance, replayed }: { acceptance: Acceptance; replayed: boolean }) {
-    const job = (replayed && (await look(acceptance.jobId))?.view) || views.ofAccepted(acceptance)
+    const job = (replayed && (await readSnapshot(acceptance.jobId))?.view) || views.ofAccepted(acceptance)
     if (replayed) reply.header('idempotent-replayed', 'true')
     setRetryAfter(reply, job)
     return reply.code(202).header('location', `/v1/jobs/${acceptance.jobId}`).send(job)

@@ -2,7 +2,7 @@
 
 import { Queue, type RepeatOptions } from 'bullmq'
 import type { RedisClient } from '../redis/connect.js'
-import { firstRun, nextRun, printTiming, type Timing, toTiming } from './timing.js'
+import { firstRun, nextRun, type Timing, timingFingerprint, toTiming } from './timing.js'
 
 /** No job type has its jobs here, and no client sees it. */
 export const scheduleQueue = 'schedules'
@@ -56,7 +56,7 @@ export const openScheduleClock = ({ redis, prefix }: { redis: RedisClient; prefi
     async set(key: string, timing: Timing): Promise<void> {
       // BullMQ keeps parts of a former timing when it is replaced.
       await queue.removeJobScheduler(key)
-      await queue.upsertJobScheduler(key, toRepeat(timing), { name: 'tick', data: { print: printTiming(timing) }, opts: tickOptions })
+      await queue.upsertJobScheduler(key, toRepeat(timing), { name: 'tick', data: { print: timingFingerprint(timing) }, opts: tickOptions })
     },
 
     async remove(key: string): Promise<void> {

@@ -12,7 +12,7 @@ import type { Scope } from '../runtime/scope.js'
 import type { JobTypes } from '../types/registry.js'
 import { openScheduleClock } from './clock.js'
 import { createSchedulePayloads } from './payload.js'
-import { createReconcileDuty, createScheduleAlign } from './reconcile.js'
+import { createReconcile, createReconcileDuty } from './reconcile.js'
 import { createScheduleRecords } from './record.js'
 import { createRefuseRun } from './refuse-run.js'
 import { createSchedules } from './schedules.js'
@@ -38,8 +38,8 @@ const openParts = async ({ jobTypes, config, keys, sensitive }: Deps, { connecti
   const { accept, durability, writing } = submissions
   const clock = await scope.open('schedule clock', () => openScheduleClock({ redis, prefix: config.redis.prefix }))
   const records = createScheduleRecords({ redis, writing, keys, durability })
-  const align = createScheduleAlign({ clock, records })
-  return { align, clock, payloads: createSchedulePayloads({ jobTypes, sensitive }), records, accept }
+  const reconcile = createReconcile({ clock, records })
+  return { reconcile, clock, payloads: createSchedulePayloads({ jobTypes, sensitive }), records, accept }
 }
 
 /** Schedules as clients handle them; closed with `scope`. */

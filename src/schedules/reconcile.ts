@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Duty } from '../runtime/duty.js'
 import type { ScheduleClock } from './clock.js'
 import { isOver, type ScheduleRecords, type StoredSchedule } from './record.js'
-import { dueAtOf, firstRun, printTiming } from './timing.js'
+import { dueAtOf, firstRun, timingFingerprint } from './timing.js'
 
 /** A record that changes all the time is left to the next look. */
 const roundsMax = 5
@@ -20,11 +20,11 @@ const versionOf = (stored: StoredSchedule | null): string | null => stored && JS
  * Record and clock are two writes: a crash, or a change by somebody else between them, is healed by the next call.
  * Rejects with the error of Redis.
  */
-export const createScheduleAlign = ({ records, clock }: { records: ScheduleRecords; clock: ScheduleClock }) => {
+export const createReconcile = ({ records, clock }: { records: ScheduleRecords; clock: ScheduleClock }) => {
   const alignOnce = async (key: string, stored: StoredSchedule | null): Promise<'kept' | 'set' | 'removed'> => {
     const running = await clock.read(key)
     const timing = stored?.timing
-    const tick = timing && running?.print === printTiming(timing) ? running.nextAt : undefined
+    const tick = timing && running?.print === timingFingerprint(timing) ? running.nextAt : undefined
     const dueAt = timing && (tick === undefined ? firstRun(timing, Date.now()) : dueAtOf(timing, tick))
     if (!stored || !timing || dueAt === undefined || isOver(stored, dueAt)) {
       if (running) await clock.remove(key)
@@ -48,19 +48,19 @@ export const createScheduleAlign = ({ records, clock }: { records: ScheduleRecor
   }
 }
 
-export type ScheduleAlign = ReturnType<typeof createScheduleAlign>
+export type Reconcile = ReturnType<typeof createReconcile>
 
 /** One worker at a time looks at every schedule this often. */
 const reconcileIntervalMs = 30_000
 
 /** A duty: reconciles every schedule. It begins once Redis is there. */
 export const createReconcileDuty = ({
-  align,
+  reconcile,
   connection,
   log,
   records,
 }: {
-  align: ScheduleAlign
+  reconcile: Reconcile
   connection: RedisClient
   log: Logger
   records: ScheduleRecords
@@ -73,7 +73,7 @@ export const createReconcileDuty = ({
     for await (const keys of records.all()) {
       for (const key of keys) {
         if (signal.aborted) return
-        const done = await align(key)
+        const done = await reconcile(key)
         if (done !== 'kept') log.debug({ schedule: key, done }, 'schedule reconciled')
       }
     }

@@ -11,7 +11,7 @@ import type { Submission } from '../types/submission.js'
 import { type ScheduleDefinition, scheduleProblems } from './checks.js'
 import type { ScheduleClock } from './clock.js'
 import type { SchedulePayloads } from './payload.js'
-import type { ScheduleAlign } from './reconcile.js'
+import type { Reconcile } from './reconcile.js'
 import { type ScheduleRecord, type ScheduleRecords, type StoredSchedule, scheduleKey } from './record.js'
 import type { ScheduleView } from './schema.js'
 import { createScheduleView } from './view.js'
@@ -33,7 +33,7 @@ export type TriggerOutcome =
   | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
 
 interface Deps {
-  readonly align: ScheduleAlign
+  readonly reconcile: Reconcile
   readonly jobTypes: JobTypes
   readonly clock: ScheduleClock
   readonly config: Config
@@ -43,7 +43,7 @@ interface Deps {
 }
 
 /** Every call rejects with the error of Redis; all but a trigger without a key may be repeated. */
-export const createSchedules = ({ accept, align, jobTypes, clock, config, payloads, records }: Deps) => {
+export const createSchedules = ({ accept, reconcile, jobTypes, clock, config, payloads, records }: Deps) => {
   const toView = createScheduleView(payloads)
 
   const find = async (tenant: string, id: string, isVisible: IsVisible): Promise<StoredSchedule | null> => {
@@ -73,7 +73,7 @@ export const createSchedules = ({ accept, align, jobTypes, clock, config, payloa
       if (before && !isVisible(before.record)) return { kind: 'hidden' }
       const kind = await records.put(payloads.seal(toRecord(tenant, id, definition, type)), config.schedules.max)
       if (kind === 'full') return { kind }
-      await align(key)
+      await reconcile(key)
       const stored = await records.read(key)
       // Deleted by somebody else in the same moment: it was there all the same.
       return stored ? { kind, view: await viewOf(stored, preview) } : { kind: 'hidden' }
@@ -101,7 +101,7 @@ export const createSchedules = ({ accept, align, jobTypes, clock, config, payloa
     async remove(tenant: string, id: string, isVisible: IsVisible): Promise<boolean> {
       if (!(await find(tenant, id, isVisible))) return false
       const removed = await records.remove(tenant, id)
-      await align(scheduleKey(tenant, id))
+      await reconcile(scheduleKey(tenant, id))
       return removed
     },
 

@@ -10,10 +10,10 @@ import { digestIdempotencyKey } from '../idempotency/key.js'
 import type { Accept } from '../jobs/accept.js'
 import type { ScheduleClock } from './clock.js'
 import { type SchedulePayload, type SchedulePayloads, toRefused } from './payload.js'
-import type { ScheduleAlign } from './reconcile.js'
+import type { Reconcile } from './reconcile.js'
 import type { ScheduleRecords, StoredSchedule } from './record.js'
 import type { RefuseRun } from './refuse-run.js'
-import { dueAtOf, printTiming, runsAfter } from './timing.js'
+import { dueAtOf, runsAfter, timingFingerprint } from './timing.js'
 
 /** A run that has waited this long for a worker keeps further ones from piling up behind it. */
 const waitingMsMax = 60_000
@@ -52,7 +52,7 @@ interface Run {
 }
 
 interface Deps {
-  readonly align: ScheduleAlign
+  readonly reconcile: Reconcile
   readonly clock: ScheduleClock
   readonly config: Config
   readonly hasBegun: HasBegun
@@ -70,7 +70,7 @@ interface Deps {
  * Rejects with the error of Redis; the tick is then to be tried again.
  */
 export const createRunSchedule = (deps: Deps) => {
-  const { accept, align, clock, config, hasBegun, log, partitions, payloads, records, refuse } = deps
+  const { accept, reconcile, clock, config, hasBegun, log, partitions, payloads, records, refuse } = deps
 
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
@@ -148,8 +148,8 @@ export const createRunSchedule = (deps: Deps) => {
     const { key, at, print } = tick
     const stored = await records.read(key)
     const dueAt = stored && dueAtOf(stored.timing, at)
-    if (!stored || dueAt === null || printTiming(stored.timing) !== print || dueAt > (stored.record.endAt ?? dueAt)) {
-      await align(key)
+    if (!stored || dueAt === null || timingFingerprint(stored.timing) !== print || dueAt > (stored.record.endAt ?? dueAt)) {
+      await reconcile(key)
       return { kind: 'void' }
     }
     if (await isPilingUp(key)) return skip(key, stored, 'earlier runs are waiting for a worker')
@@ -161,7 +161,7 @@ export const createRunSchedule = (deps: Deps) => {
       runs++
     }
     // Its last run may have been submitted.
-    if (stored.record.limit !== undefined) await align(key)
+    if (stored.record.limit !== undefined) await reconcile(key)
     return { kind: 'submitted', runs }
   }
 }

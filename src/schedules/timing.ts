@@ -23,7 +23,7 @@ export const toTiming = ({ cron, timezone = 'UTC', everyMs = 0, startAt }: Timin
     : { kind: 'cron', cron, timezone, ...(startAt === undefined ? {} : { startAt }) }
 
 /** Two timings are the same exactly when their prints are. */
-export const printTiming = (timing: Timing): string => JSON.stringify(Object.entries(timing).sort())
+export const timingFingerprint = (timing: Timing): string => JSON.stringify(Object.entries(timing).sort())
 
 /** Every moment after `after` at which a schedule is due, ascending. */
 export function* runsAfter(timing: Timing, after: number): Generator<number> {

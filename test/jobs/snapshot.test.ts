@@ -1,4 +1,4 @@
-// A look tells what is in Redis now, whatever was seen before.
+// A snapshot shows what is in Redis now, whatever was seen before.
 
 import pino from 'pino'
 import t, { type Test } from 'tap'
@@ -6,11 +6,11 @@ import { mintJobId } from '../../src/bullmq/job-id.js'
 import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { createJobReader } from '../../src/bullmq/read-jobs.js'
-import { createJobLook } from '../../src/jobs/snapshot.js'
+import { createSnapshotReader } from '../../src/jobs/snapshot.js'
 import { createJobViews } from '../../src/jobs/view.js'
 import { startRedis } from '../helpers/start-redis.js'
 
-const openLook = async (t: Test) => {
+const openSnapshots = async (t: Test) => {
   const { redis } = await startRedis(t)
   const client = redis.connect('worker')
   const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
@@ -19,28 +19,28 @@ const openLook = async (t: Test) => {
   const envelope = JSON.stringify({ data: {}, tenant: 'one', correlationId: 'c1', timeoutMs: 1 })
   const store = (id: string, members: Record<string, string> = {}) =>
     client.hset(queue.job(id), { name: 'probe', data: envelope, opts: '{"attempts":2}', timestamp: '1', ...members })
-  const look = createJobLook({ readJob: createJobReader(client), views: createJobViews(new Map()), queues })
-  return { client, queue, store, look }
+  const readSnapshot = createSnapshotReader({ readJob: createJobReader(client), views: createJobViews(new Map()), queues })
+  return { client, queue, store, readSnapshot }
 }
 
 t.test('what has not changed is made once, for its JSON and its ETag too', async (t) => {
-  const { store, look } = await openLook(t)
+  const { store, readSnapshot } = await openSnapshots(t)
   const id = mintJobId('email')
   await store(id)
-  const first = await look(id)
+  const first = await readSnapshot(id)
   t.match(first, { tenant: 'one', view: { id, state: 'waiting', progress: null } })
-  t.equal(await look(id), first)
+  t.equal(await readSnapshot(id), first)
   t.equal(first?.document(), first?.document())
   t.same(JSON.parse(first?.document().body as string), first?.view)
 })
 
-t.test('every change is seen by the next look, and so is the end of a job', async (t) => {
-  const { client, queue, store, look } = await openLook(t)
+t.test('every change is seen by the next snapshot, and so is the end of a job', async (t) => {
+  const { client, queue, store, readSnapshot } = await openSnapshots(t)
   const id = mintJobId('email')
   await store(id)
-  const etags = new Set([(await look(id))?.document().etag])
+  const etags = new Set([(await readSnapshot(id))?.document().etag])
   const seen = async () => {
-    const found = await look(id)
+    const found = await readSnapshot(id)
     etags.add(found?.document().etag)
     return found?.view
   }
@@ -53,34 +53,34 @@ t.test('every change is seen by the next look, and so is the end of a job', asyn
   t.match(await seen(), { state: 'completed', result: { n: 1 } })
   t.equal(etags.size, 4)
   await client.del(queue.job(id))
-  t.equal(await look(id), null)
+  t.equal(await readSnapshot(id), null)
   await store(id)
   t.match(await seen(), { state: 'active', result: null })
 })
 
 t.test('two jobs that hold the same are two', async (t) => {
-  const { store, look } = await openLook(t)
+  const { store, readSnapshot } = await openSnapshots(t)
   const [id, other] = [mintJobId('email'), mintJobId('email')]
   await store(id)
   await store(other)
-  t.equal((await look(id))?.view.id, id)
-  t.equal((await look(other))?.view.id, other)
+  t.equal((await readSnapshot(id))?.view.id, id)
+  t.equal((await readSnapshot(other))?.view.id, other)
 })
 
 t.test('what is remembered is bounded, and what is asked for stays', async (t) => {
-  const { store, look } = await openLook(t)
+  const { store, readSnapshot } = await openSnapshots(t)
   const large = (characters: number) => ({ failedReason: 'x'.repeat(characters) })
   const [huge, idAsked, idLeft] = [mintJobId('email'), mintJobId('email'), mintJobId('email')]
   await store(huge, large(40_000))
-  t.not(await look(huge), await look(huge), 'one that would drive out others is not kept')
+  t.not(await readSnapshot(huge), await readSnapshot(huge), 'one that would drive out others is not kept')
   await store(idAsked)
   await store(idLeft)
-  const [asked, left] = [await look(idAsked), await look(idLeft)]
+  const [asked, left] = [await readSnapshot(idAsked), await readSnapshot(idLeft)]
   for (let index = 0; index < 80; index++) {
     const id = mintJobId('email')
     await store(id, large(30_000))
-    await look(id)
-    if (index % 20 === 0) t.equal(await look(idAsked), asked)
+    await readSnapshot(id)
+    if (index % 20 === 0) t.equal(await readSnapshot(idAsked), asked)
   }
-  t.not(await look(idLeft), left)
+  t.not(await readSnapshot(idLeft), left)
 })

@@ -26,7 +26,7 @@ t.test('another instance takes over where one was closed', async (t) => {
   // A slow machine may be some steps further by now.
   t.match(left, { state: 'running', scanned: left?.affected })
   t.ok((left?.affected ?? 0) % 5 === 0 && (left?.affected ?? 0) < 40, `${left?.affected} jobs`)
-  await first.services.operations.look()
+  await first.services.operations.resumeOpen()
   t.match(await ended(first, id), { state: 'completed', affected: 40, scanned: 40, total: 40 })
   t.match((await first.request({ method: 'GET', url: '/admin/queues/external-api/metrics' })).json(), { paused: 40, failed: 0 })
 })
@@ -53,7 +53,7 @@ t.test('a record that is gone frees its slot', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
   const { redis, keys, operations } = test.services
   await redis.request.hset(keys.operationsOpen, 'email:drain', 'op_00000000000000000000000000000000')
-  await operations.look()
+  await operations.resumeOpen()
   await eventually('the slot is free', async () => (await redis.request.hlen(keys.operationsOpen)) === 0)
   t.equal((await begin(test, 'email/drain')).statusCode, 202)
 })
@@ -69,7 +69,7 @@ t.test('an operation that cannot be run is given up, and its queue resumed', asy
   await redis.request.set(queueKeys.email.completed, 'not a set')
   await redis.request.hset(keys.operationsOpen, 'email:obliterate', id)
   await eventually('it is given up', async () => {
-    await operations.look()
+    await operations.resumeOpen()
     return (await operations.read(id))?.state === 'failed'
   })
   t.match(await operations.read(id), { faults: 3, affected: 0 })

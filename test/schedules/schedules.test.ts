@@ -9,11 +9,11 @@ import type { Accept } from '../../src/jobs/accept.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
 import { openScheduleClock } from '../../src/schedules/clock.js'
 import { createSchedulePayloads } from '../../src/schedules/payload.js'
-import { createScheduleAlign } from '../../src/schedules/reconcile.js'
+import { createReconcile } from '../../src/schedules/reconcile.js'
 import { createScheduleRecords, type ScheduleRecord, scheduleKey } from '../../src/schedules/record.js'
 import { createRefuseRun } from '../../src/schedules/refuse-run.js'
 import { createRunSchedule } from '../../src/schedules/tick.js'
-import { dueAtOf, firstRun, printTiming, runsAfter, type Timing } from '../../src/schedules/timing.js'
+import { dueAtOf, firstRun, runsAfter, type Timing, timingFingerprint } from '../../src/schedules/timing.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
@@ -132,7 +132,7 @@ t.test('with a worker', async (t) => {
     // As a later version whose schema asks for more would see it.
     const { cron: _cron, ...rest } = { ...record, data: { label: '' }, everyMs: 3_600_000 }
     await redis.request.hset(keys.schedule(key), { record: JSON.stringify(rest), step: '', anchor: Date.now() })
-    await openParts(t, app).align(key)
+    await openParts(t, app).reconcile(key)
     await eventually('it ran', async () => (await jobsOf(app, 'unfit')).length === 1, deadlineMs)
     const [{ id }] = await jobsOf(app, 'unfit')
     t.match(await app.finished(id), {
@@ -160,22 +160,33 @@ const openParts = (t: TestScope, app: TestApp, { accept = app.services.accept, t
   const clock = openScheduleClock({ redis: request, prefix: config.redis.prefix })
   t.after(() => clock.close())
   const records = createScheduleRecords({ redis: request, writing: request, keys })
-  const align = createScheduleAlign({ clock, records })
+  const reconcile = createReconcile({ clock, records })
   const payloads = createSchedulePayloads({ jobTypes, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
   const store = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs, queues })
   const refuse = createRefuseRun({ store, keys, queues, redis: request })
   const hasBegun = createHasBegun({ redis: request, queues })
   const log = pino({ level: 'silent' })
-  const run = createRunSchedule({ align, clock, config, hasBegun, log, partitions: queues.partitions, payloads, records, refuse, accept })
+  const run = createRunSchedule({
+    reconcile,
+    clock,
+    config,
+    hasBegun,
+    log,
+    partitions: queues.partitions,
+    payloads,
+    records,
+    refuse,
+    accept,
+  })
   return {
     clock,
     records,
-    align,
+    reconcile,
     /** Serves the tick that was due at `at`. */
     tick: async (id: string, at: number, { awakeSince = Date.now(), print }: { awakeSince?: number; print?: string } = {}) => {
       const key = scheduleKey('default', id)
       const stored = await records.read(key)
-      return run({ key, at, print: print ?? (stored ? printTiming(stored.timing) : ''), awakeSince })
+      return run({ key, at, print: print ?? (stored ? timingFingerprint(stored.timing) : ''), awakeSince })
     },
   }
 }
@@ -313,7 +324,7 @@ t.test('ticks, served by hand', async (t) => {
     const key = scheduleKey('default', 'timed')
     const former: Timing = { kind: 'every', everyMs: 1000, anchor: second + 3_600_000, atOnce: false }
     await parts.clock.set(key, former)
-    t.match(await tick('timed', second, { print: printTiming(former) }), { kind: 'void' })
+    t.match(await tick('timed', second, { print: timingFingerprint(former) }), { kind: 'void' })
     t.match((await get(app, 'timed')).nextRunAt, /-01-01T00:00:00\.000Z$/)
     t.equal((await jobsOf(app, 'timed')).length, 0)
   })
@@ -342,25 +353,25 @@ t.test('a full queue', async (t) => {
 
 t.test('clocks follow their records', async (t) => {
   const app = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })
-  const { align, clock, records } = openParts(t, app)
+  const { reconcile, clock, records } = openParts(t, app)
   const yearly = { cron: '0 0 1 1 *' }
   const printOf = async (key: string) => {
     const stored = await records.read(key)
-    return stored && printTiming(stored.timing)
+    return stored && timingFingerprint(stored.timing)
   }
 
   await t.test('a record without a clock gets one, a clock without a record loses it', async (t) => {
     await put(app, 'a', echo('a', yearly))
     const key = scheduleKey('default', 'a')
-    t.equal(await align(key), 'kept')
+    t.equal(await reconcile(key), 'kept')
     await clock.remove(key)
     t.match(await get(app, 'a'), { nextRunAt: null })
-    t.equal(await align(key), 'set')
+    t.equal(await reconcile(key), 'set')
     t.match((await get(app, 'a')).nextRunAt, /-01-01T/)
     await records.remove('default', 'a')
-    t.equal(await align(key), 'removed')
+    t.equal(await reconcile(key), 'removed')
     t.equal(await clock.read(key), null)
-    t.equal(await align(key), 'removed')
+    t.equal(await reconcile(key), 'removed')
   })
 
   await t.test('a clock whose tick was lost is set again', async (t) => {
@@ -372,9 +383,9 @@ t.test('clocks follow their records', async (t) => {
     await redis.request.del(`${base}:repeat:${key}:${nextAt}`)
     await redis.request.lrem(`${base}:wait`, 0, `repeat:${key}:${nextAt}`)
     await redis.request.zrem(`${base}:delayed`, `repeat:${key}:${nextAt}`)
-    t.equal(await align(key), 'kept', 'it may only be late')
+    t.equal(await reconcile(key), 'kept', 'it may only be late')
     await redis.request.zadd(`${base}:repeat`, nextAt - 2 * minute, key)
-    t.equal(await align(key), 'set')
+    t.equal(await reconcile(key), 'set')
     t.ok(((await clock.read(key)) as { nextAt: number }).nextAt >= nextAt)
   })
 
@@ -409,7 +420,7 @@ t.test('clocks follow their records', async (t) => {
         await change((await records.read(key))?.record as ScheduleRecord)
       }
       await clock.remove(key)
-      await createScheduleAlign({ records, clock: { ...clock, set } })(key)
+      await createReconcile({ records, clock: { ...clock, set } })(key)
       t.ok(changed)
       t.equal((await clock.read(key))?.print ?? null, await printOf(key))
     }

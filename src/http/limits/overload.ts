@@ -45,7 +45,7 @@ const retryAfterSecondsMax = 3
 /** A refused body up to this size is read and thrown away; for more, the connection is closed. */
 const bodyBytesDrained = 65_536
 /** How often the event loop is looked at. */
-const lookIntervalMs = 100
+const sampleIntervalMs = 100
 /** A process that was held up without having accepted so many is not overloaded: it may have waited for a processor. */
 const begunMin = 64
 /** At most one line in this time; and an instance counts as overloaded for as long after it has shed. */
@@ -57,24 +57,24 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
   const counts: SubmissionCounts = { inFlight: 0, begun: 0 }
   const shedForDelay = startedAtZero(metrics.shedRequests.labels('event_loop_delay'))
   const shedForCount = startedAtZero(metrics.shedRequests.labels('in_flight'))
-  let lookedAt = performance.now()
+  let sampledAt = performance.now()
   let shedAt = Number.NEGATIVE_INFINITY
   const isFull = () => maxInFlight > 0 && counts.inFlight >= maxInFlight
   /** Node reads very many sockets in one turn: whoever looked only between turns would accept all of them. */
-  const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - lookedAt > lookIntervalMs + maxDelayMs
+  const isLate = () => maxDelayMs > 0 && counts.begun >= begunMin && performance.now() - sampledAt > sampleIntervalMs + maxDelayMs
 
-  let reportAt = lookedAt
+  let reportAt = sampledAt
   let unreported = 0
-  const look = () => {
-    lookedAt = performance.now()
+  const sample = () => {
+    sampledAt = performance.now()
     counts.begun = 0
-    if (unreported === 0 || lookedAt < reportAt) return
+    if (unreported === 0 || sampledAt < reportAt) return
     app.log.warn({ shed: unreported, inFlight: counts.inFlight }, 'overloaded: submissions were shed')
     unreported = 0
-    reportAt = lookedAt + reportIntervalMs
+    reportAt = sampledAt + reportIntervalMs
   }
   const duty = openDuty(
-    { name: 'overload', everyMs: lookIntervalMs, unref: true, run: look, failure: 'the event loop was not looked at' },
+    { name: 'overload', everyMs: sampleIntervalMs, unref: true, run: sample, failure: 'the event loop was not sampled' },
     { log: app.log },
   )
 

@@ -14,7 +14,7 @@ import type { JobError } from '../../types/job-schema.js'
 import { closed, Nullable, Time } from '../../types/schema-parts.js'
 
 export interface AdminJobsOptions {
-  readonly services: Pick<Services, 'look' | 'readJobRecord'>
+  readonly services: Pick<Services, 'readSnapshot' | 'readJobRecord'>
 }
 
 const JobErrorRef = Type.Unsafe<JobError>(Type.Ref('JobError'))
@@ -70,7 +70,7 @@ const JobRecord = Type.Object(
 )
 
 const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { services }) => {
-  const { look, readJobRecord } = services
+  const { readSnapshot, readJobRecord } = services
 
   app.route({
     method: 'GET',
@@ -87,7 +87,7 @@ const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { ser
     handler: async ({ params: { queue: name, id } }) => {
       const queue = requireQueueName(name)
       if (queueOfJobId(id) !== queue) throw jobNotFound()
-      const [found, record] = await Promise.all([look(id), readJobRecord(id)])
+      const [found, record] = await Promise.all([readSnapshot(id), readJobRecord(id)])
       if (!found || !record) throw jobNotFound()
       const { options, retriedAt, earlierRuns } = record
       return {

@@ -26,7 +26,7 @@ const signIn = async (test: TestApp, key = adminKey): Promise<string> => {
   return String(answer.headers['set-cookie']).split(';')[0] as string
 }
 
-const look = ({ app }: TestApp, cookie: string, url = '/admin/board/api/queues') => app.inject({ url, headers: { cookie } })
+const read = ({ app }: TestApp, cookie: string, url = '/admin/board/api/queues') => app.inject({ url, headers: { cookie } })
 const open = (t: Test, env: Record<string, string> = {}) => buildTestApp(t, { env: { WORKERS_ENABLED: 'false', ...env } })
 
 t.test('200 the page, and all it loads, from here and under its own policy', async (t) => {
@@ -101,7 +101,7 @@ t.test('303 signing in', async (t) => {
       /^jobgate_board=[A-Za-z0-9_-]{43}; Path=\/admin\/board; Max-Age=28800; HttpOnly; SameSite=Strict$/,
     )
     const cookie = String(answer.headers['set-cookie']).split(';')[0] as string
-    t.equal((await look(test, cookie)).statusCode, 200)
+    t.equal((await read(test, cookie)).statusCode, 200)
     const { redis, keys } = test.services
     const [session] = await redis.request.keys(`${keys.boardSession('').replace(/[{}]/g, '\\$&')}*`)
     const stored = `${session} ${await redis.request.get(session as string)}`
@@ -170,7 +170,7 @@ t.test('a session ends with its key, on every instance', async (t) => {
   const test = await open(t)
   const other = await buildTestApp(t, { beside: test, env: { WORKERS_ENABLED: 'false' } })
   const stranger = await buildTestApp(t, { beside: test, env: { WORKERS_ENABLED: 'false', ADMIN_API_KEY: 'another-first-key' } })
-  const both = async (cookie: string) => [(await look(test, cookie)).statusCode, (await look(other, cookie)).statusCode]
+  const both = async (cookie: string) => [(await read(test, cookie)).statusCode, (await read(other, cookie)).statusCode]
   const ends = (cookie: string, how: string) => eventually(how, async () => (await both(cookie)).every((status) => status === 401))
 
   const revoked = await issue(test, {})
@@ -192,7 +192,7 @@ t.test('a session ends with its key, on every instance', async (t) => {
 
   const first = await signIn(test)
   t.same(await both(first), [200, 200])
-  t.equal((await look(stranger, first)).statusCode, 401, 'where the first key is another one')
+  t.equal((await read(stranger, first)).statusCode, 401, 'where the first key is another one')
 
   const logout = (headers: object) => test.app.inject({ method: 'POST', url: '/admin/board/logout', headers } as object)
   t.equal((await test.app.inject('/admin/board/logout')).statusCode, 200)
@@ -215,13 +215,13 @@ t.test('what it shows', async (t) => {
     const ids = [await submit('progress', { followUps }), await submit('refuse'), await submit('throw')]
     for (const id of ids) await test.finished(id)
     const answers = [
-      await look(test, cookie, '/admin/board/api/queues?activeQueue=external-api&status=latest&jobsPerPage=1000000'),
-      await look(test, cookie, '/admin/board/api/job-schedulers'),
-      await look(test, cookie, '/admin/board/api/redis/stats'),
-      await look(test, cookie, '/admin/board/api/queues/external-api/workers'),
+      await read(test, cookie, '/admin/board/api/queues?activeQueue=external-api&status=latest&jobsPerPage=1000000'),
+      await read(test, cookie, '/admin/board/api/job-schedulers'),
+      await read(test, cookie, '/admin/board/api/redis/stats'),
+      await read(test, cookie, '/admin/board/api/queues/external-api/workers'),
     ]
     for (const id of ids)
-      for (const part of ['', '/logs', '/flow']) answers.push(await look(test, cookie, `/admin/board/api/queues/external-api/${id}${part}`))
+      for (const part of ['', '/logs', '/flow']) answers.push(await read(test, cookie, `/admin/board/api/queues/external-api/${id}${part}`))
     for (const answer of answers) {
       t.equal(answer.statusCode, 200)
       t.notMatch(answer.body, /canary|hunter2|\$encrypted|traceparent/)
@@ -251,7 +251,7 @@ t.test('why children failed: never what Redis or an exception said', async (t) =
   const child = keys.job(`${parent}-0`)
   for (const key of [keys.job(parent), child]) await redis.request.hset(key, { name: 'echo', data: '{}', opts: '{}', timestamp: '1' })
   await redis.request.hset(`${keys.job(parent)}:failed`, child, 'ERR canary')
-  const { flowRoot } = (await look(test, cookie, `/admin/board/api/queues/external-api/${parent}/flow`)).json()
+  const { flowRoot } = (await read(test, cookie, `/admin/board/api/queues/external-api/${parent}/flow`)).json()
   t.match(flowRoot, { id: parent, children: [{ id: `${parent}-0` }] })
   t.match(flowRoot.ignoredChildFailureReasons[child], /^handler_error: The handler/)
 })
@@ -261,14 +261,14 @@ t.test('404 what is no job and no queue; 400 what cannot be read', async (t) => 
   const cookie = await signIn(test)
   const { id } = (await test.submit({ type: 'echo', data: { label: 'x' } })).json()
   for (const path of ['email/meta', 'email/wait', `email/${id}`, 'external-api/ext_3q2AMb1cT7mR0wZk9vYxFg', 'nope/x', 'schedules/x']) {
-    const answer = await look(test, cookie, `/admin/board/api/queues/${path}`)
+    const answer = await read(test, cookie, `/admin/board/api/queues/${path}`)
     t.equal(answer.statusCode, 404, path)
     t.match(answer.json(), { type: '/problems/not-found', requestId: String })
   }
   for (const query of ['queues?page=x', 'queues?activeQueue=%25', 'job-schedulers?queueName=%25'])
-    t.equal((await look(test, cookie, `/admin/board/api/${query}`)).statusCode, 400, query)
-  t.equal((await look(test, cookie, '/admin/board/api/nothing')).statusCode, 404)
-  t.same((await look(test, cookie, '/admin/board/api/queues/email/meta/logs')).json(), [])
+    t.equal((await read(test, cookie, `/admin/board/api/${query}`)).statusCode, 400, query)
+  t.equal((await read(test, cookie, '/admin/board/api/nothing')).statusCode, 404)
+  t.same((await read(test, cookie, '/admin/board/api/queues/email/meta/logs')).json(), [])
 })
 
 t.test('503 Redis is gone: nothing of its error is told', async (t) => {

@@ -184,7 +184,7 @@ t.test('following and stopping', async (t) => {
     t.equal(stopped.statusCode, 202)
     t.match(stopped.json(), { state: 'running', cancelRequested: true })
     await redis.request.del(keys.operationLease(id))
-    await test.services.operations.look()
+    await test.services.operations.resumeOpen()
     t.match(await ended(test, id), { state: 'cancelled', affected: 0, finishedAt: /Z$/ })
     t.notOk('retry-after' in (await get(id)).headers)
     t.match(await metrics(test), { waiting: 300 })
