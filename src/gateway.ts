@@ -1,14 +1,14 @@
 // Everything of `jobgate serve` below HTTP, opened in order and closed in reverse.
 
-import { openAuth } from './auth/open.js'
-import { openJobs } from './jobs/open.js'
+import { openAuth } from './auth/open-auth.js'
+import { openJobs } from './jobs/open-jobs.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { requireMailTemplates } from './mail/templates/templates.js'
-import { openOperating } from './operations/open.js'
+import { openOperating } from './operations/open-operations.js'
 import { createLock } from './redis/lock.js'
 import { openDuties } from './runtime/duty.js'
 import { closeOnFailure, createScope, type Scope } from './runtime/scope.js'
-import { openSchedules } from './schedules/open.js'
+import { openSchedules } from './schedules/open-schedules.js'
 import { type Base, openBase, openTools, openWorking, type StartOptions, type Tools } from './worker.js'
 
 /**

@@ -15,7 +15,7 @@ const keys = async (args: string[]): Promise<void> => {
 // Loaded only when they run: a command that asks one question should not wait for a whole gateway to load.
 const commands: Readonly<Record<string, (args: string[]) => Promise<unknown>>> = {
   serve: async () => (await import('./cli/serve.js')).serve(),
-  worker: async () => (await import('./cli/worker.js')).work(),
+  worker: async () => (await import('./cli/work.js')).work(),
   keys,
 }
 const summaries = { serve: 'Runs the gateway; the default.', worker: 'Runs jobs only.', keys: 'Issues, lists and revokes API keys.' }

@@ -7,7 +7,7 @@ const jobTypes = createJobTypes([noop])
 const run = {
   serve: async () => (await import('../../dist/cli/serve.js')).serve(jobTypes),
   worker: async () => {
-    await (await import('../../dist/cli/worker.js')).work(jobTypes)
+    await (await import('../../dist/cli/work.js')).work(jobTypes)
     return 'none'
   },
 }

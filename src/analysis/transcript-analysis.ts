@@ -14,10 +14,10 @@ export type TranscriptAnalysis = ReturnType<typeof openTranscriptAnalysis>
 /** V8's heap in a thread; jieba's dictionary and the similarity matrix lie outside of it. */
 const heapMegabytes = 512
 
-/** Starts no thread yet: the first transcript does. `worker` is the module that runs in each. */
-export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettings, worker: URL = ownWorker()) => {
+/** Starts no thread yet: the first transcript does. `module` runs in each. */
+export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettings, module: URL = ownModule()) => {
   const pool = new Piscina({
-    filename: worker.href,
+    filename: module.href,
     minThreads: 0,
     maxThreads: threads,
     // A thread that has loaded its dictionary is kept.
@@ -25,7 +25,7 @@ export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettin
     resourceLimits: { maxOldGenerationSizeMb: heapMegabytes },
     workerData: { sentencesMax: maxSentences },
     // Node 20 does not hand a loader on to threads: one that runs from TypeScript sources registers tsx again.
-    ...(worker.pathname.endsWith('.ts') ? { execArgv: ['--import', import.meta.resolve('tsx')] } : {}),
+    ...(module.pathname.endsWith('.ts') ? { execArgv: ['--import', import.meta.resolve('tsx')] } : {}),
   })
   // Only for threads that die idle: the next transcript opens another. Without a listener it would end the process.
   pool.on('error', () => {})
@@ -55,4 +55,4 @@ export const openTranscriptAnalysis = ({ threads, maxSentences }: AnalysisSettin
 }
 
 /** Beside this file, compiled or not. */
-const ownWorker = (): URL => new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+const ownModule = (): URL => new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url)

@@ -7,8 +7,8 @@ import { jobErrors } from '../types/job-errors.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Attempt } from './attempt.js'
 import { gatherChildren } from './children.js'
-import type { Admission, AttemptLimits } from './limits.js'
 import type { Refusal } from './outcome.js'
+import type { Admission, AttemptLimits } from './start-limits.js'
 
 /** What a handler is to run with: `data` in clear. */
 export interface HandlerInput {

@@ -1,8 +1,8 @@
 // The attempt of a parent: its children did the work, it only gathers how they ended.
 
-import { decodeJobError } from '../bullmq/job-error.js'
 import { childIndex, idOfKey } from '../bullmq/job-id.js'
 import { readChildren } from '../bullmq/job-record.js'
+import { decodeJobError } from '../bullmq/stored-job-error.js'
 import type { RedisClient } from '../redis/connect.js'
 import { type ChildOutcome, done, fail, type JobOutcome, type JobType } from '../types/definition.js'
 import type { JobErrorCode } from '../types/job-errors.js'

@@ -15,9 +15,9 @@ import type { JobTypes } from '../types/registry.js'
 import { createOpenAttempt } from './attempt.js'
 import { createBegin } from './begin.js'
 import type { SubmitFollowUps } from './follow-ups.js'
-import { createAttemptLimits } from './limits.js'
 import { type AttemptMetrics, createAttemptMetrics } from './metrics.js'
 import { createSettle } from './settle.js'
+import { createAttemptLimits } from './start-limits.js'
 
 export interface EngineDeps {
   readonly config: Config

@@ -1,7 +1,7 @@
 // Settles an attempt: what its driver reports becomes one of the ends, which is written here and nowhere else.
 
 import { cancelledReason } from '../bullmq/cancelled.js'
-import { encodeJobError } from '../bullmq/job-error.js'
+import { encodeJobError } from '../bullmq/stored-job-error.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { defer, fail, type JobOutcome } from '../types/definition.js'
 import { type JobErrorTable, jobErrors as ownErrors } from '../types/job-errors.js'
@@ -9,9 +9,9 @@ import type { QueueName } from '../types/job-schema.js'
 import type { AbortReason } from './abort-handle.js'
 import type { Attempt, HandedOutJob } from './attempt.js'
 import type { SubmitFollowUps } from './follow-ups.js'
-import type { AttemptLimits } from './limits.js'
 import type { AttemptMetrics } from './metrics.js'
 import { type AttemptEnd, type AttemptReport, toAbortedOutcome } from './outcome.js'
+import type { AttemptLimits } from './start-limits.js'
 
 /** A full queue takes a while to empty, a broken Redis to come back. */
 const followUpDelayMs = 30_000

@@ -2,13 +2,13 @@
 
 import { type Config, loadConfig, type SettingsOf } from '../config/config.js'
 import { ClientEnvironment, Environment } from '../config/environment.js'
-import { type Subjects, subjects } from './subjects.js'
+import { type Manifests, manifests } from './manifests.js'
 
-type SettingsBySubject = { readonly [K in keyof Subjects]: Subjects[K]['settings'] }
+type SettingsBySubject = { readonly [K in keyof Manifests]: Manifests[K]['settings'] }
 
 export type BuiltinConfig = Config<SettingsOf<SettingsBySubject>>
 
-const bySubject = Object.fromEntries(Object.entries(subjects).map(([name, { settings }]) => [name, settings])) as SettingsBySubject
+const bySubject = Object.fromEntries(Object.entries(manifests).map(([name, { settings }]) => [name, settings])) as SettingsBySubject
 
 /** As `loadConfig`, with the settings of every subject. */
 export const loadBuiltinConfig = (env?: NodeJS.ProcessEnv, cwd?: string): BuiltinConfig => loadConfig(env, cwd, bySubject)

@@ -3,9 +3,9 @@
 import { closeOnFailure, createScope } from '../runtime/scope.js'
 import type { Integration, Opening } from '../types/integration.js'
 import type { BuiltinConfig } from './config.js'
-import { type Subjects, subjects } from './subjects.js'
+import { type Manifests, manifests } from './manifests.js'
 
-type Bringing = Extract<Subjects[keyof Subjects], { readonly integration: unknown }>['integration']
+type Bringing = Extract<Manifests[keyof Manifests], { readonly integration: unknown }>['integration']
 type Opened<T> = T extends { open(opening: never): Promise<infer O> } ? NonNullable<O> : never
 
 /** What is configured in this process. A member is absent when its settings are. */
@@ -13,7 +13,7 @@ export type Integrations = { readonly [I in Bringing as I['name']]?: Opened<I> }
 
 export type IntegrationName = keyof Integrations
 
-const integrations = Object.values(subjects).flatMap((subject): Integration<BuiltinConfig['settings'], { close(): unknown }>[] =>
+const integrations = Object.values(manifests).flatMap((subject): Integration<BuiltinConfig['settings'], { close(): unknown }>[] =>
   'integration' in subject ? [subject.integration] : [],
 )
 

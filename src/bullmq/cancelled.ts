@@ -3,7 +3,7 @@
 import { jobErrors } from '../types/job-errors.js'
 import type { JobError } from '../types/job-schema.js'
 import { jobFields } from './facts.js'
-import { decodeJobError, encodeJobError } from './job-error.js'
+import { decodeJobError, encodeJobError } from './stored-job-error.js'
 
 const code = 'cancelled'
 

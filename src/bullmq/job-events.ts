@@ -5,8 +5,8 @@ import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import type { JobEventName } from '../types/job-schema.js'
 import { toFailedState } from './cancelled.js'
-import { decodeJobError } from './job-error.js'
 import type { QueuePlaces } from './queues.js'
+import { decodeJobError } from './stored-job-error.js'
 
 /** One change of one job. `id` is the stream id: `<ms>-<n>`, growing and replayable. */
 export interface StreamedEvent {

@@ -6,7 +6,7 @@ import type { ApiKeys, Verification } from '../auth/api-keys.js'
 import { toBearerToken } from '../auth/bearer-token.js'
 import { hasScope, isLimited, type Principal, type Scope } from '../auth/grants.js'
 import { toKeyId } from '../auth/key-format.js'
-import { problem } from './problem-json.js'
+import { problem } from './problems/problem-json.js'
 
 export interface AuthenticateOptions {
   readonly apiKeys: Pick<ApiKeys, 'verify'>

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type OpenDuty, openDuty } from '../runtime/duty.js'
-import { problem } from './problem-json.js'
+import { problem } from './problems/problem-json.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -10,7 +10,7 @@ import { formatTraceparent } from '../telemetry/trace-context.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
-import { problem } from './problem-json.js'
+import { problem } from './problems/problem-json.js'
 import type {} from './trace-requests.js'
 
 /** The flags of a trace that begins here and is recorded. */

@@ -3,8 +3,8 @@
 import type { FastifyReply } from 'fastify'
 import type { Operations, OperationWanted } from '../operations/runner.js'
 import { EstimateRef, OperationRef, toOperationView } from '../operations/schema.js'
-import { problem } from './problem-json.js'
-import { problemResponse, problemResponses } from './problem-schema.js'
+import { problem } from './problems/problem-json.js'
+import { problemResponse, problemResponses } from './problems/problem-schema.js'
 import { jsonResponse } from './response-schemas.js'
 
 /** Seconds after which looking at a running operation again makes sense. */

@@ -1,7 +1,7 @@
 // Reads the queue in an operator's address.
 
 import { type QueueName, queueNames } from '../types/job-schema.js'
-import { problem } from './problem-json.js'
+import { problem } from './problems/problem-json.js'
 
 /** The queue of this name; throws 404 when there is none. */
 export const requireQueueName = (name: string): QueueName => {

@@ -1,8 +1,8 @@
 // Finds out whether this instance can take requests, for probes and the home page alike.
 
 import { withDeadline } from '../runtime/deadline.js'
-import type { ProblemName } from './problem-types.js'
-import { shareFor } from './share-for.js'
+import { shareFor } from '../runtime/single-flight.js'
+import type { ProblemName } from './problems/problem-types.js'
 
 type CheckStatus = 'ok' | 'failed'
 

@@ -16,8 +16,8 @@ import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
 import { type OwnChecks, validatorCompilers } from '../types/validator.js'
 import { endConnection } from './limits/end-connection.js'
-import { sendProblem, toProblemDetails, toProblemDocument } from './problem-json.js'
-import { type ProblemDetails, problems } from './problem-types.js'
+import { sendProblem, toProblemDetails, toProblemDocument } from './problems/problem-json.js'
+import { type ProblemDetails, problems } from './problems/problem-types.js'
 import { createSerializerCompilers } from './serializer.js'
 
 /** Fastify names the types of the builders after the packages that make its own. */

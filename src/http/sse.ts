@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 
 import { openDuty } from '../runtime/duty.js'
 
-import { problem } from './problem-json.js'
+import { problem } from './problems/problem-json.js'
 
 /** One event. `data` is sent as one JSON value. */
 export interface SseEvent {

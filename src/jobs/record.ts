@@ -1,8 +1,8 @@
 // Everything that is stored of one job besides what clients see, for operators.
 
-import { decodeJobError } from '../bullmq/job-error.js'
 import { createStoredRecordReader } from '../bullmq/job-record.js'
 import type { Queues } from '../bullmq/queues.js'
+import { decodeJobError } from '../bullmq/stored-job-error.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { JobError } from '../types/job-schema.js'
 import type { JobEnvelope } from './envelope.js'

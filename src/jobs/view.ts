@@ -1,9 +1,9 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
 import { toFailedState } from '../bullmq/cancelled.js'
-import { decodeJobError } from '../bullmq/job-error.js'
 import { idOfKey, queueOfJobId } from '../bullmq/job-id.js'
 import type { StoredJob, StoredState } from '../bullmq/read-jobs.js'
+import { decodeJobError } from '../bullmq/stored-job-error.js'
 import { toPriority } from '../bullmq/stored-options.js'
 import { toIsoTime } from '../runtime/iso-time.js'
 import type { JobError, JobState, JobView } from '../types/job-schema.js'

@@ -1,9 +1,9 @@
 // What the dashboard may read of queues and jobs: BullMQ's own objects, with nothing in them that operators are not shown elsewhere.
 
 import type { FlowProducer, Job, JobNode, Queue } from 'bullmq'
-import { decodeJobError } from '../bullmq/job-error.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
 import type { Queues } from '../bullmq/queues.js'
+import { decodeJobError } from '../bullmq/stored-job-error.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 import { logLinesMax, toShownStackTraces } from '../jobs/record.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'

@@ -2,8 +2,8 @@
 
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { sendPage, wantsPage } from '../http/page.js'
-import { problem } from '../http/problem-json.js'
+import { sendPage, wantsPage } from '../http/html-page.js'
+import { problem } from '../http/problems/problem-json.js'
 import type { JobErrorTable } from '../types/job-errors.js'
 import { allProblems, describeProblem, isProblemName, renderProblem, renderProblems } from './problem-pages.js'
 

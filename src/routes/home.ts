@@ -1,7 +1,7 @@
 // GET /: what this is, whether it is ready, and where everything else stands.
 
 import type { FastifyInstance } from 'fastify'
-import { renderPage, sendPage, toHtml, wantsPage } from '../http/page.js'
+import { renderPage, sendPage, toHtml, wantsPage } from '../http/html-page.js'
 import type { Readiness, ReadinessState } from '../http/readiness.js'
 import { readVersion } from '../telemetry/version.js'
 

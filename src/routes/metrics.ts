@@ -2,8 +2,8 @@
 
 import type { FastifyInstance } from 'fastify'
 import { createTokenCheck } from '../auth/bearer-token.js'
-import { problem } from '../http/problem-json.js'
-import { shareFor } from '../http/share-for.js'
+import { problem } from '../http/problems/problem-json.js'
+import { shareFor } from '../runtime/single-flight.js'
 import type { Metrics } from '../telemetry/metrics.js'
 
 export interface MetricsOptions {

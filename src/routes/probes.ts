@@ -1,7 +1,7 @@
 // Tells an orchestrator whether this instance lives, and whether it can take requests.
 
 import type { FastifyInstance } from 'fastify'
-import { problem } from '../http/problem-json.js'
+import { problem } from '../http/problems/problem-json.js'
 import type { Readiness } from '../http/readiness.js'
 
 export interface ProbesOptions {

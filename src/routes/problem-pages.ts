@@ -1,7 +1,7 @@
 // Renders the table of problems for people: one page for all, one for each.
 
-import { renderPage, toHtml } from '../http/page.js'
-import { type ProblemKind, type ProblemName, problems } from '../http/problem-types.js'
+import { renderPage, toHtml } from '../http/html-page.js'
+import { type ProblemKind, type ProblemName, problems } from '../http/problems/problem-types.js'
 import type { JobErrorTable } from '../types/job-errors.js'
 
 /** What the documents say of one problem. */

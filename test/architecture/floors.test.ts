@@ -47,10 +47,10 @@ const doors: readonly { readonly packages: RegExp; readonly within: readonly str
     packages: /^bullmq($|\/)/,
     within: [
       'bullmq',
-      'attempts/in-process.ts',
+      'attempts/in-process-worker.ts',
       'schedules/clock.ts',
       'schedules/cron.ts',
-      'schedules/worker.ts',
+      'schedules/tick-worker.ts',
       'operations/board-queues.ts',
       'jobs/retention.ts',
     ],

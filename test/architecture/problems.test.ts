@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { builtinErrors } from '../../src/builtin/job-errors.js'
-import { type ProblemKind, problems } from '../../src/http/problem-types.js'
+import { type ProblemKind, problems } from '../../src/http/problems/problem-types.js'
 import type { JobErrorKind } from '../../src/types/job-errors.js'
 import { readSource } from '../helpers/source-files.js'
 
@@ -28,7 +28,7 @@ for (const [code, kind] of Object.entries<JobErrorKind>(builtinErrors)) {
 
 t.test('every kind is used somewhere', async (t) => {
   const source = readSource()
-    .filter(({ path }) => path !== 'http/problem-types.ts' && !path.endsWith('/job-errors.ts'))
+    .filter(({ path }) => path !== 'http/problems/problem-types.ts' && !path.endsWith('/job-errors.ts'))
     .map(({ text }) => text)
     .join('\n')
   const unused = [...Object.keys(problems), ...Object.keys(builtinErrors)].filter((name) => !source.includes(`'${name}'`))

@@ -59,6 +59,6 @@ const config = { ...loaded, redis: { ...loaded.redis, patience: Number(process.e
 const run = {
   serve: async () => (await import('../../src/cli/serve.js')).serve(jobTypes, config),
   // Imported only where it is run: a worker starts in half the time without the HTTP side.
-  worker: async () => (await import('../../src/cli/worker.js')).work(jobTypes, config).then(() => ''),
+  worker: async () => (await import('../../src/cli/work.js')).work(jobTypes, config).then(() => ''),
 }[command as 'serve' | 'worker']
 process.stdout.write(`${JSON.stringify({ address: await run() })}\n`)

@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import jsonBody from '../../src/http/bodies/json-body.js'
-import problemJson from '../../src/http/problem-json.js'
+import problemJson from '../../src/http/problems/problem-json.js'
 import { type ServerSettings, toServerOptions } from '../../src/http/server-options.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 

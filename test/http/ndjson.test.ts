@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { type NdjsonLine, readLines } from '../../src/http/bodies/line-stream.js'
 import ndjson, { isNdjson } from '../../src/http/bodies/ndjson.js'
 import gracefulClose from '../../src/http/graceful-close.js'
-import { problem, problemDetailsOf } from '../../src/http/problem-json.js'
+import { problem, problemDetailsOf } from '../../src/http/problems/problem-json.js'
 import { rawConnection, readAnswer } from '../helpers/raw-http.js'
 import { listen, smallApp } from '../helpers/small-app.js'
 

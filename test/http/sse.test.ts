@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import gracefulClose from '../../src/http/graceful-close.js'
-import { problem } from '../../src/http/problem-json.js'
+import { problem } from '../../src/http/problems/problem-json.js'
 import sse, { formatEvent, requireEventStream, type SseEvent } from '../../src/http/sse.js'
 import { listen, smallApp } from '../helpers/small-app.js'
 

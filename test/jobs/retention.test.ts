@@ -29,7 +29,7 @@ const openRetention = (t: Test, { services }: TestApp, limits: Partial<Config['q
   const round = async () => {
     const before = lines.length
     await retention.trigger()
-    const said = lines.slice(before).find((line) => line.includes('finished jobs removed'))
+    const said = lines.slice(before).find((line) => line.includes('removed finished jobs'))
     return said ? JSON.parse(said).removed : 0
   }
   return { round, lock }

@@ -3,7 +3,7 @@
 import t, { type Test } from 'tap'
 import { createCallQuota } from '../../src/vendors/call-quota.js'
 import { tencentErrors } from '../../src/vendors/tencent-meeting/job-errors.js'
-import { signTencentRequest } from '../../src/vendors/tencent-meeting/signature.js'
+import { signTencentRequest } from '../../src/vendors/tencent-meeting/request-signature.js'
 import { openTencentMeeting } from '../../src/vendors/tencent-meeting/tencent-meeting.js'
 import { createVendorTokens, vendorTokenKey } from '../../src/vendors/tokens.js'
 import { startStores } from '../helpers/vendor-attempt.js'

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { parseJson, toUtf8 } from '../../runtime/json-text.js'
 import { toFieldProblems } from '../../types/field-problems.js'
-import { problem } from '../problem-json.js'
+import { problem } from '../problems/problem-json.js'
 
 export interface JsonBodyOptions {
   /** A JSON body, or that of a form, has to be complete within this time after its headers. */

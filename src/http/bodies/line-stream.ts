@@ -2,7 +2,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { problem } from '../problem-json.js'
+import { problem } from '../problems/problem-json.js'
 
 /** One line that is not blank. `number` counts every line from 1, blank ones too. */
 export type NdjsonLine =

@@ -1,7 +1,7 @@
 // Tells requests of our own pages from those that another site makes a browser send along with our cookie.
 
 import type { FastifyRequest } from 'fastify'
-import { problem } from '../problem-json.js'
+import { problem } from '../problems/problem-json.js'
 
 /**
  * Throws `forbidden` unless the browser says that the request comes from a page of this gateway.

@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 import { openDuty } from '../../runtime/duty.js'
 import { type Metrics, startedAtZero } from '../../telemetry/metrics.js'
 
-import { sendProblem } from '../problem-json.js'
+import { sendProblem } from '../problems/problem-json.js'
 
 export interface OverloadOptions {
   /** Submissions that may wait for Redis at once; 0 sets no limit. */

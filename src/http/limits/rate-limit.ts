@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 import type { Principal } from '../../auth/grants.js'
 import type { RedisClient } from '../../redis/connect.js'
 import type { Keys } from '../../redis/redis-keys.js'
-import { problem } from '../problem-json.js'
+import { problem } from '../problems/problem-json.js'
 import { createRateCounter, type RateCounter } from './rate-counter.js'
 
 export interface RateLimitOptions {

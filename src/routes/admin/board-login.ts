@@ -7,7 +7,7 @@ import { hasScope, isLimited, type Principal } from '../../auth/grants.js'
 import { bearerChallenge } from '../../http/authenticate.js'
 import { formType } from '../../http/bodies/json-body.js'
 import { requireSameOrigin } from '../../http/headers/same-origin.js'
-import { renderPage, sendPage, toHtml } from '../../http/page.js'
+import { renderPage, sendPage, toHtml } from '../../http/html-page.js'
 
 export interface BoardLoginOptions {
   readonly apiKeys: Pick<ApiKeys, 'verify'>

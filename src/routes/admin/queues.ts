@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { requireScope } from '../../http/authenticate.js'
-import { problemResponses } from '../../http/problem-schema.js'
+import { problemResponses } from '../../http/problems/problem-schema.js'
 import { requireQueueName } from '../../http/queue-param.js'
 import { jsonResponse } from '../../http/response-schemas.js'
 import { type Audit, auditActs } from '../../operations/audit.js'

@@ -6,7 +6,7 @@ import { openVendorHttp, type VendorReply } from '../http.js'
 import { toObject, toText } from '../json.js'
 import { withJitter } from '../outcome.js'
 import { type TencentErrorClass, type TencentFailure, type TencentOutcome, toFailure } from './job-errors.js'
-import { signTencentRequest } from './signature.js'
+import { signTencentRequest } from './request-signature.js'
 import { type TencentAnswer, type TencentMeetingData, type TencentMeetingFacts, toCreator, toFacts, toMeetings, toWire } from './wire.js'
 
 export interface TencentMeetingSettings {

@@ -48,7 +48,7 @@ t.test('tells how long the link works; the token only where a template prints it
   const withToken = { ...data, resetToken: 'TOKEN-4711', tokenExpiresInMs: 5_400_000 }
   const plain = await startMailWorld(t, sendPasswordResetEmail)
   await plain.run(withToken)
-  t.match(plain.receiver.received[0]?.mail.text, /for 1 hour 30 minutes/)
+  t.match(plain.receiver.received[0]?.mail.text, /expires in 1 hour 30 minutes/)
   t.notMatch(plain.receiver.received[0]?.raw, /TOKEN-4711/)
 
   const dir = mkdtempSync(join(tmpdir(), 'jg-'))

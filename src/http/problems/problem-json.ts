@@ -2,11 +2,11 @@
 
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { classifyRedisError } from '../redis/failures.js'
-import { type SchemaError, toFieldProblems } from '../types/field-problems.js'
+import { classifyRedisError } from '../../redis/failures.js'
+import { type SchemaError, toFieldProblems } from '../../types/field-problems.js'
+import { createRouteTable } from '../route-table.js'
 import type { Problem } from './problem-schema.js'
 import { type ProblemDetails, type ProblemKind, type ProblemName, problems } from './problem-types.js'
-import { createRouteTable } from './route-table.js'
 
 const problemType = 'application/problem+json'
 /** A lost Redis fails thousands of requests: its errors are logged at most once in this time. */

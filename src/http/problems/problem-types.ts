@@ -1,6 +1,6 @@
 // The table of problems: everything an HTTP answer can fail with, and what the caller does next.
 
-import type { FieldProblem } from '../types/field-problems.js'
+import type { FieldProblem } from '../../types/field-problems.js'
 
 /** One kind of HTTP failure. `title` is constant for a kind; `remedy` tells the caller what to do next. */
 export interface ProblemKind {

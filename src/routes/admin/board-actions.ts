@@ -2,7 +2,7 @@
 
 import { queueOfJobId } from '../../bullmq/job-id.js'
 import { jobNotFound } from '../../http/job-responses.js'
-import { problem } from '../../http/problem-json.js'
+import { problem } from '../../http/problems/problem-json.js'
 import { requireQueueName } from '../../http/queue-param.js'
 import type { JobControl } from '../../jobs/control.js'
 import type { Audit } from '../../operations/audit.js'

@@ -17,7 +17,7 @@ import { createScheduleRecords } from './record.js'
 import { createRefuseRun } from './refuse-run.js'
 import { createSchedules } from './schedules.js'
 import { createRunSchedule } from './tick.js'
-import { openScheduleWorker } from './worker.js'
+import { openScheduleWorker } from './tick-worker.js'
 
 interface Deps {
   readonly jobTypes: JobTypes
