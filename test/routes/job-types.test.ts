@@ -59,7 +59,7 @@ t.test('a type that comes while the gateway runs is taken, masked, worked and co
   const { accept, jobTypes } = services
   const echo = probes.types.find(({ name }) => name === 'echo') as JobType
   const late = { type: 'late', data: { label: 'late', secret: 'hunter2' } }
-  const unknown = [{ pointer: '#/type', detail: 'names no known type' }]
+  const unknown = [{ pointer: '#/type', detail: 'is not a known type' }]
   t.same((await submit(late)).json().errors, unknown)
 
   jobTypes.put({ ...echo, name: 'late' })
