@@ -65,9 +65,9 @@ export const openLab = async () => {
     return { path, client }
   }
 
-  /** A server process, found under `bench/servers`, that prints its address as a line of JSON. */
-  const startServer = async (name, env = {}) => {
-    const args = [join(here, 'servers', `${name}.mjs`)]
+  /** A server process, found under `bench/servers` of this checkout or of `root`, that prints its address as a line of JSON. */
+  const startServer = async (name, env = {}, root = join(here, '..')) => {
+    const args = [join(root, 'bench/servers', `${name}.mjs`)]
     const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
     const close = () => stop(child)
     atEnd(close)
@@ -79,8 +79,8 @@ export const openLab = async () => {
   }
 
   /** The gateway on that Redis, once it is ready, or a worker alone. Limits are far away; they are checked all the same. */
-  const startGateway = async (redis, { server = 'gateway', ...env } = {}) => {
-    const gateway = await startServer(server, {
+  const startGateway = async (redis, { server = 'gateway', ...env } = {}, root = undefined) => {
+    const settings = {
       REDIS_URL: `unix://${redis.path}`,
       PORT: '0',
       LOG_LEVEL: 'warn',
@@ -91,7 +91,8 @@ export const openLab = async () => {
       MAX_STREAMS: '1000000',
       SHUTDOWN_DRAIN_MS: '0',
       ...env,
-    })
+    }
+    const gateway = await startServer(server, settings, root)
     if (!gateway.address.startsWith('http')) return gateway
     await untilReady(gateway.address)
     return { ...gateway, key: await issueKey(gateway.address) }

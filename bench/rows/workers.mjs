@@ -9,12 +9,12 @@ const jobs = 40_000
 /** Often enough, and too seldom to take anything from what is measured. */
 const pollMs = 5
 const jobsPerCall = 1000
-const concurrency = '16'
+export const concurrency = '16'
 
 export const title = `Workers, empty handler, concurrency ${concurrency}`
 
 /** Fills with `jobs` jobs, starts a worker, and resolves with its rate between the first tenth and the end. `finished`: a sorted set. */
-const measure = async (redis, { fill, start, finished }) => {
+export const measureWorker = async (redis, { fill, start, finished }) => {
   await fill()
   const worker = await start()
   try {
@@ -38,6 +38,11 @@ const calls = Array.from({ length: jobs / jobsPerCall }, (_, call) =>
   Array.from({ length: jobsPerCall }, (_, index) => ({ n: call * jobsPerCall + index })),
 )
 
+/** Submits `jobs` jobs of the empty handler. */
+export const fillNoop = async ({ address }) => {
+  for (const data of calls) await post(`${address}/v1/jobs/batch`, { items: data.map((each) => ({ type: 'noop', data: each })) })
+}
+
 export const run = async ({ rounds }) => {
   const lab = await openLab()
   const redis = await lab.startRedis()
@@ -46,18 +51,14 @@ export const run = async ({ rounds }) => {
     const gateway = await lab.startGateway(redis, { server: 'noop-gateway' })
     const results = await inRounds(rounds, {
       gateway: () =>
-        measure(redis, {
-          fill: async () => {
-            for (const data of calls) {
-              await post(`${gateway.address}/v1/jobs/batch`, { items: data.map((each) => ({ type: 'noop', data: each })) })
-            }
-          },
+        measureWorker(redis, {
+          fill: () => fillNoop(gateway),
           start: () =>
             lab.startGateway(redis, { server: 'noop-gateway', WORKER_ONLY: 'true', QUEUE_CONCURRENCY_EXTERNAL_API: concurrency }),
           finished: '{jobgate}:external-api:completed',
         }),
       raw: () =>
-        measure(redis, {
+        measureWorker(redis, {
           fill: async () => {
             for (const data of calls) await queue.addBulk(data.map((each) => ({ name: 'noop', data: each, opts: { attempts: 1 } })))
           },

@@ -2,7 +2,8 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Durations, Metrics } from '../telemetry/metrics.js'
+import type { Durations } from '../telemetry/histogram.js'
+import type { Metrics } from '../telemetry/metrics.js'
 
 export interface HttpMetricsOptions {
   readonly metrics: Pick<Metrics, 'httpDurations'>

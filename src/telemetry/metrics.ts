@@ -1,6 +1,7 @@
 // Everything that Jobgate counts and measures, and its text for Prometheus. prom-client is used in this file only.
 
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { createHistogram, type Histogram } from './histogram.js'
 import { readVersion } from './version.js'
 
 /** One series of a counter: what a busy path keeps, since finding it by its labels costs more than adding to it. */
@@ -11,9 +12,6 @@ export const startedAtZero = (series: Count): Count => {
   series.inc(0)
   return series
 }
-
-/** One series of a histogram; observed in seconds. */
-export type Durations = Histogram.Internal<string>
 
 const answerBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const storeBounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
@@ -33,8 +31,12 @@ export const createMetrics = () => {
     new Counter({ name, help, labelNames, registers })
   const levels = <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge({ name, help, labelNames, registers })
-  const durations = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
-    new Histogram({ name, help, labelNames, buckets, registers })
+  const histograms: Histogram[] = []
+  const durations = (name: string, help: string, labelNames: readonly string[], bounds: readonly number[]): Histogram => {
+    const histogram = createHistogram(name, help, labelNames, bounds)
+    histograms.push(histogram)
+    return histogram
+  }
 
   const families = {
     buildInfo: levels('jobgate_build_info', 'Always 1; the labels identify the version that is running.', ['version', 'node']),
@@ -94,7 +96,7 @@ export const createMetrics = () => {
     async render(): Promise<string> {
       watchProcess()
       await Promise.all(collectors.map((collect) => collect()))
-      return registry.metrics()
+      return [await registry.metrics(), ...histograms.map((histogram) => `${histogram.render()}\n`)].join('\n')
     },
   }
 }
