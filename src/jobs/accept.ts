@@ -5,10 +5,7 @@ import { mintJobId } from '../bullmq/job-id.js'
 import { toIndexMember } from '../bullmq/job-index.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
-import type { ReadClaim } from '../idempotency/claim.js'
-import { fingerprint } from '../idempotency/fingerprint.js'
-import { digestIdempotencyKey } from '../idempotency/key.js'
-import { decodeRecord, encodeRecord, type IdempotencyRecord } from '../idempotency/record.js'
+import { decodeRecord, encodeRecord, type IdempotencyRecord, type ReadClaim, toClaim } from '../idempotency/claim.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
@@ -52,19 +49,14 @@ export const createAccept = ({ config, jobTypes, queues, readClaim, sensitive, s
     // Before anything is awaited: types may be gone afterwards.
     const followUpQueues = submission.followUps?.map(({ type }) => jobTypes.find(type)?.queue)
     const now = Date.now()
-    const claim = key && {
-      digest: digestIdempotencyKey(tenant, key.space, key.key),
-      fingerprint: key.fingerprint ?? fingerprint('submit', submission),
-    }
+    const claim = key && toClaim(tenant, key, submission)
     const partition = queues.partitions.forSubmission(claim?.digest, context.jobId)
     const checked = checkSubmission(submission, { jobTypes, config, now, isChecked: context.isChecked })
     if (checked.kind === 'refused') {
       const isKnown = jobTypes.find(submission.type) !== undefined && !followUpQueues?.includes(undefined)
       // What was fine when it came first may no longer be, such as a meeting that has begun.
       const earlier = isKnown && claim && (await readClaim(partition.keys.idempotency(claim.digest), claim.fingerprint))
-      return earlier
-        ? toReplay(submission, context, decodeRecord(earlier), true, followUpQueues)
-        : { kind: 'invalid', errors: checked.errors }
+      return earlier ? toReplay(submission, context, earlier, true, followUpQueues) : { kind: 'invalid', errors: checked.errors }
     }
 
     const { type, options } = checked

@@ -3,6 +3,7 @@
 import type { NewJob, Acceptance as StoredSubmission } from '../bullmq/acceptance.js'
 import { childJobId, followUpJobId } from '../bullmq/job-id.js'
 import { type ResolvedOptions, toStoredOptions } from '../bullmq/stored-options.js'
+import type { ClaimedKey } from '../idempotency/claim.js'
 import type { KeySpace } from '../idempotency/key.js'
 import type { JobType } from '../types/definition.js'
 import type { FollowUp } from '../types/follow-up.js'
@@ -43,8 +44,7 @@ export interface JobEnvelope {
 /** Who submits, and under which key. */
 export interface AcceptContext {
   readonly tenant: string
-  /** `fingerprint` says what the key is for; defaults to this submission. */
-  readonly key?: { readonly key: string; readonly space: KeySpace; readonly fingerprint?: string }
+  readonly key?: ClaimedKey
   readonly trace?: { readonly traceparent: string; readonly tracestate?: string }
   /** For jobs whose id was settled before; left out, one is minted. */
   readonly jobId?: string

@@ -11,8 +11,8 @@ import { jobNotFound, requireVisible, setRetryAfter } from '../http/job-response
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
+import { toClaim } from '../idempotency/claim.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
-import { digestIdempotencyKey } from '../idempotency/key.js'
 import { toRetriedView } from '../jobs/view.js'
 import type { JobView } from '../types/job-schema.js'
 import { headerCharsMax } from '../types/schema-parts.js'
@@ -78,7 +78,7 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
     handler: async (request, reply) => {
       const { id } = request.params
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const claim = key === null ? null : toClaim(request, id, key)
+      const claim = key === null ? null : toRetryClaim(request, id, key)
       const earlier = claim && (await control.earlierRetry(id, claim))
       if (earlier) return sendRetried(request, reply, id, earlier)
       const job = await loadJob(request, id)
@@ -119,9 +119,8 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
     return requireVisible(request, await readSnapshot(id)).view
   }
 
-  const toClaim = (request: FastifyRequest, id: string, key: string) => ({
-    digest: digestIdempotencyKey(request.principal.tenant, 'key', key),
-    fingerprint: fingerprint(`retry ${id}`, null),
+  const toRetryClaim = (request: FastifyRequest, id: string, key: string) => ({
+    ...toClaim(request.principal.tenant, { key, space: 'key', fingerprint: fingerprint(`retry ${id}`, null) }, null),
     ttlMs: config.queues.idempotencyTtlMs,
   })
 }

@@ -5,8 +5,7 @@ import type { HasBegun } from '../bullmq/job-begun.js'
 import { scheduledJobId } from '../bullmq/job-id.js'
 import type { Partitions } from '../bullmq/partitions.js'
 import type { Config } from '../config/config.js'
-import { fingerprint } from '../idempotency/fingerprint.js'
-import { digestIdempotencyKey } from '../idempotency/key.js'
+import { toClaim } from '../idempotency/claim.js'
 import type { Accept } from '../jobs/accept.js'
 import type { ScheduleClock } from './clock.js'
 import { type SchedulePayload, type SchedulePayloads, toRefused } from './payload.js'
@@ -75,8 +74,7 @@ export const createRunSchedule = (deps: Deps) => {
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
     const { record } = run.stored
-    const digest = digestIdempotencyKey(record.tenant, 'schedule', run.name)
-    const claim = { digest, fingerprint: fingerprint('submit', { refused: code }), record: run.jobId }
+    const claim = { ...toClaim(record.tenant, { key: run.name, space: 'schedule' }, { refused: code }), record: run.jobId }
     const outcome = await refuse({ record, jobId: run.jobId, claim, refusal: { code, message } })
     if (outcome.kind === 'created') run.line.warn({ code, faults: errors.map(({ pointer }) => pointer) }, 'scheduled run refused')
     return outcome.kind
@@ -96,18 +94,18 @@ export const createRunSchedule = (deps: Deps) => {
   }
 
   /** Submits one run. */
-  const handIn = async (key: string, stored: StoredSchedule, dueAt: number): Promise<'handed-in' | 'full' | 'over'> => {
+  const submitDue = async (key: string, stored: StoredSchedule, dueAt: number): Promise<'submitted' | 'full' | 'over'> => {
     const { record, createdAt } = stored
     const jobId = scheduledJobId(key, createdAt, dueAt, record.queue, partitions.forSubmission(key))
     const claimed = await records.claim(key, dueAt, jobId, record.limit)
     if (claimed === 'over' || claimed === 'gone') return 'over'
     // Its idempotency key may be forgotten by now: rather no run than a second one.
-    if (claimed === 'again' && Date.now() - dueAt > config.queues.idempotencyTtlMs) return 'handed-in'
+    if (claimed === 'again' && Date.now() - dueAt > config.queues.idempotencyTtlMs) return 'submitted'
     const line = log.child({ scheduleId: record.id, tenant: record.tenant, jobId, dueAt: new Date(dueAt).toISOString() })
-    // `reused`: an earlier try handed it in, before the schedule was changed.
+    // `reused`: an earlier try submitted it, before the schedule was changed.
     if ((await submitRun({ stored, jobId, name: `${key}|${createdAt}|${dueAt}`, line })) === 'full') return 'full'
     line.debug({ lateMs: Date.now() - dueAt }, 'scheduled run submitted')
-    return 'handed-in'
+    return 'submitted'
   }
 
   /** Due times after `dueAt` that the clock has passed over although this process could have served them. */
@@ -155,9 +153,9 @@ export const createRunSchedule = (deps: Deps) => {
     if (await isPilingUp(key)) return skip(key, stored, 'earlier runs are waiting for a worker')
     let runs = 0
     for (const each of [dueAt, ...(await missedRuns(key, stored, dueAt, tick))]) {
-      const handedIn = await handIn(key, stored, each)
-      if (handedIn === 'over') break
-      if (handedIn === 'full') return giveWay(key, stored, each)
+      const outcome = await submitDue(key, stored, each)
+      if (outcome === 'over') break
+      if (outcome === 'full') return giveWay(key, stored, each)
       runs++
     }
     // Its last run may have been submitted.

@@ -125,7 +125,9 @@ t.test('alerts, dashboard and autoscaling use metrics, labels and values that ex
     const real = [...metrics.values()]
       .filter(({ name }) => name.startsWith('jobgate_'))
       .map(({ name, type, samples }) => ({ name, type, labels: Object.keys(samples[0]?.labels ?? {}).filter((label) => label !== 'le') }))
-    t.same(listed, real)
+    const byName = <T extends { readonly name?: string | undefined }>(rows: readonly T[]) =>
+      [...rows].sort((a, b) => (a.name ?? '').localeCompare(b.name ?? ''))
+    t.same(byName(listed), byName(real))
   })
 })
 

@@ -12,7 +12,7 @@ interface Vendor {
 }
 
 /** Where all vendors come together. */
-const list = 'builtin/subjects.ts'
+const list = 'builtin/manifests.ts'
 
 const vendors: Readonly<Record<string, Vendor>> = {
   'Aliyun SMS': {
@@ -53,7 +53,7 @@ const vendors: Readonly<Record<string, Vendor>> = {
   },
   'the mail server': {
     folder: 'mail',
-    names: /\bSMTP_[A-Z]|nodemailer|\bopenSmtp|smtpErrors|requires: \['smtp'\]|mail\/subject/,
+    names: /\bSMTP_[A-Z]|nodemailer|\bopenSmtp|smtpErrors|requires: \['smtp'\]|mail\/manifest/,
     jobTypes: [
       'email/send-meeting-invitation.ts',
       'email/send-meeting-reminder.ts',
