@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
+import { withDeadline } from '../runtime/deadline.js'
 import type { JobEventName } from '../types/job-schema.js'
 import { toFailedState } from './cancelled.js'
 import type { QueuePlaces } from './queues.js'
@@ -24,6 +25,8 @@ const blockMs = 5000
 const eventsPerRead = 500
 /** The reader goes on this long after the last follower left: the next one then costs no round trip. */
 const lingerMs = 60_000
+/** Closing waits this long for the read under way. */
+const closeMsMax = 1000
 /** Pause after a failed read; the connection itself reconnects by its own rules. */
 const retryMs = 200
 
@@ -117,7 +120,8 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
     async close() {
       stop.abort()
       client?.disconnect()
-      await loop
+      // A read that waits for a connection is not ended by a disconnect (ioredis 6.0).
+      if (loop) await withDeadline(loop, closeMsMax, undefined)
     },
   }
 }

@@ -50,14 +50,15 @@ export const createIndexSweep = ({
 
   const run = async (signal: AbortSignal) => {
     const tenants = new Set(await index.tenants())
-    const positions = await redis.hgetall(keys.jobIndexPositions)
-    const unlisted = Object.keys(positions).filter((tenant) => !tenants.has(tenant))
+    // A tenant may be called `constructor`.
+    const positions = new Map(Object.entries(await redis.hgetall(keys.jobIndexPositions)))
+    const unlisted = [...positions.keys()].filter((tenant) => !tenants.has(tenant))
     if (unlisted.length > 0) await redis.hdel(keys.jobIndexPositions, ...unlisted)
     for (const tenant of tenants) {
       if (signal.aborted) return
-      const { removed, position } = await sweepTenant(tenant, positions[tenant], signal)
+      const { removed, position } = await sweepTenant(tenant, positions.get(tenant), signal)
       if (position !== undefined) await redis.hset(keys.jobIndexPositions, tenant, position)
-      else if (positions[tenant] !== undefined) await redis.hdel(keys.jobIndexPositions, tenant)
+      else if (positions.get(tenant) !== undefined) await redis.hdel(keys.jobIndexPositions, tenant)
       if (removed > 0) log.debug({ tenant, removed }, 'removed index entries of deleted jobs')
     }
   }

@@ -1,6 +1,7 @@
 // A background duty: rounds of work at intervals or at once, one at a time, until it is closed.
 
 import type { Logger } from 'pino'
+import { withDeadline } from './deadline.js'
 import type { Scope } from './scope.js'
 import { createThrottledLog } from './throttled-log.js'
 
@@ -31,15 +32,19 @@ export interface Duty {
   readonly unref?: boolean
   /** Whether a round under way is going to end: closing waits for no other. Without Redis a patient command does not end. */
   readonly canEnd?: () => boolean
+  /** Closing waits this long for the round under way: what it calls may have stopped answering. */
+  readonly closeMsMax?: number
 }
 
+/** Longer than any command of the request side may take. */
+const defaultCloseMsMax = 5000
 /** Of an interval: a lock is not released, so it has to be free again for the next round. */
 const lockShare = 0.9
 
 export interface OpenDuty {
   /** Begins a round now, or right after the one under way. Resolves when it has ended, however it did. */
   trigger(): Promise<void>
-  /** Begins no more rounds; resolves after the one under way. */
+  /** Begins no more rounds; resolves after the one under way, or when that takes too long. */
   close(): Promise<void>
 }
 
@@ -50,7 +55,17 @@ interface Tools {
 }
 
 export const openDuty = (duty: Duty, { log, lock }: Tools): OpenDuty => {
-  const { name, everyMs, run, failure, failureLevel = 'warn', isShared = false, jitter = 0, canEnd = () => true } = duty
+  const {
+    name,
+    everyMs,
+    run,
+    failure,
+    failureLevel = 'warn',
+    isShared = false,
+    jitter = 0,
+    canEnd = () => true,
+    closeMsMax = defaultCloseMsMax,
+  } = duty
   if (isShared && !lock) throw new Error(`The duty ${name} is shared by all instances and needs a lock`)
   const stop = new AbortController()
   const logFailure = createThrottledLog((error: unknown, unlogged) => {
@@ -110,7 +125,7 @@ export const openDuty = (duty: Duty, { log, lock }: Tools): OpenDuty => {
     async close() {
       stop.abort()
       clearTimeout(timer)
-      if (canEnd()) await running
+      if (running && canEnd()) await withDeadline(running, closeMsMax, undefined)
     },
   }
 }

@@ -98,6 +98,13 @@ t.test('the next instance goes on where the one before came to', async (t) => {
   t.equal(await size('a'), 25_500)
 })
 
+t.test('a tenant may have the name of a member that every object has', async (t) => {
+  const { add, size, sweep } = await openSweep(t)
+  await add('constructor', 3, { isThere: false })
+  await sweep()
+  t.equal(await size('constructor'), 0)
+})
+
 t.test('a round that is told to end does no more', async (t) => {
   const { sweep, size, add } = await openSweep(t)
   await add('a', 10, { isThere: false })

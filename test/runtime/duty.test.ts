@@ -171,3 +171,12 @@ t.test('a shared duty does nothing while another instance holds its lock', async
   t.equal(broken.rounds.length, 0)
   t.throws(() => openCounted(t, { isShared: true }), /needs a lock/)
 })
+
+t.test('a round that never ends does not hold up closing', async (t) => {
+  const { duty, rounds, block } = openCounted(t, { closeMsMax: 1 })
+  block()
+  void duty.trigger()
+  await eventually('it has begun', () => rounds.length === 1)
+  await duty.close()
+  t.ok(rounds[0]?.aborted)
+})
