@@ -1,0 +1,26 @@
+// Holds the documentation to the tree: every source file that a page names is there.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { root } from '../helpers/source-files.js'
+
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+]
+const sourcePath = /\b(?:src|test|scripts|bench)\/[\w./-]+\.(?:ts|mjs)\b/g
+
+t.test('every source file that a page names exists', async (t) => {
+  const named = pages.flatMap((page) =>
+    Array.from(readFileSync(join(root, page), 'utf8').matchAll(sourcePath), ([path]) => ({ page, path })),
+  )
+  t.ok(named.length > 0)
+  t.same(
+    named.filter(({ path }) => !existsSync(join(root, path))),
+    [],
+  )
+})
