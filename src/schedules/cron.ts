@@ -1,6 +1,6 @@
 // When a cron expression is due in a time zone: BullMQ's parser reads it, the clock changes are ours.
 
-import { getNextMillis } from 'bullmq'
+import { nextInUtc } from '../bullmq/scheduler/cron-expression.js'
 
 /** Five fields: minute, hour, day of the month, month, day of the week. `H` would be drawn at random by the parser. */
 const fields = /^[0-9A-GI-Z*,/?#-]+(?: [0-9A-GI-Z*,/?#-]+){4}$/i
@@ -53,7 +53,7 @@ const aheadMsMax = 9 * 366 * dayMs
 /** The next local time after `wall`; undefined when there is none. Throws when the expression is none. */
 const nextWall = (cron: string, wall: Wall): Wall | undefined =>
   // Without an end the parser searches 10,000 steps for a day that never comes, a tenth of a second.
-  getNextMillis(wall, { pattern: cron, tz: 'UTC', endDate: wall + aheadMsMax })
+  nextInUtc(cron, wall, wall + aheadMsMax)
 
 /**
  * Every moment after `after` at which a schedule is due, ascending; times are milliseconds since 1970.

@@ -4,7 +4,7 @@ import t from 'tap'
 import { parseSource, readSource, type SourceFile } from '../helpers/source-files.js'
 
 /** BullMQ's other doors: the worker, and the clock of schedules with its queue in partition 0. */
-const doors = new Set(['attempts/in-process-worker.ts', 'schedules/clock.ts', 'schedules/tick-worker.ts'])
+const doors = new Set(['attempts/in-process-worker.ts'])
 const inside = (path: string): boolean => path.startsWith('bullmq/') || doors.has(path)
 
 /** Files of BullMQ's key space and of partitions that others do not read. */

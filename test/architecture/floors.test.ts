@@ -43,18 +43,7 @@ const doors: readonly { readonly packages: RegExp; readonly within: readonly str
   // Ajv and fast-json-stringify under Fastify's name, without HTTP.
   { packages: /^@fastify\/ajv-compiler$/, within: ['types/validator.ts'] },
   { packages: /^@fastify\/fast-json-stringify-compiler$/, within: ['http/serializer.ts'] },
-  {
-    packages: /^bullmq($|\/)/,
-    within: [
-      'bullmq',
-      'attempts/in-process-worker.ts',
-      'schedules/clock.ts',
-      'schedules/cron.ts',
-      'schedules/tick-worker.ts',
-      'operations/board-queues.ts',
-      'jobs/retention.ts',
-    ],
-  },
+  { packages: /^bullmq($|\/)/, within: ['bullmq', 'attempts/in-process-worker.ts', 'operations/board-queues.ts'] },
   { packages: /^ioredis($|\/)/, within: ['redis'] },
   { packages: /^@bull-board\//, within: ['routes/admin/board.ts'] },
   { packages: /^prom-client($|\/)/, within: ['telemetry/metrics.ts'] },
