@@ -52,10 +52,11 @@ t.test('a run that kills every worker ends as failed', async (t) => {
   const env = { REDIS_URL: redis.url, WORKER_LOCK_MS: '1000', WORKER_STALLED_INTERVAL_MS: '500' }
   const gateway = await startProbeGateway(t, { dataDir, env })
   const client = createClient(t, gateway.url)
-  await client.put('/v1/schedules/poison', { type: 'poison', data: { label: 'poison' }, everyMs: second, limit: 1 })
   // The first hand-out and those after four lost workers; one is left.
   const handOutsMax = 5
+  // All of them first: the job ends a worker that has not said yet that it runs.
   await Promise.all(Array.from({ length: handOutsMax + 1 }, () => startProbeWorker(t, { dataDir, env })))
+  await client.put('/v1/schedules/poison', { type: 'poison', data: { label: 'poison' }, everyMs: second, limit: 1 })
   await runs.started('poison', handOutsMax)
   const [{ id }] = await jobsOf(client, 'poison')
   t.match(await client.finished(id), { state: 'failed', scheduleId: 'poison', error: { code: 'worker_lost' } })
