@@ -15,7 +15,8 @@ const generate = async () => {
     { loadBuiltinConfig },
     { builtinErrors: jobErrors },
     { integrationVariables },
-    { Email, Line, Link },
+    { Line, Link },
+    { EmailAddress },
     { openServices },
     { createLogger },
   ] = await Promise.all([
@@ -26,6 +27,7 @@ const generate = async () => {
     import('../dist/builtin/job-errors.js'),
     import('../dist/builtin/integrations.js'),
     import('../dist/types/schema-parts.js'),
+    import('../dist/mail/schema.js'),
     import('../dist/gateway.js'),
     import('../dist/telemetry/logger.js'),
   ])
@@ -41,7 +43,7 @@ const generate = async () => {
     const document = app.swagger()
     await app.close()
     const phrases = new Map([
-      [Email.pattern, 'an e-mail address'],
+      [EmailAddress.pattern, 'an e-mail address'],
       [Line(1).pattern, 'no control characters'],
       [Link().pattern, 'an http or https URL without a user name'],
     ])

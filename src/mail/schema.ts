@@ -1,14 +1,15 @@
 // Shapes that the e-mail job types share: addresses, recipients, meeting times, and what a sent message leaves behind.
 
-import { type Static, type StringOptions, type TSchema, type TString, Type } from '@sinclair/typebox'
+import { type Static, type StringOptions, type TSchema, Type } from '@sinclair/typebox'
 import { day } from '../runtime/durations.js'
-import { closed, DurationMs, Email, Line, StringEnum, Time } from '../types/schema-parts.js'
+import { closed, DurationMs, Line, Matching, StringEnum, Time } from '../types/schema-parts.js'
 
-// An inlined schema must not carry the `$id` of the shared one: it would be declared once per job type.
-const { $id: _shared, ...address } = Email
-
-/** One addr-spec; comma, semicolon, line breaks and display names are refused. */
-export const EmailAddress = address as TString
+/** One addr-spec. Comma, semicolon, line breaks and display names are refused: a comma in a recipient string adds a recipient. */
+export const EmailAddress = Matching(
+  "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
+  'must be one e-mail address without a display name',
+  { minLength: 3, maxLength: 254, description: 'One e-mail address without a display name.' },
+)
 
 export const recipientsMax = 1000
 

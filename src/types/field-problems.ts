@@ -1,6 +1,6 @@
 // Turns what Ajv found wrong with a request into the few entries that name the invalid members.
 
-import { Email, Line, Link, MeetingId } from './schema-parts.js'
+import { toPatternDetail } from './schema-parts.js'
 
 /** `pointer` is a JSON Pointer fragment to the offending member; outside the body, `in` and `parameter` say where. */
 export interface FieldProblem {
@@ -71,17 +71,6 @@ const toPath = ({ keyword, instancePath, params = {} }: SchemaError, prefix: str
 }
 
 const toParameter = (path: string): string => (path.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~')
-
-/** What the patterns that occur everywhere mean. */
-const patternWords: ReadonlyMap<string | undefined, string> = new Map([
-  [Email.pattern, 'must be one e-mail address without a display name'],
-  [Line(1).pattern, 'must be a single line without control characters'],
-  [Link().pattern, 'must be an http or https URL without a user name or spaces'],
-  [MeetingId.pattern, 'must consist of letters, digits, "_", "." and "-", and start with a letter or digit'],
-])
-
-/** What a text lacks that does not match; null for patterns that say it best themselves. */
-export const toPatternDetail = (pattern: unknown): string | null => patternWords.get(pattern as string) ?? null
 
 const toDetail = ({ keyword, params = {}, message }: SchemaError): string => {
   switch (keyword) {

@@ -12,9 +12,24 @@ export const Nullable = <T extends TSchema>(schema: T, options: Record<string, u
 /** A closed object: unknown members are refused, never stripped. */
 export const closed = { additionalProperties: false } as const
 
+const patternDetails = new Map<unknown, string>()
+
+/** A text that matches `pattern`; `detail` tells the client what one that does not match lacks. */
+export const Matching = (pattern: string, detail: string, options: StringOptions = {}) => {
+  patternDetails.set(pattern, detail)
+  return Type.String({ pattern, ...options })
+}
+
+/** What a text lacks that does not match `pattern`; null for patterns that say it best themselves. */
+export const toPatternDetail = (pattern: unknown): string | null => patternDetails.get(pattern) ?? null
+
 /** 1 to `max` characters on one line: no control character. */
 export const Line = (max: number, options: StringOptions = {}) =>
-  Type.String({ minLength: 1, maxLength: max, pattern: '^[^\\u0000-\\u001f\\u007f]*$', ...options })
+  Matching('^[^\\u0000-\\u001f\\u007f]*$', 'must be a single line without control characters', {
+    minLength: 1,
+    maxLength: max,
+    ...options,
+  })
 
 /** 1 to `max` characters, line breaks allowed. */
 export const Text = (max: number, options: StringOptions = {}) => Type.String({ minLength: 1, maxLength: max, ...options })
@@ -27,26 +42,13 @@ export const Time = (options: StringOptions = {}) => Type.String({ format: 'date
 
 export const DurationMs = (minimum: number, maximum: number, description: string) => Type.Integer({ minimum, maximum, description })
 
-/** One addr-spec. Comma, semicolon, line breaks and display names are refused: a comma in a recipient string adds a recipient. */
-export const Email = Type.String({
-  $id: 'EmailAddress',
-  minLength: 3,
-  maxLength: 254,
-  pattern:
-    "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$",
-  description: 'One e-mail address without a display name.',
-})
-
-/** The caller's own id of a meeting. */
-export const MeetingId = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$',
-  maxLength: 128,
-  description: "The caller's ID of the meeting.",
-})
-
 /** An absolute https address (http only where the operator allows it). Userinfo is refused. */
 export const Link = (options: StringOptions = {}) =>
-  Type.String({ minLength: 8, maxLength: 2048, pattern: '^https?://[^\\s@/?#]+(?:[/?#][^\\s]*)?$', ...options })
+  Matching('^https?://[^\\s@/?#]+(?:[/?#][^\\s]*)?$', 'must be an http or https URL without a user name or spaces', {
+    minLength: 8,
+    maxLength: 2048,
+    ...options,
+  })
 
 /** A member of an enum schema. */
 export type Member<T extends TSchema> = Static<T>

@@ -7,7 +7,8 @@ import type { TestScope } from './start-redis.js'
 
 /** Runs on `dataDir` and ends with the test, even one that is killed. `url` is for REDIS_URL. */
 export const startOwnRedis = async (t: TestScope, dataDir: string) => {
-  const open = () => openEmbeddedRedis({ dataDir, share: false, log: pino({ level: 'silent' }) })
+  // With `everysec`, Redis may hold writes back for up to two seconds while an earlier sync is slow; a kill would then lose them.
+  const open = () => openEmbeddedRedis({ dataDir, share: false, alwaysSync: true, log: pino({ level: 'silent' }) })
   let server = await open()
   const { socketPath } = server
   const client = new Redis({ path: socketPath, maxRetriesPerRequest: null })

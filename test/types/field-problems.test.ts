@@ -1,15 +1,16 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import { MeetingId } from '../../src/builtin/meeting/meeting-id.js'
+import { EmailAddress } from '../../src/mail/schema.js'
 import { openMailTemplates } from '../../src/mail/templates/templates.js'
 import { type SchemaError, toFieldProblems } from '../../src/types/field-problems.js'
-import { Email, Line, Link, MeetingId, Time } from '../../src/types/schema-parts.js'
+import { Line, Link, Time } from '../../src/types/schema-parts.js'
 import { validatorCompilers } from '../../src/types/validator.js'
 
-const { $id: _, ...address } = Email
 const validate = validatorCompilers({})({
   httpPart: 'body',
   schema: Type.Object({
-    to: address,
+    to: EmailAddress,
     subject: Line(20),
     link: Link(),
     meetingId: MeetingId,

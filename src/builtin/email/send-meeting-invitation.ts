@@ -17,9 +17,10 @@ import {
   Recipients,
 } from '../../mail/schema.js'
 import { toLength, toWhen } from '../../mail/templates/words.js'
-import { closed, Line, Link, MeetingId, Text } from '../../types/schema-parts.js'
+import { closed, Line, Link, Text } from '../../types/schema-parts.js'
 import { TimeZone, timeZoneProblems } from '../../types/time-zone.js'
 import { defineBuiltin } from '../define.js'
+import { MeetingId } from '../meeting/meeting-id.js'
 
 const durationMsDefault = 3_600_000
 

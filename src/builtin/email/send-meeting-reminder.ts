@@ -7,9 +7,10 @@ import { gatherRecipients, requireRecipient, toRecipientJobs } from '../../mail/
 import { EmailLocale, EmailSent, httpsOnly, MeetingTime, MeetingTitle, orFanOut, Recipients } from '../../mail/schema.js'
 import { toWhen } from '../../mail/templates/words.js'
 import { day } from '../../runtime/durations.js'
-import { closed, DurationMs, Link, MeetingId } from '../../types/schema-parts.js'
+import { closed, DurationMs, Link } from '../../types/schema-parts.js'
 import { TimeZone, timeZoneProblems } from '../../types/time-zone.js'
 import { defineBuiltin } from '../define.js'
+import { MeetingId } from '../meeting/meeting-id.js'
 
 const SendMeetingReminderData = Type.Object(
   {

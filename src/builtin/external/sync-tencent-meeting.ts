@@ -3,13 +3,14 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { defer, done, fail, retry } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { closed, Line, MeetingId, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
+import { closed, Line, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
 import { TaggedUnion } from '../../types/tagged-union.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
 import { VendorId } from '../../vendors/schema.js'
 import type { TencentCaller, TencentMeeting } from '../../vendors/tencent-meeting/tencent-meeting.js'
 import type { TencentMeetingFacts } from '../../vendors/tencent-meeting/wire.js'
 import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
+import { MeetingId } from '../meeting/meeting-id.js'
 
 const settingsBytesMax = 4096
 /** A meeting that was created shows in the list after this long. */

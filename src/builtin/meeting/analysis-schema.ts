@@ -2,8 +2,9 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import { Transcript } from '../../analysis/meeting.js'
-import { closed, Line, MeetingId, Nullable, StringEnum } from '../../types/schema-parts.js'
+import { closed, Line, Nullable, StringEnum } from '../../types/schema-parts.js'
 import { VendorId } from '../../vendors/schema.js'
+import { MeetingId } from './meeting-id.js'
 
 export const AnalyzeMeetingContentData = Type.Object(
   {

@@ -5,12 +5,13 @@ import { MeetingData, type Participant } from '../../analysis/meeting.js'
 import { type Interval, lengthOf, mergeIntervals } from '../../analysis/talk-time.js'
 import { done, fail } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { closed, Line, MeetingId, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
+import { closed, Line, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
 import { VendorId } from '../../vendors/schema.js'
 import { readParticipants } from '../../vendors/tencent-meeting/records.js'
 import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
 import { integrationVariables } from '../integrations.js'
+import { MeetingId } from './meeting-id.js'
 
 const ProcessMeetingRecordData = Type.Object(
   {

@@ -4,12 +4,13 @@ import { type Static, Type } from '@sinclair/typebox'
 import { MeetingData } from '../../analysis/meeting.js'
 import { done, fail } from '../../types/definition.js'
 import type { FieldProblem } from '../../types/field-problems.js'
-import { closed, Line, MeetingId, StringEnum } from '../../types/schema-parts.js'
+import { closed, Line, StringEnum } from '../../types/schema-parts.js'
 import { TaggedUnion } from '../../types/tagged-union.js'
 import { AppToken, TableId } from '../../vendors/lark/schema.js'
 import { toFailedAttempt } from '../../vendors/outcome.js'
 import { VendorId } from '../../vendors/schema.js'
 import { type BuiltinContext, type BuiltinOutcome, defineBuiltin } from '../define.js'
+import { MeetingId } from './meeting-id.js'
 
 const shared = {
   meetingId: MeetingId,
