@@ -8,7 +8,7 @@ import { validatorCompilers } from '../../src/types/validator.js'
 import { root } from '../helpers/source-files.js'
 
 /** What job types are made of stands beside them, and exports none. */
-const beside = new Set(['recording-source.ts', 'analysis-schema.ts'])
+const beside = new Set(['recording-source.ts', 'analysis-schema.ts', 'meeting-id.ts'])
 
 /** One file a job type. */
 const files = ['meeting', 'email', 'external'].flatMap((area) =>
