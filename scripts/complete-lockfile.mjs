@@ -1,7 +1,8 @@
-// Adds to package-lock.json the optional packages of other platforms that npm left out.
-// npm drops them when it cannot or need not fetch them, and `npm ci` then refuses the lockfile, here and everywhere else.
+// Adds to package-lock.json the optional packages of other platforms that npm left out, and the hash of every package without one.
+// npm drops packages when it cannot or need not fetch them, and `npm ci` then refuses the lockfile, here and everywhere else.
 // Run after every change of dependencies; `--check` only tells.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -32,14 +33,34 @@ export const missingEntries = (lock) => {
   return missing
 }
 
+/** The places of packages whose content is not pinned by a strong hash. */
+export const unhashed = (lock) =>
+  Object.entries(lock.packages).flatMap(([place, { integrity, link }]) =>
+    place === '' || link || /^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity ?? '') ? [] : [place],
+  )
+
+/** What the registry says of one package. Throws when it says nothing. */
+const askForHash = (place, { name, version }) => {
+  const wanted = `${name ?? place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length)}@${version}`
+  const { stdout, stderr } = spawnSync('npm', ['view', wanted, 'dist.integrity'], { encoding: 'utf8' })
+  const integrity = stdout?.trim()
+  if (!integrity?.startsWith('sha512-')) throw new Error(`the registry knows no SHA-512 of ${wanted}: ${stderr}`)
+  return integrity
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const lock = JSON.parse(readFileSync(path, 'utf8'))
-  const missing = missingEntries(lock)
-  const names = Object.keys(missing)
-  for (const name of names) console.log(`missing: ${name}`)
-  if (names.length > 0 && process.argv.includes('--check')) process.exitCode = 1
-  else if (names.length > 0) {
-    const sorted = Object.entries({ ...lock.packages, ...missing }).sort(([a], [b]) => (a < b ? -1 : 1))
+  const packages = { ...lock.packages, ...missingEntries(lock) }
+  const incomplete = unhashed({ packages })
+  for (const place of incomplete) console.log(`${place in lock.packages ? 'without a hash' : 'missing'}: ${place}`)
+  if (incomplete.length > 0 && process.argv.includes('--check')) process.exitCode = 1
+  else if (incomplete.length > 0) {
+    for (const place of incomplete) {
+      const { version, ...rest } = packages[place]
+      // In npm's order of members.
+      packages[place] = { version, integrity: askForHash(place, packages[place]), ...rest }
+    }
+    const sorted = Object.entries(packages).sort(([a], [b]) => a.localeCompare(b, 'en'))
     writeFileSync(path, `${JSON.stringify({ ...lock, packages: Object.fromEntries(sorted) }, null, 2)}\n`)
   }
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { missingEntries } from '../../scripts/complete-lockfile.mjs'
+import { missingEntries, unhashed } from '../../scripts/complete-lockfile.mjs'
 import { root } from '../helpers/source-files.js'
 
 const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
@@ -12,8 +12,26 @@ t.test('lists the optional packages of every platform (else: node scripts/comple
   t.same(Object.keys(missingEntries(lock)), [])
 })
 
-t.test('names no registry', async (t) => {
-  t.notMatch(JSON.stringify(lock), /"resolved":"https?:/)
+t.test('pins the content of every package by a SHA-512 (else: node scripts/complete-lockfile.mjs)', async (t) => {
+  t.ok(Object.keys(lock.packages).length > 500)
+  t.same(unhashed(lock), [])
+})
+
+t.test('names no registry: packages come from the one that npm is told to use, and the hash says whether they are right', async (t) => {
+  const resolved = Object.values<{ resolved?: string }>(lock.packages).flatMap(({ resolved: from }) => from ?? [])
+  t.same(resolved, [])
+})
+
+t.test('the check sees a package without a hash, with a weak one and with half a one', async (t) => {
+  const whole = `sha512-${'A'.repeat(86)}==`
+  const packages = {
+    '': {},
+    'node_modules/good': { integrity: whole },
+    'node_modules/bare': {},
+    'node_modules/weak': { integrity: 'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=' },
+    'node_modules/good/node_modules/half': { integrity: 'sha512-AAAA' },
+  }
+  t.same(unhashed({ packages }), ['node_modules/bare', 'node_modules/weak', 'node_modules/good/node_modules/half'])
 })
 
 t.test('the check sees a platform package that was dropped', async (t) => {
