@@ -4,7 +4,19 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -71,13 +83,37 @@ const copy = (stage, stages, allowed, rest) => {
   }
 }
 
+/** Install scripts are code of others that would run with the rights of the build. */
+const requireNoInstallScripts = (command) => {
+  const isInstall = /\bnpm (?:ci|install|i|prune)\b/.test(command)
+  require(!isInstall || command.includes('--ignore-scripts'), `RUN ${command}: without --ignore-scripts`)
+}
+
 const run = (stage, command) => {
+  requireNoInstallScripts(command)
   const { status } = spawnSync('sh', ['-c', command], {
     cwd: inside(stage, '.'),
     env: { ...nodeFirst, ...stage.env },
     stdio: ['ignore', 2, 2],
   })
   require(status === 0, `RUN ${command}: status ${status}`)
+}
+
+/** Every file below a folder, itself included; links are not followed. */
+const listAll = (path) => {
+  const entry = lstatSync(path)
+  return [{ path, entry }, ...(entry.isDirectory() ? readdirSync(path).flatMap((name) => listAll(join(path, name))) : [])]
+}
+
+/** Whoever takes over the process must find nothing to change but its data: not the program that runs next. */
+const requireReadOnly = (stage) => {
+  const [uid, gid] = stage.user.split(':').map(Number)
+  const data = inside(stage, stage.env.DATA_DIR)
+  const isWritable = ({ uid: owner, gid: group, mode }) =>
+    (mode & 0o002) !== 0 || (owner === uid && (mode & 0o200) !== 0) || (group === gid && (mode & 0o020) !== 0)
+  const found = listAll(inside(stage, '.')).filter(({ path, entry }) => path !== data && !entry.isSymbolicLink() && isWritable(entry))
+  require(found.length === 0, `USER ${stage.user} can write to ${found.slice(0, 5).map(({ path }) => path.slice(stage.folder.length))}`)
+  console.log(`user ${uid} can write to ${stage.env.DATA_DIR} only`)
 }
 
 /** Carries out all stages; gives back the last. */
@@ -174,6 +210,7 @@ try {
   // The image's user has to get in.
   chmodSync(folder, 0o755)
   const stage = build(parse(readFileSync(join(root, 'Dockerfile'), 'utf8')), folder)
+  if (isRoot) requireReadOnly(stage)
   await start(stage, folder)
 } catch (error) {
   console.error(`Dockerfile: ${error.message}`)
