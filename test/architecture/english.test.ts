@@ -45,7 +45,7 @@ const findings = (text: string): string[] =>
 
 t.test('the sources, the documentation and the API description are written in plain American English', async (t) => {
   const files = ['src', 'scripts', 'bench', 'docs', 'ops', 'openapi'].flatMap(textFiles)
-  const single = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', '.env.example', 'docker-compose.yml', 'Dockerfile']
+  const single = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', '.env.example', 'docker-compose.yml', 'Dockerfile']
   t.ok(files.length > 250, `${files.length} files`)
   for (const file of [...files, ...single.map((name) => join(root, name))]) {
     for (const finding of findings(readFileSync(file, 'utf8'))) t.fail(`${file.slice(root.length)} ${finding}`)
