@@ -29,6 +29,12 @@ declare module 'fastify' {
   }
 }
 
+/** What is changed of an operation after @fastify/swagger has described it. */
+interface DescribedOperation {
+  readonly parameters?: { required?: boolean; readonly schema?: { readonly default?: unknown } }[]
+  readonly requestBody?: { readonly content: Record<string, object> }
+}
+
 const openapi = async (app: FastifyInstance) => {
   const documented: { path: string; method: string; examples: FastifyContextConfig['documentedExamples'] }[] = []
   await app.register(swagger, {
@@ -59,7 +65,10 @@ const openapi = async (app: FastifyInstance) => {
     // @fastify/swagger 9.9 drops `x-examples` beside a `$ref`.
     transformObject: (described) => {
       const document = 'openapiObject' in described ? described.openapiObject : described.swaggerObject
-      const paths = document.paths as Record<string, Record<string, { requestBody?: { content: Record<string, object> } }>>
+      const paths = document.paths as Record<string, Record<string, DescribedOperation>>
+      // A handler finds the default, so TypeBox calls the member required. A client may leave it out.
+      const parameters = Object.values(paths).flatMap((methods) => Object.values(methods).flatMap(({ parameters = [] }) => parameters))
+      for (const parameter of parameters) if (parameter.schema?.default !== undefined) parameter.required = false
       for (const { path, method, examples } of documented)
         Object.assign(paths[path]?.[method]?.requestBody?.content['application/json'] ?? {}, { examples })
       return document

@@ -9,7 +9,6 @@ import type { Services } from '../gateway.js'
 import { toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
-import { jsonResponse } from '../http/response-schemas.js'
 import { closed } from '../types/schema-parts.js'
 import type { CallbackEvent, CallbackReading } from '../vendors/callback-checks.js'
 import type { InboundAnswer, InboundRoute } from '../vendors/inbound.js'
@@ -59,10 +58,10 @@ const toSchema = <C>({
       }
     : {}),
   response: {
-    200:
-      answer.schema['type'] === 'string'
-        ? { description: answer.description, content: { 'text/plain': { schema: answer.schema } } }
-        : jsonResponse(answer.schema, answer.description),
+    200: {
+      description: answer.description,
+      content: { [answer.schema['type'] === 'string' ? 'text/plain' : 'application/json']: { schema: answer.schema } },
+    },
     ...refusals,
   },
 })

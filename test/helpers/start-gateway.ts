@@ -22,7 +22,7 @@ const freePort = async (): Promise<number> => {
 
 /**
  * `env` adds to the environment. Resolves when the gateway is ready.
- * `key` is the one it minted; `close` stops it with SIGTERM and gives its exit status.
+ * `key` is the one it minted; `output` is all that it has written; `close` stops it with SIGTERM and gives its exit status.
  */
 export const startGateway = async (env: Record<string, string> = {}) => {
   await ensureInstalled({ build: true })
@@ -52,7 +52,8 @@ export const startGateway = async (env: Record<string, string> = {}) => {
   }
   try {
     await eventually('the gateway is ready', isReady)
-    return { url, key: (await readFile(join(dataDir, 'admin-api-key'), 'utf8')).trim(), close }
+    const key = (await readFile(join(dataDir, 'admin-api-key'), 'utf8')).trim()
+    return { url, port, key, close, output: () => lines.join(''), isAlive: () => child.exitCode === null && child.signalCode === null }
   } catch (error) {
     await close()
     throw error

@@ -92,6 +92,17 @@ t.test('/docs is the interactive page with all that it loads', async (t) => {
   t.equal(missing.headers['content-type'], 'application/problem+json')
 })
 
+t.test('a parameter with a default is not required', async (t) => {
+  const app = await documentsApp(t)
+  const querystring = Type.Object({ limit: Type.Integer({ default: 50 }), name: Type.String() })
+  app.get('/many-things', { schema: { operationId: 'listThings', querystring } }, async () => ({}))
+  const { paths } = (await app.inject('/openapi.json')).json() as { paths: Record<string, { get: { parameters: object[] } }> }
+  t.match(paths['/many-things']?.get.parameters, [
+    { name: 'limit', required: false, schema: { default: 50 } },
+    { name: 'name', required: true },
+  ])
+})
+
 t.test('OAS-1 OAS-4 the description is complete and the same in both notations', async (t) => {
   const app = await documentsApp(t)
   const json = await app.inject('/openapi.json')
