@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
-export const adminKey = 'bench-admin-key'
+export const adminKey = 'key-of-the-benchmark-lab'
 export const connections = 64
 const here = new URL('.', import.meta.url).pathname
 const kib = 1024

@@ -32,6 +32,7 @@ export interface StartOptions {
 /** Opens what a gateway and a worker both begin with. `share` takes the embedded Redis of another process. */
 export const openBase = async ({ config, jobTypes, log }: StartOptions, { share }: { share: boolean }, scope: Scope) => {
   const { prefix } = config.redis
+  for (const warning of config.warnings) log.warn(warning)
   const tracing = await scope.open('tracing', () => openTracing({ settings: config.tracing, instanceId: config.instanceId, log }))
   const redis = await scope.open('redis', () => openRedis({ settings: config.redis, log, share }))
   const queues = await scope.open('queues', () => openQueues({ redis: redis.request, prefix, log }))

@@ -9,6 +9,7 @@ import envSchema from 'env-schema'
 import { day } from '../runtime/durations.js'
 import { ClientEnvironment, Environment } from './environment.js'
 import { type HostPort, readNamedFile, requireKey, requireProxies, requireUrl, toHostPorts, toPairs } from './setting-checks.js'
+import { isExposed, judgeSecrets } from './weak-secrets.js'
 
 /** Which Redis to talk to, decided by the variables that are set. */
 export type RedisTarget =
@@ -35,7 +36,11 @@ export interface RedisSettings {
 export type CoreConfig = Readonly<ReturnType<typeof toConfig>>
 
 /** Besides, what each subject made of its own variables: `settings` is looked into by those who know the subject. */
-export type Config<S = unknown> = CoreConfig & { readonly settings: S }
+export type Config<S = unknown> = CoreConfig & {
+  readonly settings: S
+  /** What the operator should know about settings that work all the same. */
+  readonly warnings: readonly string[]
+}
 
 /** The variables of one subject, such as e-mail or a vendor, and what they become. */
 export interface SubjectSettings<V extends TProperties = TProperties, S = unknown> {
@@ -43,13 +48,16 @@ export interface SubjectSettings<V extends TProperties = TProperties, S = unknow
   readonly variables: V
   /** Throws an Error with one readable line about settings that contradict each other. */
   toSettings(env: Static<TObject<V>>, core: CoreConfig): S
+  /** Names of the variables that let in whoever knows their value. */
+  readonly credentials: readonly string[]
 }
 
 /** States the variables of one subject. */
 export const defineSettings = <V extends TProperties, S>(
   variables: V,
   toSettings: (env: Static<TObject<V>>, core: CoreConfig) => S,
-): SubjectSettings<V, S> => ({ variables, toSettings })
+  credentials: readonly (keyof V & string)[] = [],
+): SubjectSettings<V, S> => ({ variables, toSettings, credentials })
 
 /** What a list of subjects' settings becomes, by subject. */
 export type SettingsOf<T extends Readonly<Record<string, SubjectSettings>>> = {
@@ -71,8 +79,15 @@ export const loadConfig = <T extends Readonly<Record<string, SubjectSettings>> =
   const given = read(Type.Object({ ...Environment.properties, ...variables }), env, cwd) as Environment
   const core = toConfig(given)
   const settings = Object.entries(subjects).map(([name, subject]) => [name, subject.toSettings(given, core)])
-  return Object.freeze({ ...core, settings: Object.fromEntries(settings) })
+  const credentials = [...coreCredentials, ...Object.values(subjects).flatMap((subject) => subject.credentials)]
+  const secrets = Object.fromEntries(
+    credentials.map((name) => [name, (given as Readonly<Record<string, unknown>>)[name] as string | undefined]),
+  )
+  return Object.freeze({ ...core, settings: Object.fromEntries(settings), warnings: judgeSecrets(secrets, core.isExposed) })
 }
+
+/** Variables that let in whoever knows their value. */
+const coreCredentials = ['ADMIN_API_KEY', 'METRICS_TOKEN'] as const satisfies readonly (keyof Environment)[]
 
 /** Where the commands that talk to a gateway find it. */
 export interface ClientSettings {
@@ -150,6 +165,7 @@ const validate = <T extends TObject>(schema: T, given: Record<string, string>): 
 const toConfig = (env: Environment) => ({
   host: env.HOST,
   port: env.PORT,
+  isExposed: isExposed(env.HOST, env.TRUST_PROXY),
   logLevel: env.LOG_LEVEL,
   adminApiKey: requireKey('ADMIN_API_KEY', env.ADMIN_API_KEY),
   workersEnabled: env.WORKERS_ENABLED,

@@ -34,11 +34,15 @@ const toApi = (env: Environment) => {
 }
 
 /** How to call Lark, and what its events are checked with; each undefined when it is not configured. */
-export const larkSettings = defineSettings(variables, (env) => {
-  const { LARK_ENCRYPT_KEY, LARK_VERIFICATION_TOKEN } = env
-  const hasEvents = areTogether('LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN', { LARK_ENCRYPT_KEY, LARK_VERIFICATION_TOKEN })
-  return {
-    api: toApi(env),
-    callback: hasEvents ? { encryptKey: LARK_ENCRYPT_KEY as string, verificationToken: LARK_VERIFICATION_TOKEN as string } : undefined,
-  }
-})
+export const larkSettings = defineSettings(
+  variables,
+  (env) => {
+    const { LARK_ENCRYPT_KEY, LARK_VERIFICATION_TOKEN } = env
+    const hasEvents = areTogether('LARK_ENCRYPT_KEY and LARK_VERIFICATION_TOKEN', { LARK_ENCRYPT_KEY, LARK_VERIFICATION_TOKEN })
+    return {
+      api: toApi(env),
+      callback: hasEvents ? { encryptKey: LARK_ENCRYPT_KEY as string, verificationToken: LARK_VERIFICATION_TOKEN as string } : undefined,
+    }
+  },
+  ['LARK_ENCRYPT_KEY', 'LARK_VERIFICATION_TOKEN'],
+)

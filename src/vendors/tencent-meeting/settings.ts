@@ -50,4 +50,6 @@ const toCallback = (env: Environment) => {
 }
 
 /** How to call Tencent Meeting, and what its events are checked with; each undefined when it is not configured. */
-export const tencentMeetingSettings = defineSettings(variables, (env) => ({ api: toApi(env), callback: toCallback(env) }))
+export const tencentMeetingSettings = defineSettings(variables, (env) => ({ api: toApi(env), callback: toCallback(env) }), [
+  'TENCENT_MEETING_WEBHOOK_TOKEN',
+])
