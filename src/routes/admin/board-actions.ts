@@ -1,6 +1,5 @@
 // What the buttons of the dashboard do: what the operators' routes do, by the same services and into the same audit trail.
 
-import { queueOfJobId } from '../../bullmq/job-id.js'
 import { jobNotFound } from '../../http/job-responses.js'
 import { problem } from '../../http/problems/problem-json.js'
 import { requireQueueName } from '../../http/queue-param.js'
@@ -29,12 +28,8 @@ type Act = (deps: BoardActDeps, wanted: Wanted) => Promise<void>
 
 const queueOf = ({ params }: Wanted): QueueName => requireQueueName(params['queueName'] ?? '')
 
-const jobOf = (wanted: Wanted): { queue: QueueName; id: string } => {
-  const queue = queueOf(wanted)
-  const id = wanted.params['jobId'] ?? ''
-  if (queueOfJobId(id) !== queue) throw jobNotFound()
-  return { queue, id }
-}
+/** The id was checked before: it is one of this queue. */
+const jobOf = (wanted: Wanted): { queue: QueueName; id: string } => ({ queue: queueOf(wanted), id: wanted.params['jobId'] ?? '' })
 
 const operate =
   (kind: OperationKind): Act =>

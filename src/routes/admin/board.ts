@@ -5,10 +5,12 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { toBearerToken } from '../../auth/bearer-token.js'
+import { queueOfJobId } from '../../bullmq/job-id.js'
 import type { Services } from '../../gateway.js'
 import authenticate, { requireScope } from '../../http/authenticate.js'
 import { requireSameOrigin } from '../../http/headers/same-origin.js'
 import { wantsPage } from '../../http/html-page.js'
+import { jobNotFound } from '../../http/job-responses.js'
 import { problem, problemDetailsOf } from '../../http/problems/problem-json.js'
 import { problemResponses } from '../../http/problems/problem-schema.js'
 import { type BoardQueue, showFlow } from '../../operations/board-queues.js'
@@ -89,6 +91,7 @@ const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) 
   })
 
   scope.addHook('preHandler', async (request, reply) => {
+    requireJobId(request)
     if (!isAct(request)) return capPage(request)
     const route = `${request.method} ${request.routeOptions.url?.slice(boardPath.length)}`
     const { body } = request
@@ -103,6 +106,12 @@ const guard = (scope: FastifyInstance, services: AdminBoardOptions['services']) 
     if (reply.statusCode === 404) throw problem('not-found', 'The dashboard has no such page.')
     throw unreadable()
   })
+}
+
+/** Every route that names a job means one of ours in the queue that it names: bull-board would read any other key of the queue too. */
+const requireJobId = ({ params }: FastifyRequest): void => {
+  const { queueName, jobId } = params as { queueName?: string; jobId?: string }
+  if (jobId !== undefined && queueOfJobId(jobId) !== queueName) throw jobNotFound()
 }
 
 const unreadable = () => problem('bad-request', 'The dashboard does not understand this request.')

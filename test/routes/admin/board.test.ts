@@ -1,5 +1,6 @@
 // The dashboard over HTTP: who gets in and for how long, what it shows, and what its buttons do.
 
+import { createRequire } from 'node:module'
 import t, { type Test } from 'tap'
 import type { Scope } from '../../../src/auth/grants.js'
 import { mintJobId } from '../../../src/bullmq/job-id.js'
@@ -260,7 +261,15 @@ t.test('404 what is no job and no queue; 400 what cannot be read', async (t) => 
   const test = await open(t)
   const cookie = await signIn(test)
   const { id } = (await test.submit({ type: 'echo', data: { label: 'x' } })).json()
-  for (const path of ['email/meta', 'email/wait', `email/${id}`, 'external-api/ext_3q2AMb1cT7mR0wZk9vYxFg', 'nope/x', 'schedules/x']) {
+  for (const path of [
+    'email/meta',
+    'email/meta/logs',
+    'email/wait',
+    `email/${id}`,
+    'external-api/ext_3q2AMb1cT7mR0wZk9vYxFg',
+    'nope/x',
+    'schedules/x',
+  ]) {
     const answer = await read(test, cookie, `/admin/board/api/queues/${path}`)
     t.equal(answer.statusCode, 404, path)
     t.match(answer.json(), { type: '/problems/not-found', requestId: String })
@@ -268,7 +277,6 @@ t.test('404 what is no job and no queue; 400 what cannot be read', async (t) => 
   for (const query of ['queues?page=x', 'queues?activeQueue=%25', 'job-schedulers?queueName=%25'])
     t.equal((await read(test, cookie, `/admin/board/api/${query}`)).statusCode, 400, query)
   t.equal((await read(test, cookie, '/admin/board/api/nothing')).statusCode, 404)
-  t.same((await read(test, cookie, '/admin/board/api/queues/email/meta/logs')).json(), [])
 })
 
 t.test('503 Redis is gone: nothing of its error is told', async (t) => {
@@ -373,4 +381,36 @@ t.test('acts', async (t) => {
     t.same(await test.services.redis.request.hgetall(test.services.queueKeys['external-api'].job(id)), before)
     t.equal((await acts()).length, count)
   })
+})
+
+t.test('404 what is not an id of a job in its queue, in every route that names one', async (t) => {
+  const test = await open(t, { BOARD_READ_ONLY: 'false' })
+  const { appRoutes } = createRequire(import.meta.url)('@bull-board/api/dist/routes.js') as {
+    appRoutes: { api: { method: string | string[]; route: string | string[] }[] }
+  }
+  const routes = appRoutes.api.flatMap(({ method, route }) =>
+    [route].flat().flatMap((path) => [method].flat().map((each) => ({ method: each.toUpperCase() as 'GET', path }))),
+  )
+  const ofJobs = routes.filter(({ path }) => path.includes(':jobId'))
+  t.ok(ofJobs.length >= 10)
+  // Keys of the queue that are no jobs, and one that is a hash as jobs are.
+  await test.submit({ type: 'echo', data: { label: 'x' } })
+  const id = (await test.submit({ type: 'echo', data: { label: 'x' } })).json().id as string
+  const reserved = ['__proto__', 'constructor', 'meta', 'id', 'wait', 'events', 'marker', 'prioritized', 'stalled-check', 'repeat']
+  const forms = ['a:b', 'repeat:x:1', 'repeat%3Ax%3A1', '%00', '%0d%0a', '%E2%80%AE', `${id}%20`, `${id}:logs`, 'x'.repeat(300), '1', '-']
+  const headers = { authorization: `Bearer ${adminKey}` }
+  for (const { method, path } of ofJobs) {
+    for (const name of [...reserved, ...forms, mintJobId('email')]) {
+      const url = `/admin/board${path.replace(':queueName', 'external-api').replace(':jobId', name)}`
+      const answer = await test.app.inject({ method, url, headers })
+      t.equal(answer.statusCode, 404, `${method} ${url}`)
+      t.equal(answer.headers['content-type'], 'application/problem+json')
+    }
+    for (const queue of ['__proto__', 'constructor', 'email', 'external-api:meta']) {
+      const url = `/admin/board${path.replace(':queueName', queue).replace(':jobId', id)}`
+      t.equal((await test.app.inject({ method, url, headers })).statusCode, 404, `${method} ${url}`)
+    }
+  }
+  const flow = await test.app.inject({ url: `/admin/board/api/queues/external-api/${id}/flow`, headers })
+  t.equal(flow.statusCode, 200, 'a job of the queue is shown')
 })
