@@ -40,7 +40,8 @@ const documents = async (app: FastifyInstance, { services: { jobErrors } }: Docu
     theme: { title: 'Jobgate API', js: [{ filename: 'color-scheme.js', content: followColorScheme }] },
     uiConfig: {
       layout: 'BaseLayout',
-      persistAuthorization: true,
+      // A key is forgotten with the page: what is persisted lies in the browser's storage for any script of this origin.
+      persistAuthorization: false,
       tryItOutEnabled: true,
       displayRequestDuration: true,
       deepLinking: true,
