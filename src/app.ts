@@ -9,6 +9,7 @@ import authenticate from './http/authenticate.js'
 import jsonBody from './http/bodies/json-body.js'
 import gracefulClose from './http/graceful-close.js'
 import prefer from './http/headers/prefer.js'
+import wellFormedQuery from './http/headers/well-formed-query.js'
 import httpMetrics from './http/http-metrics.js'
 import longPoll from './http/limits/long-poll.js'
 import overload from './http/limits/overload.js'
@@ -101,6 +102,7 @@ export const buildApp = async (services: Services) => {
   })
   await app.register(accepts)
   await app.register(prefer)
+  await app.register(wellFormedQuery)
   await app.register(jsonBody, { bodyTimeoutMs: config.http.bodyTimeoutMs })
   await app.register(sse, {})
   await app.register(openapi)

@@ -5,6 +5,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
+import { problemOfJson } from '../http/bodies/json-body.js'
 import type { NdjsonLine } from '../http/bodies/line-stream.js'
 import ndjson, { isNdjson } from '../http/bodies/ndjson.js'
 import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
@@ -196,9 +197,8 @@ const toEntry = (line: NdjsonLine): Entry => {
   if ('tooLong' in line) return { refused: { problem: 'payload-too-large', detail: `Line ${line.number} is too long.`, ...at } }
   if ('notUtf8' in line) return { refused: { problem: 'malformed-body', detail: `Line ${line.number} is not UTF-8.`, ...at } }
   const parsed = parseJson(line.text)
-  return parsed.kind === 'value'
-    ? { value: parsed.value }
-    : { refused: { problem: 'malformed-body', detail: `Line ${line.number}: ${parsed.detail}`, ...at } }
+  if (parsed.kind === 'value') return { value: parsed.value }
+  return { refused: { ...(problemDetailsOf(problemOfJson(parsed, `Line ${line.number}`)) as ProblemDetails), ...at } }
 }
 
 export default batch

@@ -1,4 +1,4 @@
-// Reads JSON that a stranger sent: bounded in depth, UTF-8 only, without members that reach prototypes.
+// Reads JSON that a stranger sent: bounded in depth, well-formed Unicode only, without members that reach prototypes.
 
 import { isUtf8 } from 'node:buffer'
 import secureJson from 'secure-json-parse'
@@ -6,13 +6,19 @@ import secureJson from 'secure-json-parse'
 export const depthMax = 64
 
 /** A value, or why there is none, in words for the sender that repeat nothing of the text. */
-export type ParsedJson = { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'malformed'; readonly detail: string }
+export type ParsedJson =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'malformed'; readonly detail: string }
+  /** Texts within it, or names of members, hold half a surrogate pair, which no UTF-8 can: the ways to the first of them. */
+  | { readonly kind: 'ill-formed'; readonly paths: readonly (readonly string[])[] }
 
 /** Parses one JSON value. The depth is measured before anything is built. */
 export const parseJson = (text: string): ParsedJson => {
   if (isTooDeep(text)) return { kind: 'malformed', detail: `The JSON is nested deeper than ${depthMax} levels.` }
   try {
-    return { kind: 'value', value: secureJson.parse(text, undefined, { protoAction: 'error', constructorAction: 'error' }) }
+    const value: unknown = secureJson.parse(text, undefined, { protoAction: 'error', constructorAction: 'error' })
+    const paths = mayBeIllFormed(text) ? findIllFormed(value) : []
+    return paths.length === 0 ? { kind: 'value', value } : { kind: 'ill-formed', paths }
   } catch (error) {
     const isForbidden = error instanceof SyntaxError && error.message === 'Object contains forbidden prototype property'
     return {
@@ -60,4 +66,30 @@ const skipString = (text: string, start: number): number => {
     at = end + 1
     if (slashes % 2 === 0) return at
   }
+}
+
+const surrogateEscape = /\\u[dD][89a-fA-F]/
+
+/** UTF-8 itself holds no surrogates, so only an escape can bring half a pair. */
+const mayBeIllFormed = (text: string): boolean => (text.includes('\\ud') || text.includes('\\uD')) && surrogateEscape.test(text)
+
+const pathsMax = 20
+
+/** The ways to the first texts and names that are not well-formed. The depth is bounded by now. */
+const findIllFormed = (value: unknown): string[][] => {
+  const found: string[][] = []
+  const path: string[] = []
+  const visit = (name: string, member: unknown): void => {
+    if (found.length === pathsMax) return
+    path.push(name)
+    if (!name.isWellFormed() || (typeof member === 'string' && !member.isWellFormed())) found.push([...path])
+    else visitMembers(member)
+    path.pop()
+  }
+  const visitMembers = (parent: unknown): void => {
+    if (typeof parent === 'object' && parent !== null) for (const [name, member] of Object.entries(parent)) visit(name, member)
+  }
+  if (typeof value === 'string' && !value.isWellFormed()) found.push([])
+  visitMembers(value)
+  return found
 }

@@ -51,6 +51,17 @@ export const toFieldProblems = (errors: readonly SchemaError[], part: string = '
   return [...entries.values()]
 }
 
+/** What is wrong with texts that are not well-formed Unicode. */
+export const illFormedDetail = 'must be well-formed Unicode text'
+
+/** Of a JSON text: `paths` as `parseJson` tells them. A name may be long: its pointer then stops at the parent. */
+export const toIllFormedProblems = (paths: readonly (readonly string[])[]): FieldProblem[] =>
+  paths.map((path) => {
+    const toPointer = (names: readonly string[]) => names.map((name) => `/${toPointerToken(name)}`).join('')
+    const pointer = toPointer(path)
+    return { pointer: toFragment(pointer.length <= pointerLengthMax ? pointer : ''), detail: illFormedDetail }
+  })
+
 /** A JSON Pointer as URI fragment (RFC 6901, section 6). */
 export const toFragment = (path: string): string =>
   // By way of bytes, since encodeURI throws on a lone surrogate.

@@ -35,6 +35,21 @@ t.test('members that reach prototypes are refused', async (t) => {
   t.same(parseJson('{"text":"__proto__"}'), { kind: 'value', value: { text: '__proto__' } })
 })
 
+t.test('half a surrogate pair is found, wherever it stands', async (t) => {
+  const cases: [text: string, paths: string[][]][] = [
+    ['"\\ud800"', [[]]],
+    ['"\\uDFFF"', [[]]],
+    ['{"a":{"b":["x","\\uD83dx"]}}', [['a', 'b', '1']]],
+    ['{"a":"\\ude00\\ud83d"}', [['a']]],
+    ['{"a":{"x\\udc00":1},"b":"\\udc00"}', [['a', 'x\udc00'], ['b']]],
+    [`[${'"\\ud800",'.repeat(100)}1]`, Array.from({ length: 20 }, (_, at) => [String(at)])],
+  ]
+  for (const [text, paths] of cases) t.same(parseJson(text), { kind: 'ill-formed', paths }, text.slice(0, 60))
+  for (const text of ['"\\ud83d\\ude00"', '"\\uD83D\\uDE00"', '"\\ud7ff\\ue000\\ud55c"', '"\\\\ud800"', '{"a😀":"😀"}', '"\\u00d8"']) {
+    t.match(parseJson(text), { kind: 'value', value: JSON.parse(text) }, text)
+  }
+})
+
 t.test('details never repeat the text', async (t) => {
   for (const text of ['{"code": hunter2}', 'hunter2', '', '[1,]', '{"a":1} hunter2']) {
     const parsed = parseJson(text)

@@ -2,8 +2,8 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { parseJson, toUtf8 } from '../../runtime/json-text.js'
-import { toFieldProblems } from '../../types/field-problems.js'
+import { type ParsedJson, parseJson, toUtf8 } from '../../runtime/json-text.js'
+import { toFieldProblems, toIllFormedProblems } from '../../types/field-problems.js'
 import { problem } from '../problems/problem-json.js'
 
 export interface JsonBodyOptions {
@@ -81,8 +81,18 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
     if (text === null) return done(problem('malformed-body', 'The body is not UTF-8.'))
     if (text === '') return done(problem('malformed-body', 'The body is empty, but Content-Type is JSON.'))
     const parsed = parseJson(text)
-    return parsed.kind === 'value' ? done(null, parsed.value) : done(problem('malformed-body', parsed.detail))
+    return parsed.kind === 'value' ? done(null, parsed.value) : done(problemOfJson(parsed))
   })
+}
+
+/** `place` is where the text stands, such as `Line 3`. */
+export const problemOfJson = (parsed: Exclude<ParsedJson, { kind: 'value' }>, place?: string): Error => {
+  const at = place === undefined ? '' : `${place}: `
+  return parsed.kind === 'malformed'
+    ? problem('malformed-body', `${at}${parsed.detail}`)
+    : problem('validation-failed', `${at}Some text is not well-formed Unicode; see \`errors\`.`, {
+        errors: toIllFormedProblems(parsed.paths),
+      })
 }
 
 const unknownMember = { keyword: 'additionalProperties', instancePath: '', schemaPath: '' }
