@@ -6,18 +6,12 @@ import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { keepSubscribed } from '../redis/subscribe.js'
+import { openDuty } from '../runtime/duty.js'
 import { type ApiKeyRecord, createApiKeyRecords, type NoteApiKey } from './api-key-records.js'
 import { firstPrincipal } from './first-key.js'
-import { type Principal, type Scope, scopes } from './grants.js'
+import { type Scope, scopes, type Verification } from './grants.js'
 import { digestKey, isSameDigest, toDigestBytes, toKeyId } from './key-format.js'
-
-/** What a key turned out to be. `refused` covers unknown, revoked and forged keys alike. */
-export type Verification =
-  | { readonly kind: 'valid'; readonly principal: Principal }
-  | { readonly kind: 'expired' }
-  | { readonly kind: 'refused' }
-  /** Redis has to be asked and does not answer. */
-  | { readonly kind: 'unavailable' }
+import { createKeyHolds, lookEveryMs } from './key-holds.js'
 
 /** Whether a SHA-256 digest is the expected one; must not tell by its time where they differ. */
 type FitsDigest = (digest: Buffer) => boolean
@@ -210,8 +204,19 @@ export const openApiKeys = (deps: {
     return firstDigest && fits(firstDigest) ? firstKeyValid : refused
   }
 
+  const holds = createKeyHolds({ verify })
+  const duty = openDuty(
+    { name: 'key-holds', everyMs: lookEveryMs, run: holds.look, failure: 'looking at the API keys of open requests failed' },
+    { log },
+  )
+
+  const onChange = (id: string) => {
+    forget(id)
+    holds.lookAt(id).catch((error: Error) => log.warn({ keyId: id, error: error.message }, 'a changed API key could not be read'))
+  }
+
   const onMessage = (channel: string, id: string) => {
-    if (channel === keys.apiKeysChanged) forget(id)
+    if (channel === keys.apiKeysChanged) onChange(id)
   }
   events.on('message', onMessage)
   // Messages of the time without a connection are lost.
@@ -226,6 +231,10 @@ export const openApiKeys = (deps: {
   return {
     verify,
     recall,
+    /** For a request that lasts: as `createKeyHolds`. */
+    hold: holds.hold,
+    /** How many keys open requests hold. */
+    heldKeys: holds.size,
     issue: records.issue,
     list: records.list,
     /** As `createApiKeyRecords`; in effect on this instance before it returns. */
@@ -233,7 +242,7 @@ export const openApiKeys = (deps: {
       try {
         return await records.rotate(id, options, note)
       } finally {
-        forget(id)
+        onChange(id)
       }
     },
     /** As `createApiKeyRecords`; in effect on this instance before it returns. */
@@ -241,12 +250,13 @@ export const openApiKeys = (deps: {
       try {
         return await records.revoke(id, note)
       } finally {
-        forget(id)
+        onChange(id)
       }
     },
     /** Stops following changes and forgets what it knows. The connections are closed by their opener. */
     async close() {
       unsubscribe()
+      await duty.close()
       events.off('message', onMessage)
       events.off('ready', forgetAll)
       forgetAll()

@@ -4,7 +4,8 @@ import { createHmac, hash, randomBytes } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
-import type { ApiKeys, Verification } from './api-keys.js'
+import type { ApiKeys } from './api-keys.js'
+import type { Verification } from './grants.js'
 import { digestKey, isSameDigest, toDigestBytes } from './key-format.js'
 
 export const boardSessionMs = 8 * 60 * 60 * 1000

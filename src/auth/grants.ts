@@ -21,6 +21,14 @@ export interface Principal {
   readonly rateLimitMax: number | null
 }
 
+/** What a key turned out to be. `refused` covers unknown, revoked and forged keys alike. */
+export type Verification =
+  | { readonly kind: 'valid'; readonly principal: Principal }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'refused' }
+  /** Redis has to be asked and does not answer. */
+  | { readonly kind: 'unavailable' }
+
 /** Whether the key allows this kind of act. */
 export const hasScope = (principal: Principal, scope: Scope): boolean => principal.scopes.has(scope) || principal.scopes.has('admin')
 

@@ -49,8 +49,9 @@ export async function* followEvents(client: Client, id: string, lastEventId?: st
 /** Ends with the stream, cut off or not: the caller resumes. */
 async function* readEvents(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<JobEvent> {
   try {
-    for await (const { id = '', event, data } of body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())) {
-      if (event !== undefined) yield { id, event, data: JSON.parse(data) }
+    for await (const { id, event, data } of body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream())) {
+      // What has no id tells why the stream ends, such as a revoked key: the next attempt is refused for the same reason.
+      if (id !== undefined && event !== undefined) yield { id, event, data: JSON.parse(data) }
     }
   } catch (error) {
     // The gateway went away in the middle of the stream.

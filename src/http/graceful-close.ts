@@ -12,7 +12,7 @@ declare module 'fastify' {
     isStopping(): boolean
     /** Call on SIGTERM, before SHUTDOWN_DRAIN_MS: new connections still work, but no client keeps one. */
     startStopping(): void
-    /** Aborted when the server closes: long polls, streams and imports end then. */
+    /** Aborted when the server closes: long polls, streams and imports end then. Its reason is the problem to tell. */
     readonly stopSignal: AbortSignal
   }
 }
@@ -49,7 +49,9 @@ const gracefulClose = async (app: FastifyInstance) => {
   let idleLook: OpenDuty | undefined
   app.addHook('preClose', async () => {
     isStopping = true
-    stop.abort()
+    stop.abort(
+      problem('shutting-down', 'This instance is shutting down and has stopped reading the body.', { headers: { connection: 'close' } }),
+    )
     // Answers that began before told their clients to keep the connection; the server closes those that are idle by now only.
     const run = () => app.server.closeIdleConnections()
     idleLook = openDuty(

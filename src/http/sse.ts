@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 
 import { openDuty } from '../runtime/duty.js'
 
-import { problem } from './problems/problem-json.js'
+import { problem, problemDetailsOf, toProblemDocument } from './problems/problem-json.js'
 
 /** One event. `data` is sent as one JSON value. */
 export interface SseEvent {
@@ -26,8 +26,9 @@ export type SseSource = AsyncIterable<SseEvent> | ((signal: AbortSignal) => Asyn
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Returns 200 with a stream of the source's events. It ends when the source does or `signal` fires; the source is
-     * asked for more only while the client reads, and ended when the client leaves or the server stops.
+     * Returns 200 with a stream of the source's events. It ends when the source does or `signal` fires, with an event that tells
+     * its reason, if that is a problem; the source is asked for more only while the client reads, and ended when the client leaves
+     * or the server stops.
      */
     sse(source: SseSource, options?: { readonly signal?: AbortSignal }): FastifyReply
   }
@@ -59,8 +60,8 @@ const toOneLine = (text: string): string => text.replace(/[\r\n\0]/g, '')
 
 interface OpenStream {
   readonly stream: Readable
-  /** Ends the answer in good order: what was sent arrives. */
-  readonly finish: () => void
+  /** Ends the answer in good order: what was sent arrives, and `last` behind it. */
+  readonly finish: (last?: SseEvent) => void
   missed: number
 }
 
@@ -90,7 +91,8 @@ const sse = async (app: FastifyInstance, { heartbeatMs = heartbeatMsDefault }: S
     const entry: OpenStream = { ...toEventStream(source, signal, onEnd), missed: 0 }
     open.add(entry)
     const isHead = this.request.method === 'HEAD'
-    if (isHead || app.stopSignal.aborted || signal?.aborted) entry.finish()
+    if (isHead || app.stopSignal.aborted) entry.finish()
+    else if (signal?.aborted) entry.finish(toLastEvent(signal))
     if (isHead) return this.send('')
     return this.send(entry.stream)
   })
@@ -106,6 +108,12 @@ const sendHeartbeat = (entry: OpenStream): void => {
   }
 }
 
+/** The problem for which a stream is ended, named like it and without an id: a client that comes back resumes where it was. */
+const toLastEvent = ({ reason }: AbortSignal): SseEvent | undefined => {
+  const details = problemDetailsOf(reason)
+  return details && { event: details.problem, data: toProblemDocument(details) }
+}
+
 const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd: (error: unknown) => void) => {
   const client = typeof source === 'function' ? new AbortController() : null
   const events = typeof source === 'function' ? source((client as AbortController).signal) : source
@@ -117,7 +125,7 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
 
   const release = (error?: unknown): void => {
     isEnded = true
-    signal?.removeEventListener('abort', finish)
+    signal?.removeEventListener('abort', stop)
     onEnd(error)
     client?.abort()
     // A generator that never ran would skip its `finally`, and with it what the caller has to give back.
@@ -132,12 +140,15 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
     stream.push(opening)
   }
 
-  const finish = (): void => {
+  const finish = (last?: SseEvent): void => {
     if (isEnded) return
     release()
     open()
+    if (last) stream.push(formatEvent(last))
     stream.push(null)
   }
+
+  const stop = (): void => finish(signal && toLastEvent(signal))
 
   const pump = async (): Promise<void> => {
     isStarted = true
@@ -169,7 +180,7 @@ const toEventStream = (source: SseSource, signal: AbortSignal | undefined, onEnd
       done(error)
     },
   })
-  signal?.addEventListener('abort', finish, { once: true })
+  signal?.addEventListener('abort', stop, { once: true })
   return { stream, finish }
 }
 

@@ -4,14 +4,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Services } from '../gateway.js'
-import { requireScope } from '../http/authenticate.js'
+import { type HeldKey, requireScope } from '../http/authenticate.js'
 import { problemOfJson } from '../http/bodies/json-body.js'
 import type { NdjsonLine } from '../http/bodies/line-stream.js'
 import ndjson, { isNdjson } from '../http/bodies/ndjson.js'
 import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../http/problems/problem-json.js'
 import { type Problem, problemResponses } from '../http/problems/problem-schema.js'
-import type { ProblemDetails } from '../http/problems/problem-types.js'
+import type { ProblemDetails, ProblemName } from '../http/problems/problem-types.js'
 import type { AcceptContext } from '../jobs/envelope.js'
 import { mapInOrder } from '../runtime/in-order.js'
 import { parseJson } from '../runtime/json-text.js'
@@ -60,6 +60,13 @@ type Result =
   | { index: number; status: 202; id: string; location: string; replayed?: true }
   | { index: number; status: number; error: Problem }
 
+/** What all items of one batch share. `key` is that of the header. */
+interface Batch {
+  readonly request: FastifyRequest
+  readonly held: HeldKey
+  readonly key: string | null
+}
+
 /** An item as it was read: not yet checked, or already refused. */
 type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
@@ -88,6 +95,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
         'for the others, the Idempotency-Key header combined with the index of the item is used, so a batch that you retry replays item by item.',
         'If the instance shuts down in the middle of an NDJSON batch, the response ends early but cleanly: its last line has status 503 and the index of the first',
         'item that was not read. Retry the items without a 202, with their keys. If you sent the header, retry the whole batch from its first line so that every item keeps its index.',
+        'If the API key is revoked, expires or loses a right meanwhile, the response ends likewise within 5 s, with status 401.',
       ].join(' '),
       tags: ['jobs'],
       headers: Type.Object({
@@ -114,9 +122,11 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     },
     handler: async (request, reply) => {
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const work = (entry: Entry, index: number) => toResult(request, entry, index, key)
+      const held = request.holdKey()
+      reply.raw.once('close', held.release)
+      const work = (entry: Entry, index: number) => toResult({ request, held, key }, entry, index)
       reply.code(207)
-      if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks()), window, work))
+      if (isNdjson(request)) return reply.ndjson(mapInOrder(readEntries(request.body.chunks(held.signal)), window, work))
       // Without a Content-Type no schema has seen it.
       if (request.body === undefined) {
         throw problem('malformed-body', 'The body is missing. Send submissions as application/json or application/x-ndjson.')
@@ -133,10 +143,12 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     },
   })
 
-  async function toResult(request: FastifyRequest, entry: Entry, index: number, headerKey: string | null): Promise<Result> {
+  async function toResult({ request, held, key }: Batch, entry: Entry, index: number): Promise<Result> {
     if ('refused' in entry) return toRefusal(index, entry.refused)
     try {
-      return await submitItem(request, entry.value, index, headerKey)
+      const ended = problemDetailsOf(held.problem())
+      if (ended) return toRefusal(index, { ...ended, detail: `${ended.detail} This item was not stored.` })
+      return await submitItem(request, entry.value, index, key)
     } catch (error) {
       const details = toProblemDetails(error)
       if (details.problem === 'internal-error') request.log.error({ err: error, index }, 'batch item failed')
@@ -178,17 +190,24 @@ const toRefusal = (index: number, details: ProblemDetails): Result => {
   return { index, status: error.status, error }
 }
 
+/** Why the reading of lines may stop before their end, and what to do about it. */
+const stops: Partial<Record<ProblemName, string>> = {
+  'shutting-down': 'Neither this item nor any after it was read; retry them with their keys.',
+  unauthorized: 'Neither this item nor any after it was stored; send them with a valid API key and their idempotency keys.',
+}
+
 /**
  * Lines to entries. A line that cannot be read is refused with its number; the others go on.
- * When the server stops, one last entry stands for all that was not read.
+ * When the server stops, or the API key ends, one last entry stands for all that was not read.
  */
 async function* readEntries(chunks: AsyncIterable<NdjsonLine[]>): AsyncGenerator<Entry> {
   try {
     for await (const lines of chunks) for (const line of lines) yield toEntry(line)
   } catch (error) {
-    if (problemDetailsOf(error)?.problem !== 'shutting-down') throw error
-    const detail = 'This instance is shutting down. Neither this item nor any after it was read; retry them with their keys.'
-    yield { refused: { problem: 'shutting-down', detail } }
+    const details = problemDetailsOf(error)
+    const advice = details && stops[details.problem]
+    if (!advice) throw error
+    yield { refused: { ...details, detail: `${details.detail} ${advice}` } }
   }
 }
 

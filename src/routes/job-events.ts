@@ -37,6 +37,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
       description: [
         'Server-Sent Events `waiting`, `active`, `progress` and `retrying`, and finally `completed`, `failed` or `cancelled`, which contains the entire job and closes the stream.',
         'The first event reports the current state. `Last-Event-ID` resumes a stream. If the job has finished and you have received its last event, the response is 204.',
+        'If the API key is revoked, expires or loses a right, the stream ends within 5 s with the event `unauthorized`, whose data is a problem document.',
       ].join(' '),
       tags: ['jobs'],
       params: JobParams,
@@ -70,13 +71,18 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
           },
         )
       }
-      return reply.sse(async function* (signal) {
-        try {
-          yield* eventStreams.open(id, lastEventId, signal)
-        } finally {
-          leave()
-        }
-      })
+      const held = request.holdKey()
+      return reply.sse(
+        async function* (signal) {
+          try {
+            yield* eventStreams.open(id, lastEventId, signal)
+          } finally {
+            held.release()
+            leave()
+          }
+        },
+        { signal: held.signal },
+      )
     },
   })
 }

@@ -123,6 +123,8 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
         const early = await readSnapshot(id)
         const { state } = requireVisible(request, early).view
         found = wait && !finishedStates.has(state) ? await awaitFinish(id, wait.waitMs, wait.signal) : early
+        const ended = wait?.keyProblem()
+        if (ended) throw ended
       } finally {
         wait?.end()
       }

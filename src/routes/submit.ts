@@ -125,7 +125,8 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     applyPreference(reply, wait)
     try {
       const found = await awaitFinish(view.id, wait.waitMs, wait.signal)
-      return found && finishedStates.has(found.view.state) ? found.view : null
+      // What became of the job is for those alone whose key still holds.
+      return found && finishedStates.has(found.view.state) && !wait.keyProblem() ? found.view : null
     } catch (error) {
       const { id, correlationId } = view
       request.log.warn({ jobId: id, correlationId, error: (error as Error).message }, 'waiting for an accepted job failed')

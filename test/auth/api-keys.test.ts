@@ -221,6 +221,82 @@ t.test('revoked while the message is lost, refused within 5 s', async (t) => {
   t.same(await other.apiKeys.verify(key), { kind: 'refused' })
 })
 
+t.test('a request that lasts ends with its key on every instance', async (t) => {
+  const [one, other] = [await openInstance(t), await openInstance(t)]
+  const hold = async (key: string) => {
+    const verification = await other.apiKeys.verify(key)
+    if (verification.kind !== 'valid') throw new Error(verification.kind)
+    let told: string | null = null
+    const held = other.apiKeys.hold(key, verification.principal, (end) => {
+      told = end
+    })
+    return { held, ended: (end: string) => eventually(`it ends as ${end}`, () => told === end && held.end === end) }
+  }
+
+  await t.test('revoked', async (t) => {
+    const { key, info } = await one.apiKeys.issue(grant)
+    const { ended } = await hold(key)
+    await one.apiKeys.revoke(info.id)
+    await t.resolves(ended('refused'))
+  })
+
+  await t.test('expired', async (t) => {
+    const { key } = await one.apiKeys.issue({ ...grant, expiresAt: other.clock.now + 1000 })
+    const { ended } = await hold(key)
+    other.clock.now += 1000
+    await t.resolves(ended('expired'))
+  })
+
+  await t.test('rotated out, once the overlap is over', async (t) => {
+    const { key, info } = await one.apiKeys.issue(grant)
+    const { held, ended } = await hold(key)
+    const next = await one.apiKeys.rotate(info.id, { overlapMs: 60_000 })
+    const { held: heldNext } = await hold(next?.key ?? '')
+    t.equal(held.end, null)
+    other.clock.now += 60_000
+    await t.resolves(ended('refused'))
+    t.equal(heldNext.end, null)
+    heldNext.release()
+  })
+
+  await t.test('narrowed', async (t) => {
+    const { key, info } = await one.apiKeys.issue({ ...grant, scopes: ['jobs:submit', 'jobs:read'] })
+    const { ended } = await hold(key)
+    const record = JSON.parse((await watcher.hget(keys.apiKeys, info.id)) ?? '') as object
+    await watcher.hset(keys.apiKeys, info.id, JSON.stringify({ ...record, types: ['echo'] }))
+    await watcher.publish(keys.apiKeysChanged, info.id)
+    await t.resolves(ended('changed'))
+  })
+
+  await t.test('revoked while the message is lost: as soon as the record is old', async (t) => {
+    const { key, info } = await one.apiKeys.issue(grant)
+    const { held, ended } = await hold(key)
+    await lose(other.events)
+    await one.apiKeys.revoke(info.id)
+    t.equal(held.end, null, 'it cannot know yet')
+    other.clock.elapsed += 2500
+    await t.resolves(ended('refused'))
+  })
+
+  await t.test('what has ended is no longer held', async (t) => {
+    t.equal(other.apiKeys.heldKeys(), 0)
+  })
+})
+
+t.test('ten thousand requests of a key ask Redis no more often than one', async (t) => {
+  const { apiKeys, clock } = await openInstance(t)
+  const { key } = await apiKeys.issue(grant)
+  const verification = await apiKeys.verify(key)
+  if (verification.kind !== 'valid') return t.fail(verification.kind)
+  const holds = Array.from({ length: 10_000 }, () => apiKeys.hold(key, verification.principal, () => t.fail('it holds')))
+  const before = await reads()
+  clock.elapsed += 2500
+  await eventually('the record is read anew', async () => (await reads()) > before)
+  t.equal(await reads(), before + 1)
+  for (const { release } of holds) release()
+  t.equal(apiKeys.heldKeys(), 0)
+})
+
 t.test('a connection that comes back forgets what it knew', async (t) => {
   const [one, other] = [await openInstance(t), await openInstance(t)]
   const { key, info } = await one.apiKeys.issue(grant)

@@ -15,13 +15,18 @@ const limiter = redis.connect('limiter')
 const holder = (...scopes: Scope[]): Principal => ({ ...firstPrincipal, keyId: scopes.join(), scopes: new Set(scopes) })
 const principals: Record<string, Principal> = { reader: holder('jobs:read'), admin: holder('admin'), 'a_~+/=': holder('jobs:read') }
 
+const unheld = () => ({ end: null, isUnsure: false, release: () => {} })
+
 const openApp = async (t: Parameters<typeof smallApp>[0]) => {
   const { app, lines } = await smallApp(t)
+  const clock = { now: 0 }
   await app.register(rateLimit, { redis: limiter, keys: createKeys('{auth}'), max: 1000, windowMs: 1000 })
   app.get('/public', async (request) => ({ known: request.principal !== undefined }))
   await app.register(async (scope) => {
     await scope.register(authenticate, {
+      elapsed: () => clock.now,
       apiKeys: {
+        hold: unheld,
         verify: async (key: string) => {
           if (key === 'old') return { kind: 'expired' }
           if (key === 'cut-off') return { kind: 'unavailable' }
@@ -33,6 +38,13 @@ const openApp = async (t: Parameters<typeof smallApp>[0]) => {
     scope.get('/me', async ({ principal }) => ({ keyId: principal.keyId }))
     scope.get('/jobs', { onRequest: requireScope('jobs:read') }, async () => 'jobs')
     scope.post('/admin', { onRequest: requireScope('admin') }, async () => 'admin')
+    const takes = (ms: number) => ({
+      preParsing: async () => {
+        clock.now += ms
+      },
+    })
+    scope.post('/slow', takes(1000), async () => 'stored')
+    scope.post('/quick', takes(999), async () => 'stored')
   })
   return { app, lines }
 }
@@ -117,10 +129,25 @@ t.test('503: the key cannot be checked', async (t) => {
   t.match(answer.json(), { type: '/problems/redis-unavailable' })
 })
 
+t.test('401: a key that ended, or lost a right, while the body was on its way', async (t) => {
+  const { app } = await openApp(t)
+  const post = (url: string) => app.inject({ method: 'POST', url, headers: { authorization: 'Bearer passing' }, payload: { a: 1 } })
+  const later = { refused: undefined, changed: holder('jobs:read'), same: holder('jobs:read', 'jobs:submit') }
+  for (const [name, next] of Object.entries(later)) {
+    const verifications = [holder('jobs:read', 'jobs:submit'), next]
+    Object.defineProperty(principals, 'passing', { get: () => verifications.shift(), configurable: true })
+    const answer = await post('/slow')
+    t.equal(answer.statusCode, name === 'same' ? 200 : 401, name)
+    if (name !== 'same') t.match(answer.json(), { type: '/problems/unauthorized' })
+  }
+  Object.defineProperty(principals, 'passing', { get: () => holder('jobs:read'), configurable: true })
+  t.equal((await post('/quick')).statusCode, 200)
+})
+
 t.test('a protected scope without rate limit does not start', async (t) => {
   const { app } = await smallApp(t)
   await t.rejects(async () => {
-    await app.register(authenticate, { apiKeys: { verify: async () => ({ kind: 'refused' }) } })
+    await app.register(authenticate, { apiKeys: { hold: unheld, verify: async () => ({ kind: 'refused' }) } })
   }, /rate-limit/)
 })
 

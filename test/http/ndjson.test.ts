@@ -125,7 +125,7 @@ t.test('BAT-1 a line without end is 413, in bounded memory', async (t) => {
 t.test('SHD-1 once stopped, lines that have come are given, a line without its end is not', async (t) => {
   const stop = new AbortController()
   const body = new Readable({ read: () => {} })
-  const lines = readLines(body, limits, stop.signal)
+  const lines = readLines(body, limits, [new AbortController().signal, stop.signal])
   body.push('a\nb\nbegun')
   t.same((await lines.next()).value, [
     { number: 1, text: 'a' },
@@ -133,7 +133,7 @@ t.test('SHD-1 once stopped, lines that have come are given, a line without its e
   ])
   const next = lines.next()
   await new Promise((resolve) => setImmediate(resolve))
-  stop.abort()
+  stop.abort(problem('shutting-down', 'Stop.'))
   const error = await next.then(
     () => null,
     (thrown: unknown) => thrown,
@@ -143,7 +143,7 @@ t.test('SHD-1 once stopped, lines that have come are given, a line without its e
 
   const whole = Object.assign(Readable.from([Buffer.from('a\nb')], { objectMode: false }), { complete: true })
   const found: NdjsonLine[] = []
-  for await (const some of readLines(whole, limits, stop.signal)) found.push(...some)
+  for await (const some of readLines(whole, limits, [stop.signal])) found.push(...some)
   t.same(
     found.map(({ number }) => number),
     [1, 2],

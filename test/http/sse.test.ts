@@ -171,6 +171,19 @@ t.test("SSE-4 the caller's signal ends the stream in good order", async (t) => {
   await until(() => feed.isEnded)
 })
 
+t.test("SSE-4 a problem as the signal's reason is the last event, which changes no id", async (t) => {
+  const { app, feed, stop } = await eventApp(t)
+  const { port } = await listen(app)
+  const { reads } = await openStream(port)
+  feed.push({ id: '1-0', event: 'a', data: 1 })
+  await reads(/event: a/)
+  stop.abort(problem('unauthorized', 'It was revoked.'))
+  const [, last = ''] = (await reads('end')).split('data: 1\n\n')
+  t.match(last, /^event: unauthorized\ndata: \{"type":"\/problems\/unauthorized",.*"status":401,"detail":"It was revoked\."\}\n\n$/)
+  await until(() => feed.isEnded)
+  t.match((await app.inject('/events')).body, /^retry: 3000\n\nevent: unauthorized\n/, 'also of a stream that begins after that')
+})
+
 t.test('SSE-5 streams end in preClose', async (t) => {
   const { app, feed } = await eventApp(t)
   const { port } = await listen(app)

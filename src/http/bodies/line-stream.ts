@@ -28,12 +28,16 @@ const endlessFactor = 64
 type Body = Readable & { readonly complete?: boolean }
 
 /**
- * All lines, those of one chunk at a time. When `stop` fires, nothing more is read, unless the whole body is there already.
- * Throws problems: request-timeout, payload-too-large, malformed-body, and shutting-down once it has stopped.
+ * All lines, those of one chunk at a time. When one of `stops` fires, nothing more is read, unless the whole body is there already.
+ * Throws problems: request-timeout, payload-too-large, malformed-body, and once it has stopped the reason of the signal.
  */
-export async function* readLines(body: Body, limits: LineLimits, stop?: AbortSignal): AsyncGenerator<NdjsonLine[], void, undefined> {
+export async function* readLines(
+  body: Body,
+  limits: LineLimits,
+  stops: readonly AbortSignal[] = [],
+): AsyncGenerator<NdjsonLine[], void, undefined> {
   const splitter = createSplitter(limits.lineBytesMax)
-  for await (const chunk of readChunks(body, limits.idleMs, stop)) {
+  for await (const chunk of readChunks(body, limits.idleMs, stops)) {
     const lines = splitter.add(chunk)
     if (lines.length > 0) yield lines
   }
@@ -42,15 +46,12 @@ export async function* readLines(body: Body, limits: LineLimits, stop?: AbortSig
 }
 
 /** Chunks as they arrive. Nothing is read while the consumer is busy, and its time does not count as the sender's. */
-async function* readChunks(body: Body, idleMs: number, stop: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+async function* readChunks(body: Body, idleMs: number, stops: readonly AbortSignal[]): AsyncGenerator<Buffer, void, undefined> {
   let left = idleMs
   let progress = 0
   for (;;) {
-    if (stop?.aborted && !body.complete && !body.readableEnded) {
-      throw problem('shutting-down', 'This instance is shutting down and has stopped reading the body.', {
-        headers: { connection: 'close' },
-      })
-    }
+    const stopped = stops.find(({ aborted }) => aborted)
+    if (stopped && !body.complete && !body.readableEnded) throw stopped.reason
     const chunk = body.read() as Buffer | null
     if (chunk !== null) {
       progress += chunk.length
@@ -64,18 +65,18 @@ async function* readChunks(body: Body, idleMs: number, stop: AbortSignal | undef
     if (body.readableEnded) return
     if (body.destroyed) throw problem('malformed-body', 'The body ended before it was complete.')
     const started = performance.now()
-    const isOver = await waitForMore(body, left, stop)
+    const isOver = await waitForMore(body, left, stops)
     left -= performance.now() - started
     if (isOver) throw problem('request-timeout', `The body paused for more than ${idleMs} ms.`, { headers: { connection: 'close' } })
   }
 }
 
 /** False when there is something to do: to read, to end or to stop; true when the time is up. */
-const waitForMore = (body: Readable, timeoutMs: number, stop: AbortSignal | undefined): Promise<boolean> =>
+const waitForMore = (body: Readable, timeoutMs: number, stops: readonly AbortSignal[]): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const finish = (act: () => void) => () => {
       clearTimeout(timer)
-      stop?.removeEventListener('abort', onMore)
+      for (const stop of stops) stop.removeEventListener('abort', onMore)
       for (const name of ['readable', 'end', 'close']) body.off(name, onMore)
       body.off('error', onError)
       act()
@@ -88,7 +89,7 @@ const waitForMore = (body: Readable, timeoutMs: number, stop: AbortSignal | unde
     )
     for (const name of ['readable', 'end', 'close']) body.on(name, onMore)
     body.on('error', onError)
-    stop?.addEventListener('abort', onMore)
+    for (const stop of stops) stop.addEventListener('abort', onMore)
   })
 
 const createSplitter = (lineBytesMax: number) => {

@@ -12,8 +12,8 @@ import { type LineLimits, type NdjsonLine, readLines } from './line-stream.js'
  * problem shutting-down behind the last line that was read.
  */
 export interface NdjsonBody extends AsyncIterable<NdjsonLine> {
-  /** The same lines, those of one chunk at a time: much cheaper for many short lines. */
-  chunks(): AsyncIterable<NdjsonLine[]>
+  /** The same lines, those of one chunk at a time: much cheaper for many short lines. When `stop` fires, its reason is thrown likewise. */
+  chunks(stop?: AbortSignal): AsyncIterable<NdjsonLine[]>
 }
 
 declare module 'fastify' {
@@ -66,8 +66,8 @@ const closeUnread = (request: IncomingMessage): void => {
   request.resume()
 }
 
-const toBody = (payload: Readable, limits: LineLimits, stop: AbortSignal): NdjsonBody => {
-  const chunks = () => readLines(payload, limits, stop)
+const toBody = (payload: Readable, limits: LineLimits, closing: AbortSignal): NdjsonBody => {
+  const chunks = (stop?: AbortSignal) => readLines(payload, limits, stop ? [closing, stop] : [closing])
   const body: NdjsonBody = {
     chunks,
     async *[Symbol.asyncIterator]() {

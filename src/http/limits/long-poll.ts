@@ -1,8 +1,9 @@
-// Grants waits: bounded in time and number, ended when the client leaves or the server stops.
+// Grants waits: bounded in time and number, ended when the client leaves, its key ends or the server stops.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../../telemetry/metrics.js'
+import type {} from '../authenticate.js'
 import { createTenantCap } from './tenant-cap.js'
 
 export interface LongPollOptions {
@@ -17,6 +18,8 @@ export interface LongPollOptions {
 export interface Wait {
   readonly waitMs: number
   readonly signal: AbortSignal
+  /** Why the key no longer allows the answer that was waited for; null while it does. */
+  keyProblem(): Error | null
   end(): void
 }
 
@@ -40,13 +43,17 @@ const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }
     const since = performance.now()
     const controller = new AbortController()
     const stop = () => controller.abort()
+    const held = this.holdKey()
+    held.signal.addEventListener('abort', stop, { once: true })
     app.stopSignal.addEventListener('abort', stop, { once: true })
     reply.raw.once('close', stop)
     return {
       waitMs: Math.min(wantedMs, maxWaitMs),
       signal: controller.signal,
+      keyProblem: held.problem,
       end: () => {
         leave()
+        held.release()
         this.heldMs = performance.now() - since
         app.stopSignal.removeEventListener('abort', stop)
         reply.raw.off('close', stop)
@@ -55,4 +62,4 @@ const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }
   })
 }
 
-export default fp(longPoll, { name: 'long-poll', dependencies: ['graceful-close'] })
+export default fp(longPoll, { name: 'long-poll', dependencies: ['graceful-close', 'authenticate'] })

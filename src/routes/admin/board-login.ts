@@ -1,9 +1,9 @@
 // Signing in to the dashboard with an API key, and out again: two small pages, and the cookie of a session.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ApiKeys, Verification } from '../../auth/api-keys.js'
+import type { ApiKeys } from '../../auth/api-keys.js'
 import { type BoardSessions, boardSessionMs } from '../../auth/board-sessions.js'
-import { hasScope, isLimited, type Principal } from '../../auth/grants.js'
+import { hasScope, isLimited, type Principal, type Verification } from '../../auth/grants.js'
 import { bearerChallenge } from '../../http/authenticate.js'
 import { formType } from '../../http/bodies/json-body.js'
 import { requireSameOrigin } from '../../http/headers/same-origin.js'
