@@ -35,6 +35,32 @@ export const hasScope = (principal: Principal, scope: Scope): boolean => princip
 /** Whether the key is limited to some types or queues. Operators' routes show and change all of them, so such a key may not use them. */
 export const isLimited = ({ types, queues }: Pick<Principal, 'types' | 'queues'>): boolean => types !== null || queues !== null
 
-/** Whether the key may submit or see jobs of this type in this queue. What it may not see answers as if it did not exist. */
-export const maySee = (principal: Principal, { type, queue }: { type: string; queue: string }): boolean =>
-  (principal.types === null || principal.types.has(type)) && (principal.queues === null || principal.queues.has(queue))
+/**
+ * What grants are held against: the type and queue of a job, and those of the jobs that are to follow it. `queue` is undefined
+ * for a type that is not registered.
+ */
+export interface JobKind {
+  readonly type: string
+  readonly queue: string | undefined
+  readonly followUps: readonly JobKind[]
+}
+
+/** The first type within a job, or a schedule of it, for which the key has no grant; null when it may see all of it. */
+export const findUngranted = (principal: Principal, { type, queue, followUps }: JobKind): string | null => {
+  const isGranted =
+    (principal.types === null || principal.types.has(type)) &&
+    (principal.queues === null || (queue !== undefined && principal.queues.has(queue)))
+  if (!isGranted) return type
+  for (const each of followUps) {
+    const ungranted = findUngranted(principal, each)
+    if (ungranted !== null) return ungranted
+  }
+  return null
+}
+
+/**
+ * Whether the key may see, submit or change jobs of this kind. A job with a follow-up of a type that is not granted is hidden as a
+ * whole, since to promote, retry, cancel or replace it decides about the follow-up too.
+ * What a key may not see answers as if it did not exist.
+ */
+export const maySee = (principal: Principal, kind: JobKind): boolean => findUngranted(principal, kind) === null

@@ -30,22 +30,38 @@ export interface StoredJob {
 /** BullMQ's states. `unknown`: the job is between two of its sets. */
 export type StoredState = 'completed' | 'failed' | 'delayed' | 'prioritized' | 'active' | 'waiting' | 'waiting-children' | 'unknown'
 
+/** How the data of every job begin, so that whose it is can be told without parsing it. */
+const dataStart = '{"tenant":"'
+
 /**
- * Reads jobs with their states.
+ * Lua: `isOf(data, tenant)` tells whether data may be those of a job of this tenant; any tenant when it is ''.
+ * Data that begin otherwise were stored by an earlier version: whoever parses them tells.
+ */
+const isOfFunction = `
+local function isOf(data, tenant)
+  if not data then return false end
+  local start = '${dataStart}' .. tenant .. '"'
+  return tenant == '' or string.sub(data, 1, #start) == start or string.sub(data, 1, ${dataStart.length}) ~= '${dataStart}'
+end
+`
+
+/**
+ * Reads jobs with their states. A job of another tenant costs what one costs that is not there: its state is not looked for.
  * KEYS: 1 completed, 2 failed, 3 delayed, 4 prioritized, 5 active, 6 wait, 7 paused, 8 waiting-children.
- * ARGV: 1 prefix of the queue's keys, then ids.
+ * ARGV: 1 prefix of the queue's keys, then pairs of id and tenant, which is '' when anybody's job is meant.
  * Returns for each id false or one text: its parts between unit separators, '' for what is absent, in the order of `toStoredJob`.
  * One text, since for Node each part would be a buffer first and then a text. Only a reason may hold a separator, since all the
  * others are JSON, numbers and names: it comes last.
  */
 const readScript = `
+${isOfFunction}
 local base = ARGV[1]
 local results = {}
-for at = 2, #ARGV do
+for at = 2, #ARGV, 2 do
   local id = ARGV[at]
   local job = redis.call('HMGET', base .. id, 'data', 'opts', 'timestamp', 'priority', 'processedOn', 'finishedOn',
     'returnvalue', 'progress', '${jobFields.attemptsMade}', 'parentKey', 'jg:retriedOn', 'name', 'failedReason')
-  if job[12] then
+  if job[12] and isOf(job[1], ARGV[at + 1]) then
     local state
     local due = redis.call('ZSCORE', KEYS[3], id)
     if job[6] then
@@ -66,11 +82,44 @@ end
 return results
 `
 
-/** At most this many ids in one script. */
-const idsPerScript = 100
+/**
+ * Reads of jobs of one tenant what grants are held against. What belongs to others, or is not there, costs the same.
+ * KEYS: 1 any key of the queue. ARGV: 1 prefix of the queue's keys, then pairs of id and tenant.
+ * Returns for each id false or one text: the name of its type and, behind a unit separator, the kinds of its follow-ups as JSON,
+ * '' for none.
+ */
+const kindScript = `
+${isOfFunction}
+local results = {}
+for at = 2, #ARGV, 2 do
+  local job = redis.call('HMGET', ARGV[1] .. ARGV[at], 'data', 'name')
+  if job[2] and isOf(job[1], ARGV[at + 1]) then
+    local kinds = string.match(job[1], '^${dataStart}[^"]*","followUpKinds":(%b[])') or ''
+    results[#results + 1] = string.gsub(job[2], '\\31', ' ') .. '\\31' .. kinds
+  else
+    results[#results + 1] = false
+  end
+end
+return results
+`
 
-function* inScripts(ids: readonly string[]): Generator<readonly string[]> {
-  for (let start = 0; start < ids.length; start += idsPerScript) yield ids.slice(start, start + idsPerScript)
+/** A job to be read: whoever's it is, or only if it is one of this tenant. */
+export interface WantedJob {
+  readonly id: string
+  readonly tenant: string | undefined
+}
+
+/** At most this many jobs in one script. */
+const jobsPerScript = 100
+
+function* inScripts(jobs: readonly WantedJob[]): Generator<readonly WantedJob[]> {
+  for (let start = 0; start < jobs.length; start += jobsPerScript) yield jobs.slice(start, start + jobsPerScript)
+}
+
+const toArguments = ({ base }: QueueKeys, jobs: readonly WantedJob[]): string[] => {
+  const values = [base]
+  for (const { id, tenant } of jobs) values.push(id, tenant ?? '')
+  return values
 }
 
 /** Gives one job as text for `toStoredJob`, or null; reads that come together share a script call. Rejects with the error of Redis. */
@@ -78,14 +127,25 @@ export const createJobReader = (redis: RedisClient) => {
   const runReadScript = defineScript<(string | null)[]>(redis, readScript)
   return createCoalescer({
     split: inScripts,
-    send: (queue: QueueKeys, ids: readonly string[]): Promise<(string | null)[]> => {
+    send: (queue: QueueKeys, jobs: readonly WantedJob[]): Promise<(string | null)[]> => {
       const { completed, failed, delayed, prioritized, active, wait, paused, waitingChildren } = queue
-      return runReadScript([completed, failed, delayed, prioritized, active, wait, paused, waitingChildren], [queue.base, ...ids])
+      return runReadScript([completed, failed, delayed, prioritized, active, wait, paused, waitingChildren], toArguments(queue, jobs))
     },
   })
 }
 
+/** As `createJobReader`, but gives only what `toStoredKind` tells of a job. */
+export const createKindReader = (redis: RedisClient) => {
+  const runKindScript = defineScript<(string | null)[]>(redis, kindScript)
+  return createCoalescer({
+    split: inScripts,
+    send: (queue: QueueKeys, jobs: readonly WantedJob[]): Promise<(string | null)[]> =>
+      runKindScript([queue.meta], toArguments(queue, jobs)),
+  })
+}
+
 export type ReadJob = ReturnType<typeof createJobReader>
+export type ReadKind = ReturnType<typeof createKindReader>
 
 const separator = '\x1f'
 
@@ -111,4 +171,10 @@ export const toStoredJob = (id: string, text: string): StoredJob => {
     state: state as StoredState,
     dueAt: due ? Math.floor(Number(due) / delayedScoresPerMs) : null,
   }
+}
+
+/** `text` is what the reader of kinds gave; `followUpKinds` is JSON, '' for none. */
+export const toStoredKind = (text: string): { name: string; followUpKinds: string } => {
+  const end = text.indexOf(separator)
+  return { name: text.slice(0, end), followUpKinds: text.slice(end + 1) }
 }

@@ -1,10 +1,12 @@
 // What answers about jobs have in common: guards, headers, problems.
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { maySee } from '../auth/grants.js'
+import { findUngranted, isLimited } from '../auth/grants.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
 import type { AcceptOutcome } from '../jobs/accept.js'
 import type { AcceptContext } from '../jobs/envelope.js'
+import type { FindJob } from '../jobs/find-job.js'
+import { toSubmissionKind } from '../jobs/job-kind.js'
 import type { JobSnapshot } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
@@ -28,11 +30,17 @@ export const requireQueue = (id: string): QueueName => {
   return queue
 }
 
-/** Throws 404 unless the job exists, belongs to the caller's tenant and is covered by its grants. */
-export const requireVisible = (request: FastifyRequest, found: JobSnapshot | null): JobSnapshot => {
-  if (!found || found.tenant !== request.principal.tenant || !maySee(request.principal, found.view)) throw jobNotFound()
+/** Throws 404 unless there is a job, as `findJob` tells. */
+export const requireFound = (found: JobSnapshot | null): JobSnapshot => {
+  if (!found) throw jobNotFound()
   return found
 }
+
+/** Gives the job of an id in the address; throws 404 unless it exists, belongs to the caller's tenant and is covered by its grants. */
+export const createRequireJob =
+  (findJob: FindJob) =>
+  async (request: FastifyRequest, id: string): Promise<JobSnapshot> =>
+    requireFound(await findJob(request.principal, id))
 
 /** Tells an unfinished job's follower when to look again. */
 export const setRetryAfter = (reply: FastifyReply, job: JobView): void => {
@@ -59,18 +67,11 @@ export const toSubmitProblem = (outcome: Exclude<AcceptOutcome, { kind: 'accepte
   }
 }
 
-/** Throws 403 when the key may not submit this job type. */
-const requireGrant = ({ principal }: FastifyRequest, type: string, jobTypes: JobTypes): void => {
-  const found = jobTypes.find(type)
-  // A type that is gone by now is refused by the submission itself.
-  if (!found || maySee(principal, { type, queue: found.queue })) return
-  throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
-}
-
 /** Throws 403 when the key may not submit this job type or one of its follow-ups. */
-export const requireGrants = (request: FastifyRequest, { type, followUps }: Submission, jobTypes: JobTypes): void => {
-  requireGrant(request, type, jobTypes)
-  for (const each of followUps ?? []) requireGrant(request, each.type, jobTypes)
+export const requireGrants = ({ principal }: FastifyRequest, submission: Submission, jobTypes: JobTypes): void => {
+  if (!isLimited(principal)) return
+  const type = findUngranted(principal, toSubmissionKind(submission, jobTypes))
+  if (type !== null) throw problem('forbidden', `This API key has no grant for the job type \`${type}\`.`)
 }
 
 /**

@@ -17,10 +17,21 @@ export interface StoredFollowUp extends FollowUp {
   readonly id: string
 }
 
-/** The `data` member of a BullMQ job. Times are milliseconds since 1970. */
+/** Type and queue of a job that is to follow; without the queue where the type was not registered. */
+export interface FollowUpKind {
+  readonly type: string
+  readonly queue?: string | undefined
+}
+
+/**
+ * The `data` member of a BullMQ job. Times are milliseconds since 1970.
+ * `tenant` and then `followUpKinds` come first in the stored text, where `bullmq/read-jobs` looks for them.
+ */
 export interface JobEnvelope {
-  data: unknown
   tenant: string
+  /** Of `followUps`; also where these are left out, as in children and in refused runs. */
+  followUpKinds?: readonly FollowUpKind[] | undefined
+  data: unknown
   correlationId: string
   userId?: string | undefined
   metadata?: Metadata | undefined
@@ -68,8 +79,9 @@ export const toEnvelope = (
   { timeoutMs, runAt, expiresAt }: Pick<ResolvedOptions, 'timeoutMs' | 'runAt' | 'expiresAt'>,
   followUpQueues: FollowUpQueues,
 ): JobEnvelope => ({
-  data: submission.data,
   tenant: context.tenant,
+  followUpKinds: submission.followUps?.map(({ type }, step) => ({ type, queue: followUpQueues?.[step] })),
+  data: submission.data,
   correlationId: submission.correlationId ?? toCorrelationId(jobId),
   timeoutMs,
   userId: submission.userId,

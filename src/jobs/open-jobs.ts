@@ -6,13 +6,15 @@ import { createJobExists } from '../bullmq/job-begun.js'
 import { openJobEvents } from '../bullmq/job-events.js'
 import { createJobIndex } from '../bullmq/job-index.js'
 import type { Queues } from '../bullmq/queues.js'
-import { createJobReader } from '../bullmq/read-jobs.js'
+import { createJobReader, createKindReader } from '../bullmq/read-jobs.js'
 import type { Config } from '../config/config.js'
 import type { RedisConnections } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import { createJobControl } from './control.js'
+import { createCursors } from './cursor.js'
 import { createEventStreams } from './event-stream.js'
+import { createFindJob } from './find-job.js'
 import { createIndexSweep } from './index-sweep.js'
 import { createJobList } from './list.js'
 import { createJobRecordReader } from './record.js'
@@ -36,6 +38,7 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
   const redis = connections.request
   const views = createJobViews(sensitive)
   const readSnapshot = createSnapshotReader({ readJob: createJobReader(redis), views, queues })
+  const cursors = createCursors({ redis, keys })
   const index = createJobIndex({ redis, keys, partitions: queues.partitions })
   const events = await scope.open('job events', () =>
     openJobEvents({ connect: () => connections.connect('events'), request: redis, queues, log }),
@@ -43,11 +46,12 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
   return {
     events,
     readSnapshot,
+    findJob: createFindJob({ readKind: createKindReader(redis), readSnapshot, queues }),
     views,
     eventStreams: createEventStreams({ events, readSnapshot }),
     awaitFinish: createAwaitFinish({ events, readSnapshot }),
     control: createJobControl({ redis, keys, queues }),
-    list: createJobList({ index, readSnapshot, redis, keys }),
+    list: createJobList({ index, readSnapshot, cursors }),
     duties: [
       createIndexSweep({ index, jobExists: createJobExists({ redis, queues }), keys, redis, log }),
       createRetention({ finished: createFinishedJobs({ redis, queues }), limits: config.queues, log, queues }),

@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import type { JobKind } from '../auth/grants.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ReadJob, toStoredJob } from '../bullmq/read-jobs.js'
 import type { JobView } from '../types/job-schema.js'
@@ -11,6 +12,8 @@ import type { JobViews } from './view.js'
 export interface JobSnapshot {
   readonly view: Readonly<JobView>
   readonly tenant: string
+  /** What the grants of a reader are held against. */
+  readonly kind: JobKind
   /** The view as JSON, and its weak ETag. */
   readonly document: () => JobDocument
 }
@@ -32,7 +35,8 @@ const charactersMax = 2_000_000
 const jobCharactersMax = 32_768
 
 /**
- * Reads one job, whoever's it is; null when there is none, or the id cannot be one. Rejects with the error of Redis.
+ * Reads one job; null when there is none, or the id cannot be one. Rejects with the error of Redis. With `tenant` the job of another
+ * costs what one costs that is not there, but whether it is of that tenant is left to the caller.
  * Redis is asked every time. Only what follows from its answer, the view, its JSON and its ETag, is remembered beside that answer.
  */
 export const createSnapshotReader = ({
@@ -50,9 +54,9 @@ export const createSnapshotReader = ({
     sizeCalculation: ({ text }) => text.length,
   })
   let { revision } = views
-  return async (id: string): Promise<JobSnapshot | null> => {
+  return async (id: string, tenant?: string): Promise<JobSnapshot | null> => {
     const queue = queues.ofJob(id)
-    const text = queue && (await readJob(queue, id))
+    const text = queue && (await readJob(queue, { id, tenant }))
     if (!text) return null
     if (revision !== views.revision) {
       // Which members are masked follows from the job types.
@@ -69,13 +73,13 @@ export const createSnapshotReader = ({
 
 export type ReadSnapshot = ReturnType<typeof createSnapshotReader>
 
-const toSnapshot = ({ view, tenant }: { view: JobView; tenant: string }): JobSnapshot => {
+const toSnapshot = ({ view, tenant, kind }: Omit<JobSnapshot, 'document'>): JobSnapshot => {
   let known: JobDocument | undefined
   const document = () => {
     known ??= toDocument(view)
     return known
   }
-  return { view, tenant, document }
+  return { view, tenant, kind, document }
 }
 
 const toDocument = (view: JobView): JobDocument => {

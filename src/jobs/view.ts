@@ -1,5 +1,6 @@
 // A stored job as clients see it: BullMQ's words translated, secrets masked.
 
+import type { JobKind } from '../auth/grants.js'
 import { toFailedState } from '../bullmq/cancelled.js'
 import { idOfKey, queueOfJobId } from '../bullmq/job-id.js'
 import type { StoredJob, StoredState } from '../bullmq/read-jobs.js'
@@ -9,6 +10,7 @@ import { toIsoTime } from '../runtime/iso-time.js'
 import type { JobError, JobState, JobView } from '../types/job-schema.js'
 import type { Acceptance } from './accept.js'
 import type { JobEnvelope } from './envelope.js'
+import { toEnvelopeKind } from './job-kind.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
 
 const states: Readonly<Record<StoredState, JobState>> = {
@@ -69,7 +71,7 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
     },
 
     /** A job that was read from Redis. */
-    ofStored(job: StoredJob): { view: JobView; tenant: string } {
+    ofStored(job: StoredJob): { view: JobView; tenant: string; kind: JobKind } {
       const envelope = JSON.parse(job.data) as JobEnvelope
       const error: JobError | null = job.failedReason && job.state !== 'completed' ? decodeJobError(job.failedReason) : null
       const state: JobState = job.state === 'failed' ? toFailedState(error) : states[job.state]
@@ -94,7 +96,8 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
         finishedAt: iso(job.finishedOn),
         expiresAt: iso(envelope.expiresAt),
       }
-      return { view: addRareMembers(view, envelope, job.parentKey), tenant: envelope.tenant }
+      const kind = toEnvelopeKind(job.id, job.name, envelope)
+      return { view: addRareMembers(view, envelope, job.parentKey), tenant: envelope.tenant, kind }
     },
 
     /** A job as it was in the moment of its acceptance: what the first answer, and every replay of it, says. */

@@ -3,11 +3,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { maySee } from '../auth/grants.js'
+import { type JobKind, maySee } from '../auth/grants.js'
 import type { RetryOutcome } from '../bullmq/scripts/control-scripts.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
-import { jobNotFound, requireVisible, setRetryAfter } from '../http/job-responses.js'
+import { createRequireJob, jobNotFound, setRetryAfter } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
@@ -19,11 +19,12 @@ import { headerCharsMax } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface JobControlOptions {
-  readonly services: Pick<Services, 'config' | 'control' | 'readSnapshot'>
+  readonly services: Pick<Services, 'config' | 'control' | 'findJob'>
 }
 
 const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { services }) => {
-  const { config, control, readSnapshot } = services
+  const { config, control, findJob } = services
+  const requireJob = createRequireJob(findJob)
 
   app.route({
     method: 'DELETE',
@@ -44,12 +45,12 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       },
     },
     handler: async (request, reply) => {
-      const { id, queue, correlationId } = await loadJob(request, request.params.id)
+      const { id, queue, correlationId } = (await requireJob(request, request.params.id)).view
       const outcome = await control.cancel(queue, id)
       if (outcome === 'missing') throw jobNotFound()
       if (outcome === 'finished') throw problem('job-finished', 'The job finished before it could be cancelled.')
       request.log.info({ jobId: id, correlationId, outcome }, 'job cancelled')
-      const job = requireVisible(request, await readSnapshot(id)).view
+      const job = (await requireJob(request, id)).view
       setRetryAfter(reply, job)
       return reply.code(outcome === 'cancelled' ? 200 : 202).send(job)
     },
@@ -81,9 +82,9 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       const claim = key === null ? null : toRetryClaim(request, id, key)
       const earlier = claim && (await control.earlierRetry(id, claim))
       if (earlier) return sendRetried(request, reply, id, earlier)
-      const job = await loadJob(request, id)
-      const answer = JSON.stringify(toRetriedView(job))
-      const outcome = await control.retry(job.queue, id, claim ? { ...claim, answer } : undefined)
+      const { view, kind } = await requireJob(request, id)
+      const answer = JSON.stringify({ kind, view: toRetriedView(view) } satisfies RetryAnswer)
+      const outcome = await control.retry(view.queue, id, claim ? { ...claim, answer } : undefined)
       return sendRetried(request, reply, id, outcome.kind === 'retried' ? { ...outcome, answer } : outcome)
     },
   })
@@ -105,19 +106,15 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
       },
     },
     handler: async (request, reply) => {
-      const { id, queue } = await loadJob(request, request.params.id)
+      const { id, queue } = (await requireJob(request, request.params.id)).view
       const outcome = await control.promote(queue, id)
       if (outcome === 'missing') throw jobNotFound()
       if (outcome === 'conflict') throw problem('job-state-conflict', 'Only a delayed job can be promoted.')
-      const job = await loadJob(request, id)
+      const job = (await requireJob(request, id)).view
       setRetryAfter(reply, job)
       return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
     },
   })
-
-  async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
-    return requireVisible(request, await readSnapshot(id)).view
-  }
 
   const toRetryClaim = (request: FastifyRequest, id: string, key: string) => ({
     ...toClaim(request.principal.tenant, { key, space: 'key', fingerprint: fingerprint(`retry ${id}`, null) }, null),
@@ -125,7 +122,13 @@ const jobControl: FastifyPluginAsyncTypebox<JobControlOptions> = async (app, { s
   })
 }
 
-/** `answer` is the job as JSON. */
+/** The job as the first answer shows it, and what the grants of those who get it again are held against. */
+interface RetryAnswer {
+  readonly kind: JobKind
+  readonly view: JobView
+}
+
+/** `answer` is a RetryAnswer as JSON. */
 type Answered = Exclude<RetryOutcome, { kind: 'retried' }> | { readonly kind: 'retried'; readonly answer: string }
 
 /** Answers a retry. A replay says what the first answer said, to those who may still see the job, also once that is gone. */
@@ -138,11 +141,11 @@ const sendRetried = (request: FastifyRequest, reply: FastifyReply, id: string, o
     case 'reused':
       throw problem('idempotency-key-reused', 'This Idempotency-Key was already used with another request.')
     default: {
-      const view = JSON.parse(outcome.answer) as JobView
-      if (!maySee(request.principal, view)) throw jobNotFound()
+      const { kind, view } = JSON.parse(outcome.answer) as RetryAnswer
+      if (!maySee(request.principal, kind)) throw jobNotFound()
       if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
       setRetryAfter(reply, view)
-      return reply.code(202).header('location', `/v1/jobs/${id}`).type('application/json; charset=utf-8').send(outcome.answer)
+      return reply.code(202).header('location', `/v1/jobs/${id}`).send(view)
     }
   }
 }

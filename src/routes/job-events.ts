@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
-import { requireVisible } from '../http/job-responses.js'
+import { createRequireJob } from '../http/job-responses.js'
 import { createTenantCap } from '../http/limits/tenant-cap.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
@@ -14,13 +14,14 @@ import { finishedStates } from '../types/job-schema.js'
 import { closed, headerCharsMax } from '../types/schema-parts.js'
 
 export interface JobEventsOptions {
-  readonly services: Pick<Services, 'config' | 'eventStreams' | 'readSnapshot' | 'metrics'>
+  readonly services: Pick<Services, 'config' | 'eventStreams' | 'findJob' | 'metrics'>
 }
 
 const lastEventIdDescription = 'Resume after this event. An EventSource sends this when it reconnects.'
 
 const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { services }) => {
-  const { config, eventStreams, readSnapshot, metrics } = services
+  const { config, eventStreams, findJob, metrics } = services
+  const requireJob = createRequireJob(findJob)
   const streams = createTenantCap(config.http.maxStreams)
   metrics.onRender(() => {
     metrics.eventStreams.set(streams.total())
@@ -56,7 +57,7 @@ const jobEvents: FastifyPluginAsyncTypebox<JobEventsOptions> = async (app, { ser
     },
     handler: async (request, reply) => {
       const { id } = request.params
-      const { state } = requireVisible(request, await readSnapshot(id)).view
+      const { state } = (await requireJob(request, id)).view
       const lastEventId = request.headers['last-event-id'] as string | undefined
       if (lastEventId !== undefined && finishedStates.has(state) && (await eventStreams.isOver(id, lastEventId))) {
         return reply.code(204).send(null)

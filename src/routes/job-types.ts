@@ -83,7 +83,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     },
     handler: async (request) => {
       const available = await readAvailable()
-      const visible = jobTypes.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue }))
+      const visible = jobTypes.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue, followUps: [] }))
       return { items: visible.map((type) => toView(type, available)), next: null }
     },
   })
@@ -101,7 +101,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     },
     handler: async (request) => {
       const type = jobTypes.find(request.params.type)
-      if (!type || !maySee(request.principal, { type: type.name, queue: type.queue })) {
+      if (!type || !maySee(request.principal, { type: type.name, queue: type.queue, followUps: [] })) {
         throw problem('not-found', 'There is no job type with this name.')
       }
       return toView(type, await readAvailable())

@@ -3,22 +3,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { maySee } from '../auth/grants.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { matchesEtag } from '../http/headers/etag.js'
 import { toPageLinks } from '../http/headers/page-links.js'
 import { addVary, applyPreference } from '../http/headers/prefer.js'
-import { requireQueue, requireVisible, setRetryAfter } from '../http/job-responses.js'
+import { createRequireJob, requireFound, requireQueue, setRetryAfter } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
 import type { JobSnapshot } from '../jobs/snapshot.js'
-import { CorrelationId, finishedStates, JobState, type JobView, queueNames, UserId } from '../types/job-schema.js'
+import { CorrelationId, finishedStates, JobState, queueNames, UserId } from '../types/job-schema.js'
 import { closed, headerCharsMax, Nullable, StringEnum } from '../types/schema-parts.js'
 
 export interface JobsOptions {
-  readonly services: Pick<Services, 'awaitFinish' | 'control' | 'list' | 'readSnapshot'>
+  readonly services: Pick<Services, 'awaitFinish' | 'control' | 'findJob' | 'list' | 'readSnapshot'>
 }
 
 /** More than any wait that is granted. */
@@ -47,7 +46,8 @@ const OffsetQuery = Type.Object(
 )
 
 const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) => {
-  const { awaitFinish, control, list, readSnapshot } = services
+  const { awaitFinish, control, findJob, list, readSnapshot } = services
+  const requireJob = createRequireJob(findJob)
 
   app.route({
     method: 'GET',
@@ -73,7 +73,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
     },
     handler: async (request, reply) => {
       const { limit, cursor, ...filters } = request.query
-      const page = await list(request.principal.tenant, filters, { limit, cursor }, (job) => maySee(request.principal, job))
+      const page = await list(request.principal, filters, { limit, cursor })
       if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or it was modified.')
       reply.header('link', toPageLinks('/v1/jobs', request.query, page.next))
       return { items: page.items, next: page.next }
@@ -120,16 +120,17 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       let found: JobSnapshot | null
       try {
         // Nobody waits for what they may not see.
-        const early = await readSnapshot(id)
-        const { state } = requireVisible(request, early).view
-        found = wait && !finishedStates.has(state) ? await awaitFinish(id, wait.waitMs, wait.signal) : early
-        const ended = wait?.keyProblem()
-        if (ended) throw ended
+        found = await requireJob(request, id)
+        if (wait && !finishedStates.has(found.view.state)) {
+          found = await awaitFinish(id, wait.waitMs, wait.signal)
+          const ended = wait.keyProblem()
+          if (ended) throw ended
+        }
       } finally {
         wait?.end()
       }
       applyPreference(reply, wait && request.query.waitMs === undefined ? wait : null)
-      return sendJob(request, reply, requireVisible(request, found))
+      return sendJob(request, reply, requireFound(found))
     },
   })
 
@@ -153,7 +154,7 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       },
     },
     handler: async (request) => {
-      const { id } = await loadJob(request, request.params.id)
+      const { id } = (await requireJob(request, request.params.id)).view
       const start = Number(request.query.cursor ?? 0)
       const end = start + request.query.limit
       const { logs, count } = await control.logs(requireQueue(id), id, start, end - 1)
@@ -182,18 +183,14 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       },
     },
     handler: async (request) => {
-      const { id } = await loadJob(request, request.params.id)
+      const { id } = (await requireJob(request, request.params.id)).view
       const ids = await control.children(requireQueue(id), id)
       const start = Number(request.query.cursor ?? 0)
       const end = start + request.query.limit
-      const found = await Promise.all(ids.slice(start, end).map(readSnapshot))
+      const found = await Promise.all(ids.slice(start, end).map((child) => readSnapshot(child)))
       return { items: found.filter((each) => each !== null).map(({ view }) => view), next: end < ids.length ? String(end) : null }
     },
   })
-
-  async function loadJob(request: FastifyRequest, id: string): Promise<JobView> {
-    return requireVisible(request, await readSnapshot(id)).view
-  }
 }
 
 /** Answers with a job, or with 304 when the client knows it already. */

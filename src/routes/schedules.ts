@@ -2,8 +2,8 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { maySee } from '../auth/grants.js'
+import type { FastifyReply } from 'fastify'
+import { maySee, type Principal } from '../auth/grants.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { toPageLinks } from '../http/headers/page-links.js'
@@ -41,7 +41,7 @@ const Preview = Type.Object(
 const ListQuery = Type.Object(
   {
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of schedules per page.' }),
-    cursor: Type.Optional({ ...ScheduleId, description: '`next` from the previous page.' }),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next` from the previous page.' })),
   },
   closed,
 )
@@ -50,9 +50,6 @@ const ListQuery = Type.Object(
 const notFound = () => problem('not-found', 'There is no schedule with this ID.')
 
 const address = (id: string): string => `/v1/schedules/${id}`
-
-/** Whether the caller may see jobs of this kind. */
-const visibleTo = (request: FastifyRequest) => (job: { type: string; queue: string }) => maySee(request.principal, job)
 
 const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { services, schedule }) => {
   const { config, jobTypes, readSnapshot, schedules: all, views } = services
@@ -78,6 +75,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
         'Local times that a clock change skips are due an hour later; those that occur twice are due once, unless the hour is `*`.',
         'After an outage, one run replaces all missed runs. While runs wait for more than a minute, further ones are skipped.',
         'If the data is no longer valid when a run is due, that run fails with `schedule_refused`.',
+        'Replacing a schedule that another API key put also requires the `jobs:manage` scope.',
       ].join(' '),
       tags,
       params: Params,
@@ -95,12 +93,14 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     handler: async (request, reply) => {
       const { body, params, principal, query } = request
       requireGrants(request, body, jobTypes)
-      const outcome = await all.put(principal.tenant, params.id, body, { isVisible: visibleTo(request), preview: query.preview })
+      const outcome = await all.put(principal, params.id, body, query.preview)
       switch (outcome.kind) {
         case 'invalid':
           throw toSubmitProblem(outcome)
         case 'hidden':
-          throw problem('forbidden', 'This API key has no grant for the job type of the schedule with this ID.')
+          throw notFound()
+        case 'not-own':
+          throw problem('forbidden', 'Another API key put the schedule with this ID. Replacing it requires the `jobs:manage` scope.')
         case 'full':
           throw problem('schedules-full', `The limit of ${config.schedules.max} schedules (SCHEDULES_MAX) has been reached.`)
       }
@@ -136,9 +136,10 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     },
     handler: async (request, reply) => {
       const { limit, cursor } = request.query
-      const page = await all.list(request.principal.tenant, visibleTo(request), { limit, after: cursor })
+      const page = await all.list(request.principal, { limit, cursor })
+      if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or it was modified.')
       reply.header('link', toPageLinks('/v1/schedules', request.query, page.next))
-      return page
+      return { items: page.items, next: page.next }
     },
   })
 
@@ -156,7 +157,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
       response: { 200: jsonResponse(ScheduleRef, 'The schedule.'), ...problemResponses },
     },
     handler: async (request) => {
-      const found = await all.read(request.principal.tenant, request.params.id, visibleTo(request), request.query.preview)
+      const found = await all.read(request.principal, request.params.id, request.query.preview)
       if (!found) throw notFound()
       return found
     },
@@ -175,7 +176,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
       response: { 204: Type.Null({ description: 'The schedule is deleted.' }), ...problemResponses },
     },
     handler: async (request, reply) => {
-      if (!(await all.remove(request.principal.tenant, request.params.id, visibleTo(request)))) throw notFound()
+      if (!(await all.remove(request.principal, request.params.id))) throw notFound()
       request.log.info({ scheduleId: request.params.id }, 'schedule deleted')
       return reply.code(204).send(null)
     },
@@ -203,20 +204,15 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
       },
     },
     handler: async (request, reply) => {
-      const { tenant } = request.principal
       const key = requireIdempotencyKey(request, { ...config.idempotency, required: false })
-      const outcome = await all.trigger(tenant, request.params.id, (submission) => requireGrants(request, submission, jobTypes), {
-        key,
-        isVisible: visibleTo(request),
-        ...toJobTrace(request),
-      })
+      const outcome = await all.trigger(request.principal, request.params.id, { key, ...toJobTrace(request) })
       switch (outcome.kind) {
         case 'missing':
           throw notFound()
         case 'refused':
           throw problem('schedule-refused', 'The payload of the schedule no longer matches its job type.', { errors: outcome.errors })
         case 'accepted':
-          return sendRun(reply, outcome)
+          return sendRun(request.principal, reply, outcome)
         default:
           throw toSubmitProblem(outcome)
       }
@@ -224,8 +220,11 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
   })
 
   /** A repeat shows the job as it is now: the schedule, which the first answer was made of, may have changed. */
-  async function sendRun(reply: FastifyReply, { acceptance, replayed }: { acceptance: Acceptance; replayed: boolean }) {
-    const job = (replayed && (await readSnapshot(acceptance.jobId))?.view) || views.ofAccepted(acceptance)
+  async function sendRun(caller: Principal, reply: FastifyReply, { acceptance, replayed }: { acceptance: Acceptance; replayed: boolean }) {
+    const earlier = replayed ? await readSnapshot(acceptance.jobId) : null
+    // The key was used when the schedule was one that the caller may not see.
+    if (earlier && !maySee(caller, earlier.kind)) throw toSubmitProblem({ kind: 'reused' })
+    const job = earlier?.view ?? views.ofAccepted(acceptance)
     if (replayed) reply.header('idempotent-replayed', 'true')
     setRetryAfter(reply, job)
     return reply.code(202).header('location', `/v1/jobs/${acceptance.jobId}`).send(job)

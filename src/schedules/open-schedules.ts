@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createHasBegun } from '../bullmq/job-begun.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
+import { createCursors } from '../jobs/cursor.js'
 import type { Submissions } from '../jobs/open-submissions.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
@@ -43,16 +44,18 @@ const openParts = async ({ jobTypes, config, keys, sensitive }: Deps, { connecti
 }
 
 /** Schedules as clients handle them; closed with `scope`. */
-export const openSchedules = async (deps: Deps, over: Over, scope: Scope) =>
-  createSchedules({ ...(await openParts(deps, over, scope)), jobTypes: deps.jobTypes, config: deps.config })
+export const openSchedules = async (deps: Deps, over: Over, scope: Scope) => {
+  const cursors = createCursors({ redis: over.connection, keys: deps.keys })
+  return createSchedules({ ...(await openParts(deps, over, scope)), cursors, jobTypes: deps.jobTypes, config: deps.config })
+}
 
 /** Serves the clock at once; closed with `scope`. */
 export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
-  const { config, keys, log, queues } = deps
+  const { config, jobTypes, keys, log, queues } = deps
   const { connection, submissions } = over
   const parts = await openParts(deps, over, scope)
   const hasBegun = createHasBegun({ redis: connection, queues })
-  const refuse = createRefuseRun({ store: submissions.store, keys, queues, redis: connection })
+  const refuse = createRefuseRun({ store: submissions.store, jobTypes, keys, queues, redis: connection })
   const runSchedule = createRunSchedule({ ...parts, config, hasBegun, log, partitions: queues.partitions, refuse })
   const worker = await scope.open('schedule worker', () => openScheduleWorker({ config, connection, log, runSchedule }))
   return { ...worker, duties: [createReconcileDuty({ ...parts, connection, log })] }

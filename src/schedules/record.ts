@@ -23,6 +23,8 @@ export interface ScheduleRecord {
   readonly correlationId?: string
   readonly metadata?: Metadata
   readonly followUps?: readonly FollowUp[]
+  /** Id of the API key that put it. */
+  readonly putBy?: string
   readonly cron?: string
   readonly timezone?: string
   readonly everyMs?: number
@@ -34,6 +36,8 @@ export interface ScheduleRecord {
 /** A schedule and what became of it. */
 export interface StoredSchedule {
   readonly record: ScheduleRecord
+  /** The record as it is stored, to tell whether it is still the same. */
+  readonly text: string
   readonly timing: Timing
   readonly createdAt: number
   readonly updatedAt: number
@@ -51,13 +55,15 @@ const ticksKept = 200
 /**
  * Puts a schedule, new or in place of the one before.
  * KEYS: 1 schedule, 2 ids of the tenant's schedules, 3 keys of all schedules.
- * ARGV: 1 id, 2 record, 3 now in ms, 4 most schedules of a tenant, 5 key, 6 step, 7 anchor in ms.
- * Returns `created`, `updated` or `full`.
+ * ARGV: 1 id, 2 record, 3 now in ms, 4 most schedules of a tenant, 5 key, 6 step, 7 anchor in ms, 8 the record that it may
+ * replace ('' for none), which is left out when it may replace any.
+ * Returns `created`, `updated`, `full`, or `changed` when there is another record than that.
  *
  * The anchor of a step that was there before stays: putting the same again makes nothing due.
  */
 const putScript = `
 local isNew = redis.call('EXISTS', KEYS[1]) == 0
+if ARGV[8] and (redis.call('HGET', KEYS[1], 'record') or '') ~= ARGV[8] then return 'changed' end
 if isNew and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return 'full' end
 redis.call('HSET', KEYS[1], 'record', ARGV[2], 'updatedAt', ARGV[3])
 redis.call('HSETNX', KEYS[1], 'createdAt', ARGV[3])
@@ -70,9 +76,12 @@ return isNew and 'created' or 'updated'
 /**
  * Removes a schedule with all that is kept of it.
  * KEYS: 1 schedule, 2 its ticks, 3 ids of the tenant's schedules, 4 keys of all schedules.
- * ARGV: 1 id, 2 key. Returns 1, or 0 when there was none.
+ * ARGV: 1 id, 2 key, 3 the record that it may remove, which is left out when it may remove any.
+ * Returns 1, 0 when there was none, or -1 when it is another record.
  */
 const removeScript = `
+local record = redis.call('HGET', KEYS[1], 'record')
+if record and ARGV[3] and record ~= ARGV[3] then return -1 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('SREM', KEYS[4], ARGV[2])
 redis.call('DEL', KEYS[2])
@@ -112,7 +121,8 @@ end
 return 1
 `
 
-export type PutOutcome = 'created' | 'updated' | 'full'
+export type PutOutcome = 'created' | 'updated' | 'full' | 'changed'
+export type RemoveOutcome = 'removed' | 'missing' | 'changed'
 export type ClaimOutcome = 'claimed' | 'again' | 'over' | 'gone'
 
 const stateFields = ['record', 'createdAt', 'updatedAt', 'runs', 'skipped', 'lastJobId', 'lastDueAt', 'anchor'] as const
@@ -142,22 +152,26 @@ export const createScheduleRecords = ({
   return {
     read,
 
-    /** At most `max` schedules a tenant. */
-    put(record: ScheduleRecord, max: number): Promise<PutOutcome> {
+    /** At most `max` schedules a tenant. `replaced` is the text of the record that may be replaced, null for none; undefined: any. */
+    put(record: ScheduleRecord, max: number, replaced?: string | null): Promise<PutOutcome> {
       const { tenant, id, everyMs, startAt } = record
       const key = scheduleKey(tenant, id)
       const now = Date.now()
       return runPutScript(
         [keys.schedule(key), keys.scheduleIds(tenant), keys.schedules],
-        [id, JSON.stringify(record), now, max, key, `${everyMs ?? ''}|${startAt ?? ''}`, startAt ?? now],
+        [
+          ...[id, JSON.stringify(record), now, max, key, `${everyMs ?? ''}|${startAt ?? ''}`, startAt ?? now],
+          ...(replaced === undefined ? [] : [replaced ?? '']),
+        ],
       )
     },
 
-    /** Whether there was one. */
-    async remove(tenant: string, id: string): Promise<boolean> {
+    /** `removed` is the text of the record that may be removed; undefined: any. */
+    async remove(tenant: string, id: string, removed?: string): Promise<RemoveOutcome> {
       const key = scheduleKey(tenant, id)
       const ofSchedule = [keys.schedule(key), keys.scheduleTicks(key), keys.scheduleIds(tenant), keys.schedules]
-      return (await runRemoveScript(ofSchedule, [id, key])) === 1
+      const count = await runRemoveScript(ofSchedule, [id, key, ...(removed === undefined ? [] : [removed])])
+      return count === 1 ? 'removed' : count === 0 ? 'missing' : 'changed'
     },
 
     /** Schedules of a tenant in the order of their ids, after `after` (exclusive). `last` is the last id looked at; null at the end. */
@@ -204,6 +218,7 @@ const toStored = ([text, createdAt, updatedAt, runs, skipped, jobId, dueAt, anch
   const record = JSON.parse(text) as ScheduleRecord
   return {
     record,
+    text,
     timing: toTiming(record, Number(anchor)),
     createdAt: Number(createdAt),
     updatedAt: Number(updatedAt),

@@ -7,6 +7,7 @@ import { toStoredOptions } from '../bullmq/stored-options.js'
 import { type JobEnvelope, toCorrelationId } from '../jobs/envelope.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import type { JobTypes } from '../types/registry.js'
 import type { ScheduleRecord } from './record.js'
 
 /** Nothing is run that could take longer. */
@@ -14,6 +15,7 @@ const timeoutMs = 1000
 
 interface Deps {
   readonly store: Store
+  readonly jobTypes: JobTypes
   readonly keys: Keys
   readonly queues: Pick<QueuePlaces, 'partitions'>
   readonly redis: RedisClient
@@ -28,13 +30,14 @@ export interface RefusedRun {
 
 /** The worker that takes the job only writes the refusal down. Rejects with the error of Redis. */
 export const createRefuseRun =
-  ({ store, keys, queues, redis }: Deps) =>
+  ({ store, jobTypes, keys, queues, redis }: Deps) =>
   async ({ record, jobId, claim, refusal }: RefusedRun): Promise<AcceptanceOutcome> => {
-    const { tenant, id, type, queue, data, userId, correlationId, metadata } = record
+    const { tenant, id, type, queue, data, userId, correlationId, metadata, followUps } = record
     const now = Date.now()
     const envelope: JobEnvelope = {
-      data,
       tenant,
+      followUpKinds: followUps?.map((each) => ({ type: each.type, queue: jobTypes.find(each.type)?.queue })),
+      data,
       correlationId: correlationId ?? toCorrelationId(jobId),
       timeoutMs,
       scheduleId: id,

@@ -167,7 +167,7 @@ t.test('a schedule that is not due', async (t) => {
     t.equal((await trigger('s', { key: reader })).statusCode, 403)
     t.equal((await remove('s', { key: submitter })).statusCode, 403)
     t.equal((await get('/s', { key: submitter })).statusCode, 403)
-    t.equal((await put('s', { ...echo('x'), type: 'flaky' }, { key: flaky })).statusCode, 403, 'does not replace what it may not see')
+    t.equal((await put('s', { ...echo('x'), type: 'flaky' }, { key: flaky })).statusCode, 404, 'does not replace what it may not see')
     t.match((await get('/s')).json(), { type: 'echo' })
     await remove('s')
   })
@@ -390,7 +390,7 @@ t.test('trigger', async (t) => {
 
   await t.test('a grant has to hold for the follow-ups too', async (t) => {
     await put('followed', { ...echo('x'), followUps: [{ type: 'flaky', data: { label: 'y' } }] })
-    t.equal((await trigger('followed', { key: await issue(app, { types: ['echo'] }) })).statusCode, 403)
+    t.equal((await trigger('followed', { key: await issue(app, { types: ['echo'] }) })).statusCode, 404)
     const { id, followUps } = (await trigger('followed')).json()
     await app.finished(id)
     t.match(await app.finished(followUps[0]), { state: 'completed' })

@@ -163,7 +163,7 @@ const openParts = (t: TestScope, app: TestApp, { accept = app.services.accept, t
   const reconcile = createReconcile({ clock, records })
   const payloads = createSchedulePayloads({ jobTypes, sensitive: createSensitiveDataByType(jobTypes, config.encryptionKeys) })
   const store = createAcceptance({ redis: request, maxDepth: config.queues.maxDepth, claimTtlMs: config.queues.idempotencyTtlMs, queues })
-  const refuse = createRefuseRun({ store, keys, queues, redis: request })
+  const refuse = createRefuseRun({ store, jobTypes, keys, queues, redis: request })
   const hasBegun = createHasBegun({ redis: request, queues })
   const log = pino({ level: 'silent' })
   const run = createRunSchedule({
@@ -306,7 +306,15 @@ t.test('ticks, served by hand', async (t) => {
     t.match(await jobsOf(app, 'unknown'), [{ type: 'flaky', state: 'waiting' }], 'a job, which then fails')
     await put(app, 'followed', { ...echo('x', everySecond), followUps: [{ type: 'flaky', data: { label: 'y' } }] })
     t.match(await older.tick('followed', second), { kind: 'submitted' })
-    t.equal((await jobsOf(app, 'followed')).length, 1)
+    const [followed] = await jobsOf(app, 'followed')
+    const seenWith = async (grants: object) => {
+      const payload = { name: 'k', scopes: ['jobs:read'], ...grants }
+      const { key } = (await app.request({ method: 'POST', url: '/admin/api-keys', payload })).json()
+      return (await app.request({ method: 'GET', url: `/v1/jobs/${followed.id}`, key })).statusCode
+    }
+    t.equal(await seenWith({ types: ['echo', 'flaky'] }), 200)
+    t.equal(await seenWith({ types: ['echo'] }), 404, 'hidden by its follow-up, which it never gets')
+    t.equal(await seenWith({ queues: ['external-api'] }), 404, 'nobody knows the queue of that')
 
     const env = { WORKERS_ENABLED: 'false', DATA_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') }
     const sealing = await buildTestApp(t, { beside: app, env })
