@@ -11,15 +11,17 @@ import gracefulClose from './http/graceful-close.js'
 import prefer from './http/headers/prefer.js'
 import wellFormedQuery from './http/headers/well-formed-query.js'
 import httpMetrics from './http/http-metrics.js'
+import connections from './http/limits/connections.js'
 import longPoll from './http/limits/long-poll.js'
 import overload from './http/limits/overload.js'
 import rateLimit from './http/limits/rate-limit.js'
+import unreadBody from './http/limits/unread-body.js'
 import openapi from './http/openapi.js'
 import problemJson from './http/problems/problem-json.js'
 import { Problem } from './http/problems/problem-schema.js'
 import { createReadiness } from './http/readiness.js'
 import requestLog from './http/request-log.js'
-import { limitConnections, toServerOptions } from './http/server-options.js'
+import { toServerOptions } from './http/server-options.js'
 import sse from './http/sse.js'
 import { createSubmissionSchemas } from './http/submission-schemas.js'
 import traceRequests from './http/trace-requests.js'
@@ -80,10 +82,10 @@ export const buildApp = async (services: Services) => {
       ownChecks: submissions,
     }),
   }).withTypeProvider<TypeBoxTypeProvider>()
-  limitConnections(app.server)
 
   for (const schema of [...sharedSchemas, ...submissions.shared]) app.addSchema(schema)
 
+  await app.register(connections, { unreadMs: config.http.ndjsonIdleMs })
   await app.register(httpMetrics, { metrics: services.metrics })
   await app.register(requestLog, { trustTrace: config.http.trustTrace })
   if (services.tracing) await app.register(traceRequests, { tracing: services.tracing, trustTrace: config.http.trustTrace })
@@ -100,6 +102,7 @@ export const buildApp = async (services: Services) => {
     max: config.http.rateLimitMax,
     windowMs: config.http.rateLimitWindowMs,
   })
+  await app.register(unreadBody)
   await app.register(accepts)
   await app.register(prefer)
   await app.register(wellFormedQuery)

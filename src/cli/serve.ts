@@ -16,6 +16,9 @@ const stopMarginMs = 15_000
 /** Beyond the grace of running jobs, clients may take this long to send what they have begun and to fetch their answers. */
 const requestMarginMs = 5000
 
+/** For a name with two addresses Fastify opens a second server of its own, which has none of the limits of connections. */
+const toAddress = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host)
+
 /** Runs until a signal comes; resolves with the address once it listens. Exit code 0 after a clean stop. */
 export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<string> => {
   tuneHeap()
@@ -54,7 +57,7 @@ export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), c
       process.kill(process.pid, 'SIGTERM')
     })
 
-    const address = await app.listen({ host: config.host, port: config.port })
+    const address = await app.listen({ host: toAddress(config.host), port: config.port })
     const { firstKey } = services
     if (firstKey.minted)
       process.stdout.write(`\nFirst API key (every scope, shown only once, stored in ${firstKey.path}):\n  ${firstKey.key}\n\n`)

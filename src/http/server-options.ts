@@ -15,7 +15,8 @@ import type { Bindings, Logger } from 'pino'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
 import { type OwnChecks, validatorCompilers } from '../types/validator.js'
-import { endConnection } from './limits/end-connection.js'
+import { destroyLater, discardInput, endConnection } from './limits/end-connection.js'
+import { lastPending } from './limits/pipelining.js'
 import { sendProblem, toProblemDetails, toProblemDocument } from './problems/problem-json.js'
 import { type ProblemDetails, problems } from './problems/problem-types.js'
 import { createSerializerCompilers } from './serializer.js'
@@ -28,7 +29,6 @@ const headersTimeoutMs = 10_000
 const checkIntervalMs = 1000
 const keepAliveTimeoutMs = 72_000
 const maxRequestsPerSocket = 100_000
-const connectionsMax = 10_000
 
 export interface ServerSettings {
   readonly loggerInstance?: FastifyBaseLogger
@@ -75,6 +75,8 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
       connectionsCheckingInterval: checkIntervalMs,
       // Node would answer a missing Host without a body; plugins/problem-json refuses it instead.
       requireHostHeader: false,
+      // Whatever NODE_OPTIONS says.
+      insecureHTTPParser: false,
     },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       sendProblem(request, reply, toProblemDetails(error, request.method))
@@ -82,11 +84,6 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
     clientErrorHandler: answerClientError,
     routerOptions: { maxParamLength: paramCharsMax },
   }) as const satisfies FastifyHttpOptions<Server>
-
-/** Connections beyond this many are refused by the operating system's queue rather than by memory. */
-export const limitConnections = (server: { maxConnections: number }): void => {
-  server.maxConnections = connectionsMax
-}
 
 const sane = /^[A-Za-z0-9._~:@/+=-]{1,128}$/
 
@@ -111,32 +108,44 @@ const socketProblems: Readonly<Record<string, ProblemDetails>> = {
 }
 const unreadable: ProblemDetails = { problem: 'bad-request', detail: 'This is not a well-formed HTTP request.' }
 
-/** Answers what Node could not parse, and ends the connection. */
+/** Answers what Node could not parse, and ends the connection. Requests before it get their own answers first, for up to 2 s. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  const started = (socket as { _httpMessage?: { headersSent?: boolean } | null })._httpMessage?.headersSent === true
+  const pending = lastPending(socket)
+  const isBroken = pending !== null && pending.socket !== null && !pending.req.complete
   // A reset has nobody to answer to; into a started answer nothing else may be written.
-  if (error.code === 'ECONNRESET' || started || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || (isBroken && pending.headersSent)) {
     socket.destroy()
     return
   }
+  discardInput(socket)
+  if (pending === null || isBroken) {
+    endConnection(socket, toAnswer(error))
+    return
+  }
+  destroyLater(socket)
+  pending.once('close', () => {
+    if (socket.writable) endConnection(socket, toAnswer(error))
+  })
+}
+
+/** A whole HTTP response. */
+const toAnswer = (error: NodeJS.ErrnoException): string => {
   const details = socketProblems[error.code ?? ''] ?? unreadable
   const { status } = problems[details.problem]
   const requestId = mintRequestId()
   const body = JSON.stringify(toProblemDocument(details, { requestId, instance: `#${requestId}` }))
-  endConnection(
-    socket,
-    [
-      `HTTP/1.1 ${status} ${reasons[status] ?? 'Bad Request'}`,
-      'Content-Type: application/problem+json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `Date: ${new Date().toUTCString()}`,
-      `X-Request-Id: ${requestId}`,
-      'Cache-Control: no-store',
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  )
+  return [
+    `HTTP/1.1 ${status} ${reasons[status] ?? 'Bad Request'}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Date: ${new Date().toUTCString()}`,
+    `X-Request-Id: ${requestId}`,
+    'X-Content-Type-Options: nosniff',
+    'Cache-Control: no-store',
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
 }
 
 const reasons: Readonly<Record<number, string>> = {

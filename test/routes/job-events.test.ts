@@ -1,7 +1,10 @@
 import t from 'tap'
 import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { parsePrometheusText, sampleValue } from '../helpers/prometheus-text.js'
+import { rawConnection } from '../helpers/raw-http.js'
 import { parseSse } from '../helpers/read-sse.js'
+import { listen } from '../helpers/small-app.js'
 
 const follow = ({ app }: TestApp, id: string, headers: Record<string, string> = {}) =>
   app.inject({ method: 'GET', url: `/v1/jobs/${id}/events`, headers: { authorization: `Bearer ${adminKey}`, ...headers } })
@@ -140,4 +143,22 @@ t.test('SSE-5 streams of a tenant are capped', async (t) => {
   test.probes.release('cap')
   await stream.text()
   t.equal((await follow(test, id)).statusCode, 200)
+})
+
+t.test('SSE-5 streams and waits that were asked for behind each other end with their connection', async (t) => {
+  const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', MAX_WAIT_MS: '600000' } })
+  const id = await submitOne(test, 'echo', 'pipelined')
+  const { port } = await listen(test.app as never)
+  const count = async (name: string) => sampleValue(parsePrometheusText(await test.services.metrics.render()), `jobgate_${name}_open`)
+  for (const [path, gauge] of [
+    [`/v1/jobs/${id}/events`, 'event_streams'],
+    [`/v1/jobs/${id}?waitMs=600000`, 'long_polls'],
+  ] as const) {
+    const { socket } = rawConnection(port)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${adminKey}\r\n\r\n`.repeat(6))
+    await eventually('all are open', async () => (await count(gauge)) === 6)
+    socket.destroy()
+    await eventually('none is open', async () => (await count(gauge)) === 0)
+  }
+  t.equal(test.services.events.followed(), 0)
 })

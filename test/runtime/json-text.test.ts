@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { depthMax, parseJson, toUtf8 } from '../../src/runtime/json-text.js'
+import { containersMax, depthMax, namesMax } from '../../src/runtime/json-measure.js'
+import { parseJson, toUtf8 } from '../../src/runtime/json-text.js'
 
 const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
 
@@ -20,6 +21,28 @@ t.test('brackets within strings do not count', async (t) => {
     'an escaped backslash ends before the quote',
   )
   t.match(parseJson(`["${'['.repeat(200)}`), { kind: 'malformed', detail: /complete/ }, 'an open string')
+})
+
+t.test('different names are bounded, wherever they stand and however they are written', async (t) => {
+  const members = (count: number, gap = '') => Array.from({ length: count }, (_, at) => `"name ${at}"${gap}:1`).join(',')
+  t.match(parseJson(`{${members(namesMax)}}`), { kind: 'value' })
+  t.match(parseJson(`{${members(namesMax + 1)}}`), { kind: 'excessive', detail: /10000 different member names/ })
+  t.match(parseJson(`{${members(namesMax + 1, ' \n\r\t')}}`), { kind: 'excessive' }, 'with white space')
+  const apart = Array.from({ length: namesMax + 1 }, (_, at) => `{"n${at}\\"":1}`).join(',')
+  t.match(parseJson(`[${apart}]`), { kind: 'excessive' }, 'one in each object, with a quote in it')
+  const alike = Array.from({ length: 20_000 }, (_, at) => `{"type":"a","data":{"n${at % 5000}":"value ${at}"}}`).join(',')
+  t.match(parseJson(`[${alike}]`), { kind: 'value' }, 'the same names may come again and again')
+  t.match(
+    parseJson(`[${Array.from({ length: 100_000 }, (_, at) => `"value ${at}"`).join(',')}]`),
+    { kind: 'value' },
+    'values are not names',
+  )
+})
+
+t.test('objects and arrays are bounded', async (t) => {
+  t.match(parseJson(`[${'[],'.repeat(containersMax - 2)}{}]`), { kind: 'value' })
+  t.match(parseJson(`[${'[],'.repeat(containersMax - 1)}{}]`), { kind: 'excessive', detail: /50000 objects and arrays/ })
+  t.match(parseJson(`[${'1,'.repeat(400_000)}1]`), { kind: 'value' }, 'numbers are neither')
 })
 
 t.test('members that reach prototypes are refused', async (t) => {

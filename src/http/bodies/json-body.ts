@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ParsedJson, parseJson, toUtf8 } from '../../runtime/json-text.js'
 import { toFieldProblems, toIllFormedProblems } from '../../types/field-problems.js'
+import { hasBody } from '../limits/unread-body.js'
 import { problem } from '../problems/problem-json.js'
 
 export interface JsonBodyOptions {
@@ -38,9 +39,6 @@ export const readMediaType = (header: string | undefined): string | null | undef
   }
   return (parts[1] as string).toLowerCase()
 }
-
-const hasBody = ({ headers }: FastifyRequest): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
 
 const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions) => {
   app.removeContentTypeParser('text/plain')
@@ -88,11 +86,16 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
 /** `place` is where the text stands, such as `Line 3`. */
 export const problemOfJson = (parsed: Exclude<ParsedJson, { kind: 'value' }>, place?: string): Error => {
   const at = place === undefined ? '' : `${place}: `
-  return parsed.kind === 'malformed'
-    ? problem('malformed-body', `${at}${parsed.detail}`)
-    : problem('validation-failed', `${at}Some text is not well-formed Unicode; see \`errors\`.`, {
+  switch (parsed.kind) {
+    case 'malformed':
+      return problem('malformed-body', `${at}${parsed.detail}`)
+    case 'excessive':
+      return problem('payload-too-large', `${at}${parsed.detail}`)
+    case 'ill-formed':
+      return problem('validation-failed', `${at}Some text is not well-formed Unicode; see \`errors\`.`, {
         errors: toIllFormedProblems(parsed.paths),
       })
+  }
 }
 
 const unknownMember = { keyword: 'additionalProperties', instancePath: '', schemaPath: '' }
@@ -181,4 +184,4 @@ const createDeadlines = (timeoutMs: number) => {
   }
 }
 
-export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json'] })
+export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json', 'unread-body'] })

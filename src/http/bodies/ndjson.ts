@@ -1,10 +1,8 @@
 // Newline-delimited JSON in both directions: lines as they arrive, results while more arrive.
 
-import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { endConnection } from '../limits/end-connection.js'
 import { type LineLimits, type NdjsonLine, readLines } from './line-stream.js'
 
 /**
@@ -40,8 +38,6 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
   app.addContentTypeParser(mediaType, async (_request: FastifyRequest, payload: Readable) => toBody(payload, limits, app.stopSignal))
 
   app.decorateReply('ndjson', function (this: FastifyReply, source: AsyncIterable<unknown>) {
-    const { raw } = this.request
-    if (isNdjson(this.request)) this.raw.once('finish', () => closeUnread(raw))
     return this.header('content-type', mediaType)
       .header('x-accel-buffering', 'no')
       .send(
@@ -51,19 +47,6 @@ const ndjson = async (app: FastifyInstance, limits: LineLimits) => {
         }),
       )
   })
-
-  app.addHook('onSend', (request, reply, payload, done) => {
-    // Whoever is refused in the middle of an import may have hours of it left.
-    if (reply.statusCode >= 400 && isNdjson(request) && !request.raw.readableEnded) reply.header('connection', 'close')
-    done(null, payload)
-  })
-}
-
-/** Ends the connection of a body that is not read to its end. */
-const closeUnread = (request: IncomingMessage): void => {
-  if (request.complete || request.readableEnded) return
-  endConnection(request.socket)
-  request.resume()
 }
 
 const toBody = (payload: Readable, limits: LineLimits, closing: AbortSignal): NdjsonBody => {

@@ -10,8 +10,26 @@ const lingerMs = 2000
  * Closed at once, a connection with unread bytes would be reset, and the client would lose what it has not fetched.
  */
 export const endConnection = (socket: Socket, answer?: string): void => {
-  const timer = setTimeout(() => socket.destroy(), lingerMs)
-  socket.once('close', () => clearTimeout(timer))
+  destroyLater(socket)
   if (answer === undefined) socket.end()
   else socket.end(answer)
+}
+
+/** Destroys a connection 2 s from now, whatever its client does. Returns a function that lets it stay. */
+export const destroyLater = (socket: Socket): (() => void) => {
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  const stay = () => clearTimeout(timer)
+  socket.once('close', stay)
+  return stay
+}
+
+/** Throws away what else arrives, unparsed: it is read to notice its end, and because bytes left unread would reset the connection. */
+export const discardInput = (socket: Socket): void => {
+  // Not within the parser that the bytes are taken from.
+  process.nextTick(() => {
+    socket.removeAllListeners('data')
+    // Node's server takes a listener as its sign to take its parser off the connection.
+    socket.on('data', () => {})
+    socket.resume()
+  })
 }

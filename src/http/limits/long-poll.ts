@@ -37,7 +37,8 @@ const longPoll = async (app: FastifyInstance, { maxWaitMs, maxWaiters, metrics }
   })
 
   app.decorateRequest('grantWait', function (this: FastifyRequest, reply: FastifyReply, wantedMs: number | null): Wait | null {
-    if (wantedMs === null || app.isStopping()) return null
+    // A client that has left while its key was verified has nobody to wait for it.
+    if (wantedMs === null || app.isStopping() || reply.raw.destroyed) return null
     const leave = waiters.enter(this.principal.tenant)
     if (!leave) return null
     const since = performance.now()

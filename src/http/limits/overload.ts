@@ -42,8 +42,6 @@ declare module 'fastify' {
 
 /** Retries come back spread over this many seconds. */
 const retryAfterSecondsMax = 3
-/** A refused body up to this size is read and thrown away; for more, the connection is closed. */
-const bodyBytesDrained = 65_536
 /** How often the event loop is looked at. */
 const sampleIntervalMs = 100
 /** A process that was held up without having accepted so many is not overloaded: it may have waited for a processor. */
@@ -94,8 +92,6 @@ const overload = async (app: FastifyInstance, { maxInFlight, maxDelayMs, metrics
 
 const shed = (request: FastifyRequest, reply: FastifyReply): void => {
   request.isShed = true
-  // A body whose end nobody knows, such as an import, would otherwise be read to its end for nothing.
-  if (!(Number(request.headers['content-length']) <= bodyBytesDrained)) reply.header('connection', 'close')
   const retryAfterSeconds = 1 + Math.floor(Math.random() * retryAfterSecondsMax)
   sendProblem(request, reply, { problem: 'overloaded', detail, retryAfterSeconds })
 }

@@ -116,7 +116,7 @@ export const problems = {
   'payload-too-large': {
     status: 413,
     title: 'The body is too large',
-    remedy: 'Send less at once. To submit many jobs, send NDJSON to /v1/jobs/batch.',
+    remedy: 'Send less at once, or JSON that consists of less, as `detail` says. To submit many jobs, send NDJSON to /v1/jobs/batch.',
   },
   'unsupported-media-type': {
     status: 415,

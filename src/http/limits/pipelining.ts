@@ -1,0 +1,94 @@
+// Bounds what one connection may have in work, and ends what is left of it when it closes. HTTP/1.1 only.
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { destroyLater, discardInput, endConnection } from './end-connection.js'
+
+/** Requests of one connection that are handled at once. Clients that do not pipeline have one. */
+const inFlightMax = 8
+/** Requests of one connection that may wait behind those: Node parses all of a chunk, and cannot be stopped within it. */
+const waitingMax = 100
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** What one connection has behind its first request. Present only on connections that have pipelined. */
+interface Queue {
+  /** Being handled, in order; their turn to be sent has not come, or has just come. */
+  readonly started: ServerResponse[]
+  readonly waiting: [IncomingMessage, ServerResponse][]
+  /** Once it has had too many waiting, nothing more is taken from the connection. */
+  isCut: boolean
+}
+
+const queueKey = Symbol('queue')
+type Pipelined = Socket & { [queueKey]?: Queue }
+
+/**
+ * Takes the place of the one listener for requests that `server` has. `onCut` is told of each connection that is closed
+ * because too many requests waited on it; those in work have 2 s to be answered.
+ *
+ * When a connection closes, Node tells the response whose turn it is, and none behind it (Node 20): their files, streams and
+ * waits would stay open as long as the process runs. Here all of them get their `close`.
+ */
+export const boundPipelining = (server: Server, onCut: (socket: Socket) => void): void => {
+  const [handle] = server.listeners('request') as [Handler]
+  server.off('request', handle)
+  server.on('request', (request, response) => {
+    // Node gives the connection to the response whose turn it is: without pipelining, to every one at once.
+    if (response.socket === null) enqueue(handle, request, response, onCut)
+    else handle(request, response)
+  })
+}
+
+/** The last response that a connection still owes; null when it owes none. */
+export const lastPending = (socket: Socket): ServerResponse | null => {
+  const queue = (socket as Pipelined)[queueKey]
+  const last = queue?.waiting.at(-1)?.[1] ?? queue?.started.at(-1)
+  return last ?? (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null
+}
+
+const enqueue = (handle: Handler, request: IncomingMessage, response: ServerResponse, onCut: (socket: Socket) => void): void => {
+  const socket = request.socket as Pipelined
+  const queue = socket[queueKey] ?? openQueue(socket)
+  if (queue.isCut) return
+  // One more is in work, or has just been answered: the first one, which is in no list.
+  if (queue.started.length < inFlightMax - 1) start(queue, handle, request, response)
+  else if (queue.waiting.length < waitingMax) queue.waiting.push([request, response])
+  else cut(socket, queue, onCut)
+}
+
+const openQueue = (socket: Pipelined): Queue => {
+  const queue: Queue = { started: [], waiting: [], isCut: false }
+  socket[queueKey] = queue
+  socket.once('close', () => {
+    queue.waiting.length = 0
+    for (const response of [...queue.started]) close(response)
+  })
+  return queue
+}
+
+const start = (queue: Queue, handle: Handler, request: IncomingMessage, response: ServerResponse): void => {
+  queue.started.push(response)
+  response.once('close', () => {
+    queue.started.splice(queue.started.indexOf(response), 1)
+    const next = queue.waiting.shift()
+    if (next) start(queue, handle, ...next)
+    else if (queue.isCut && queue.started.length === 0) endConnection(request.socket)
+  })
+  handle(request, response)
+}
+
+/** What Node does for the response whose turn it is. */
+const close = (response: ServerResponse): void => {
+  if (response.socket !== null) return
+  Object.assign(response, { destroyed: true, _closed: true })
+  response.emit('close')
+}
+
+const cut = (socket: Socket, queue: Queue, onCut: (socket: Socket) => void): void => {
+  queue.isCut = true
+  queue.waiting.length = 0
+  destroyLater(socket)
+  discardInput(socket)
+  onCut(socket)
+}
