@@ -14,6 +14,13 @@ import type { CallbackEvent, CallbackReading } from '../vendors/callback-checks.
 import type { InboundAnswer, InboundRoute } from '../vendors/inbound.js'
 import { createVendorTokens } from '../vendors/tokens.js'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Only under /v1/inbound: whether its signature has been found to be that of the vendor. */
+    isAuthentic: boolean
+  }
+}
+
 export interface InboundOptions {
   readonly services: Pick<Services, 'accept' | 'config' | 'keys' | 'redis'>
 }
@@ -70,6 +77,12 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
   const { accept, config, keys, redis } = services
   const tokens = createVendorTokens({ redis: redis.request, keys, encryptionKeys: config.encryptionKeys })
   readRawBodies(app)
+  app.decorateRequest('isAuthentic', false)
+  // Whoever forges is limited by address. A genuine event never is: it may come through the same proxy.
+  app.setErrorHandler(async (error, request, reply) => {
+    if (!request.isAuthentic) await app.limitFailedAuthentication(request, reply)
+    throw error
+  })
   // What a signature covers is checked by the signature, on the bytes as they came.
   const validatorCompiler = () => () => true
 
@@ -88,17 +101,12 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
     request.log.info({ source, eventType, jobId, repeated: outcome.kind === 'reused' || outcome.replayed }, 'inbound event accepted')
   }
 
-  /** Whoever forges is limited by address. A genuine event never is: it may come through the same proxy. */
-  const refuse = async (request: FastifyRequest, reply: FastifyReply, kind: CallbackReading['kind']): Promise<Error> => {
-    if (kind === 'forged') await app.limitFailedAuthentication(request, reply)
-    return toRefusal(kind)
-  }
-
   for (const { source, variable, callback, routes } of openInboundSources(config)) {
     for (const route of routes) {
       app.route({
         method: route.method,
         url: `/v1/inbound/${source}`,
+        config: { uncounted: true },
         // What a query lacks is said before the signature is looked at.
         ...(route.sealed ? { validatorCompiler } : {}),
         schema: toSchema(route),
@@ -106,8 +114,9 @@ const inbound: FastifyPluginAsyncTypebox<InboundOptions> = async (app, { service
           if (!callback) throw notConfigured(variable)
           const query = request.query as Readonly<Record<string, string>>
           const read = route.read(callback, { headers: request.headers, query, rawBody: toRawBody(request) })
+          request.isAuthentic = read.kind !== 'forged'
           if (read.kind === 'challenge') return send(reply, route.toChallengeAnswer(read.text))
-          if (read.kind !== 'event') throw await refuse(request, reply, read.kind)
+          if (read.kind !== 'event') throw toRefusal(read.kind)
           await store(request, source, read)
           return send(reply, route.receipt)
         },

@@ -19,7 +19,7 @@ const metricsRoute = async (app: FastifyInstance, { metrics, token }: MetricsOpt
   const isAllowed = createTokenCheck(token)
   const render = shareFor(cacheMs, metrics.render)
 
-  app.get('/metrics', { schema: { hide: true }, config: { quiet: true } }, async (request, reply) => {
+  app.get('/metrics', { schema: { hide: true }, config: { quiet: true, uncounted: token !== undefined } }, async (request, reply) => {
     if (!isAllowed(request.headers.authorization)) {
       await app.limitFailedAuthentication(request, reply)
       throw problem('unauthorized', 'Send `Authorization: Bearer <token>` with the METRICS_TOKEN of this gateway.', {

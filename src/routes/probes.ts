@@ -9,7 +9,7 @@ export interface ProbesOptions {
 }
 
 const probes = async (app: FastifyInstance, { readiness }: ProbesOptions) => {
-  const settings = { schema: { hide: true }, config: { quiet: true } }
+  const settings = { schema: { hide: true }, config: { quiet: true, uncounted: true } }
 
   app.addHook('onSend', async (_request, reply, payload) => {
     reply.header('cache-control', 'no-store')

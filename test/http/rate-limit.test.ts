@@ -27,6 +27,7 @@ const openApp = async (t: Parameters<typeof smallApp>[0], options: { max?: numbe
   const { app } = await smallApp(t)
   await app.register(rateLimit, { redis: limiter, keys: createKeys(prefix), max, windowMs, now: () => clock.now })
   app.get('/public', async () => 'ok')
+  app.get('/probe', { config: { uncounted: true } }, async () => 'ok')
   let compared = 0
   await app.register(async (scope) => {
     await scope.register(authenticate, {
@@ -131,7 +132,7 @@ t.test('RL-5 a key may have a limit of its own', async (t) => {
   t.equal((await get(app, '/jobs', 'small')).statusCode, 429)
 })
 
-t.test('RL-5 unknown routes count for the address, public ones for nobody', async (t) => {
+t.test('RL-5 unknown and public routes count for the address, once each, probes for nobody', async (t) => {
   const { app } = await openApp(t)
   for (let count = 0; count < 3; count++) {
     const answer = await get(app, `/nothing/${count}`)
@@ -141,8 +142,18 @@ t.test('RL-5 unknown routes count for the address, public ones for nobody', asyn
   t.equal((await get(app, '/nothing')).statusCode, 429)
   t.equal((await app.inject({ method: 'DELETE', url: '/jobs', remoteAddress: '192.0.2.1' })).statusCode, 429, '405s count too')
   t.equal((await get(app, '/nothing', undefined, '192.0.2.2')).statusCode, 404, 'another address')
+  t.equal((await get(app, '/public')).statusCode, 429)
+  t.equal((await app.inject({ method: 'HEAD', url: '/public', remoteAddress: '192.0.2.1' })).statusCode, 429)
+  for (let count = 0; count < 3; count++) {
+    const method = count === 1 ? 'HEAD' : 'GET'
+    const answer = await app.inject({ method, url: '/public', remoteAddress: '192.0.2.3' })
+    t.equal(answer.statusCode, 200)
+    t.equal(answer.headers['ratelimit'], `"default";r=${2 - count};t=1`)
+  }
+  t.equal((await get(app, '/public', 'alice', '192.0.2.3')).statusCode, 429, 'a key that is not asked for changes nothing')
+  t.equal((await get(app, '/jobs', 'alice', '192.0.2.3')).statusCode, 429, 'operator-made keys are not compared beyond the limit')
   for (let count = 0; count < 10; count++) {
-    const answer = await get(app, '/public')
+    const answer = await get(app, '/probe')
     t.equal(answer.statusCode, 200)
     t.equal(answer.headers['ratelimit'], undefined)
   }

@@ -13,7 +13,7 @@ export interface RateLimitOptions {
   /** A connection of the limiter role; a request never waits for it. */
   readonly redis: RedisClient
   readonly keys: Keys
-  /** Requests per window and key, unless the key has its own limit; failed authentications per window and address. */
+  /** Requests per window and key, unless the key has its own limit; requests without a key per window and address. */
   readonly max: number
   readonly windowMs: number
   /** Milliseconds since 1970. */
@@ -32,7 +32,7 @@ interface Standing {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a request for its key, or for its address when it has none; throws `quota-exceeded`. `authenticate` calls it. */
+    /** Counts a request for its key, or for its address when it has none; throws `quota-exceeded`. `authenticate` and public routes call it. */
     limitRequest: Limit
     /** Counts a failed authentication for its address; throws `quota-exceeded`. Call it before answering 401, also for a vendor's signature. */
     limitFailedAuthentication: (request: FastifyRequest, reply: FastifyReply) => Promise<void>
@@ -42,6 +42,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** RateLimit headers of this answer; null when it is not limited. For raw replies, which drop what hooks set. */
     rateLimitHeaders: Readonly<Record<string, string>> | null
+  }
+  interface FastifyContextConfig {
+    /** Requests to this public route do not count for their address: it has to answer always, or counts by itself what it refuses. */
+    uncounted?: boolean
   }
 }
 
@@ -111,6 +115,15 @@ const rateLimit = async (app: FastifyInstance, { redis, keys, max, windowMs, now
   app.decorate('limitFailedAuthentication', limitFailedAuthentication)
   app.decorate('requireFailureQuota', requireFailureQuota)
 
+  const count = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    limitRequest(request, reply)
+    done()
+  }
+  // Every route is limited: by address, unless a key is asked for. Then `authenticate` counts.
+  app.addHook('onRoute', function (route) {
+    if (route.config?.uncounted || this.hasRequestDecorator('principal')) return
+    route.onRequest = [count, ...[route.onRequest ?? []].flat()]
+  })
   // Probing for routes is not free of charge either.
   app.addHook('onRequest', (request, reply, done) => {
     if (request.is404) limitRequest(request, reply)

@@ -42,14 +42,12 @@ const boardLogin = async (app: FastifyInstance, { apiKeys, sessions }: BoardLogi
 
   app.post(`${boardPath}/login`, { ...hidden, bodyLimit: formBytesMax }, async (request, reply) => {
     requireSameOrigin(request)
-    app.requireFailureQuota(request, reply)
     const form = request.body instanceof URLSearchParams ? request.body : new URLSearchParams()
     const key = form.get('key')?.trim() ?? ''
     const returnTo = toReturn(form.get('to') ?? '')
     const verification: Verification = keyForm.test(key) ? await apiKeys.verify(key) : { kind: 'refused' }
     if (verification.kind === 'unavailable') return sendLogin(reply, { status: 503, fault: faults.unavailable, returnTo })
     if (verification.kind !== 'valid') {
-      await app.limitFailedAuthentication(request, reply)
       return sendLogin(reply, { status: 401, fault: faults[verification.kind], returnTo })
     }
     if (!mayUseBoard(verification.principal)) return sendLogin(reply, { status: 403, fault: faults.forbidden, returnTo })
