@@ -80,7 +80,6 @@ export const sendPage = (reply: FastifyReply, html: string, { hasForm = false }:
   reply
     .header('content-type', 'text/html; charset=utf-8')
     .header('content-security-policy', policies[hasForm ? "'self'" : "'none'"])
-    .header('x-content-type-options', 'nosniff')
     // With `no-referrer` the browser would not say where a form comes from either.
     .header('referrer-policy', 'same-origin')
     .send(html)

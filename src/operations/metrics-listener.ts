@@ -25,9 +25,16 @@ export const openMetricsListener = async ({
   log: Logger
 }) => {
   const isAllowed = createTokenCheck(token)
-  const server = createServer({ requestTimeout: requestTimeoutMs }, async (request, response) => {
+  const server = createServer({ requestTimeout: requestTimeoutMs, insecureHTTPParser: false }, async (request, response) => {
     const end = (status: number, headers: Record<string, string>, text: string) =>
-      response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers }).end(text)
+      response
+        .writeHead(status, {
+          'content-type': 'text/plain; charset=utf-8',
+          'x-content-type-options': 'nosniff',
+          'cache-control': 'no-store',
+          ...headers,
+        })
+        .end(text)
     request.resume()
     const path = request.url?.split('?', 1)[0]
     if (path !== '/metrics' && path !== '/livez') return end(404, {}, 'Only /metrics and /livez are available here.\n')

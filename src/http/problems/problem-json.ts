@@ -4,6 +4,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import fp from 'fastify-plugin'
 import { classifyRedisError } from '../../redis/failures.js'
 import { type SchemaError, toFieldProblems } from '../../types/field-problems.js'
+import { findHostFault } from '../headers/host.js'
 import { createRouteTable } from '../route-table.js'
 import type { Problem } from './problem-schema.js'
 import { type ProblemDetails, type ProblemKind, type ProblemName, problems } from './problem-types.js'
@@ -130,6 +131,7 @@ export const sendProblem = (request: FastifyRequest, reply: FastifyReply, detail
   return reply
     .code(status)
     .header('x-request-id', request.id)
+    .header('x-content-type-options', 'nosniff')
     .header('content-type', problemType)
     .send(Buffer.from(JSON.stringify(document)))
 }
@@ -164,13 +166,12 @@ const problemJson = async (app: FastifyInstance) => {
 
   app.addHook('onRoute', (route) => table.add(route.method, route.url))
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    const { raw } = request
-    const isMissing = raw.headers.host === undefined && raw.httpVersionMajor === 1 && raw.httpVersionMinor === 1
-    done(isMissing ? problem('bad-request', 'HTTP/1.1 requests require a Host header.') : undefined)
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
+    const fault = findHostFault(request.raw)
+    done(fault === null ? undefined : problem('bad-request', fault, { headers: { connection: 'close' } }))
   })
   // Node answers an unknown Expect with a bare 417; ignoring it is allowed as well (RFC 9110, section 10.1.1).
-  app.server.on('checkExpectation', (request, response) => app.routing(request, response))
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.setErrorHandler((error, request, reply) => {
     const details = toProblemDetails(error, request.method)

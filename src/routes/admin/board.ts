@@ -188,10 +188,7 @@ const forbidden = /<link href="https?:[^>]*>| style="[^"]*"|<style>[^<]*<\/style
 
 const secure = async (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> => {
   const isAsset = request.url.startsWith(`${boardPath}/static/`) && reply.statusCode < 400
-  reply
-    .header('cache-control', isAsset ? 'private, max-age=86400' : 'no-store')
-    .header('x-content-type-options', 'nosniff')
-    .header('referrer-policy', 'same-origin')
+  reply.header('cache-control', isAsset ? 'private, max-age=86400' : 'no-store').header('referrer-policy', 'same-origin')
   if (reply.hasHeader('content-security-policy')) return payload
   reply.header('content-security-policy', securityPolicy)
   const isPage = String(reply.getHeader('content-type')).startsWith('text/html') && typeof payload === 'string'
