@@ -178,5 +178,15 @@ export const memoryOf = (pid) => {
 }
 export const forgetPeak = (pid) => writeFileSync(`/proc/${pid}/clear_refs`, '5')
 
+/** Ticks of the kernel's clock, as in proc(5). */
+const ticksPerSecond = 100
+
+/** Processor time of a process since its start, in seconds. */
+export const cpuSecondsOf = (pid) => {
+  // The name of the program, in parentheses, may hold spaces; user and system time are the 12th and 13th field behind it.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+}
+
 /** The rate of doing one thing after the other, given the rates of each. */
 export const inSeries = (...rates) => 1 / rates.reduce((sum, rate) => sum + 1 / rate, 0)

@@ -49,6 +49,8 @@ import submit from './routes/submit.js'
 import { ScheduleOptions, ScheduleView } from './schedules/schema.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './types/job-schema.js'
 
+type SubmissionSchemas = ReturnType<typeof createSubmissionSchemas>
+
 /** Known to every route alike: routes with schemas of their own would each bring three validators with all of these again. */
 const sharedSchemas = [
   Problem,
@@ -70,10 +72,20 @@ const sharedSchemas = [
   EmailTemplate,
 ]
 
-/** Builds the application over opened services; closing it leaves them open. */
+/** Builds the application over opened services; closing it leaves them open. When it fails, nothing of the application is left. */
 export const buildApp = async (services: Services) => {
-  const { config, log } = services
   const submissions = createSubmissionSchemas(services.jobTypes)
+  const app = createServer(services, submissions)
+  try {
+    await registerAll(app, services, submissions)
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  return app
+}
+
+const createServer = ({ config, log }: Services, submissions: SubmissionSchemas) => {
   const app = Fastify({
     ...toServerOptions({
       loggerInstance: log,
@@ -82,7 +94,11 @@ export const buildApp = async (services: Services) => {
       ownChecks: submissions,
     }),
   }).withTypeProvider<TypeBoxTypeProvider>()
+  return app
+}
 
+const registerAll = async (app: ReturnType<typeof createServer>, services: Services, submissions: SubmissionSchemas) => {
+  const { config } = services
   for (const schema of [...sharedSchemas, ...submissions.shared]) app.addSchema(schema)
 
   await app.register(connections, { unreadMs: config.http.ndjsonIdleMs })
@@ -142,7 +158,6 @@ export const buildApp = async (services: Services) => {
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
     await scope.register(adminEmailTemplates, { templates: services.emailTemplates })
   })
-  return app
 }
 
 export type App = Awaited<ReturnType<typeof buildApp>>

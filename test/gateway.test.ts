@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.js'
 import { loadBuiltinConfig } from '../src/builtin/config.js'
 import { openServices } from '../src/gateway.js'
 import { openEmbeddedRedis } from '../src/redis/embedded.js'
@@ -78,11 +79,11 @@ interface Process {
 /** What was closed may take this long to go. */
 const patienceMs = 10_000
 
-/** Starts once for each thing that the start opens, which then fails, and once with success. */
-const failEach = async (t: Test, { start, closing }: Process) => {
+/** Gives the check that nothing is open which is not open now. */
+const watchForLeftovers = (t: Test) => {
   const count = trackResources(t)
   const before = count()
-  const nothingLeft = async (after: string) => {
+  return async (after: string) => {
     let left: [string, number][] = []
     const isNothingLeft = async () => {
       // The timer that this was called by is gone then.
@@ -93,6 +94,11 @@ const failEach = async (t: Test, { start, closing }: Process) => {
     await eventually(after, isNothingLeft, patienceMs).catch(() => {})
     t.same(left, [], `nothing is left after ${after}`)
   }
+}
+
+/** Starts once for each thing that the start opens, which then fails, and once with success. */
+const failEach = async (t: Test, { start, closing }: Process) => {
+  const nothingLeft = watchForLeftovers(t)
   const steps: { step: string; name: string }[] = []
   const failing = async (at: number) => {
     let opened = 0
@@ -162,4 +168,29 @@ t.test('whichever open of a worker fails, nothing is left', async (t) => {
     start: (scope) => openWorkers({ config, jobTypes, log, scope }),
     closing: ['worker pool', 'metrics listener', 'integrations', 'queues', 'redis', 'tracing'],
   })
+})
+
+t.test('an application that cannot be built leaves nothing', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  const config = loadBuiltinConfig({ DATA_DIR: dataDir }, dataDir)
+  const nothingLeft = watchForLeftovers(t)
+  const services = await openServices({ config, jobTypes, log })
+  let failures = 0
+  for (const name of Object.keys(services)) {
+    const broken = Object.defineProperty({ ...services }, name, {
+      get: () => {
+        throw new Error(`no ${name}`)
+      },
+    })
+    try {
+      await (await buildApp(broken)).close()
+    } catch (error) {
+      t.equal((error as Error).message, `no ${name}`)
+      failures++
+    }
+  }
+  t.ok(failures > 5, `${failures} ways to fail`)
+  await services.close()
+  await nothingLeft('applications that failed')
 })

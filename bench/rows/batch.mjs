@@ -21,7 +21,7 @@ export const run = async ({ rounds, seconds }) => {
         gateway: () => load(`${gateway.address}/v1/jobs/batch`, 'batch.lua', { seconds, clients, key: gateway.key }).rate * itemsPerBatch,
         raw: async () => (await runLoad('raw-bulk', redis.path, bulk.chunk, bulk.inFlight, seconds)).rate,
       },
-      () => lab.empty(redis, gateway),
+      { before: () => lab.empty(redis, gateway) },
     )
     return [
       { name: 'gateway, jobs per second', values: results.map((each) => each.gateway) },

@@ -1,7 +1,8 @@
-// This checkout beside another one, such as the commit before: every rate of both in turn, and their ratio.
+// This checkout beside another one, such as the commit before: every rate of both in turn, and their ratio; and the processor time of a
+// gateway for each request, which says more where other work runs on the machine.
 // `npm run bench -- beside --other ../before`; build the other checkout first (`npm ci && npm run build`).
 
-import { load, openLab } from '../lab.mjs'
+import { cpuSecondsOf, load, openLab } from '../lab.mjs'
 import { inRounds } from '../rounds.mjs'
 import { prepareJobs } from './status.mjs'
 import { concurrency, fillNoop, measureWorker } from './workers.mjs'
@@ -21,18 +22,30 @@ const openSide = async (lab, root, seconds) => {
   const filler = await lab.startGateway(workRedis, { server: 'noop-gateway' }, root)
   const worker = { server: 'noop-gateway', WORKER_ONLY: 'true', QUEUE_CONCURRENCY_EXTERNAL_API: concurrency }
   const finished = '{jobgate}:external-api:completed'
+  const measure = ({ pid }, run) => {
+    const before = cpuSecondsOf(pid)
+    const { rate } = run()
+    return { rate, cpu: (cpuSecondsOf(pid) - before) / (rate * seconds) }
+  }
   return {
     submit: async () => {
       await lab.empty(redis, gateway)
-      return load(`${gateway.address}/v1/jobs`, 'submit.lua', { seconds, key: gateway.key }).rate
+      return measure(gateway, () => load(`${gateway.address}/v1/jobs`, 'submit.lua', { seconds, key: gateway.key }))
     },
     batch: async () => {
       await lab.empty(redis, gateway)
-      return load(`${gateway.address}/v1/jobs/batch`, 'batch.lua', { seconds, clients: batchClients, key: gateway.key }).rate
+      return measure(gateway, () =>
+        load(`${gateway.address}/v1/jobs/batch`, 'batch.lua', { seconds, clients: batchClients, key: gateway.key }),
+      )
     },
-    status: () => load(reader.address, 'status.lua', { seconds, key: reader.key, env: { BENCH_IDS: idFile } }).rate,
-    workers: () =>
-      measureWorker(workRedis, { fill: () => fillNoop(filler), start: () => lab.startGateway(workRedis, worker, root), finished }),
+    status: () => measure(reader, () => load(reader.address, 'status.lua', { seconds, key: reader.key, env: { BENCH_IDS: idFile } })),
+    workers: async () => ({
+      rate: await measureWorker(workRedis, {
+        fill: () => fillNoop(filler),
+        start: () => lab.startGateway(workRedis, worker, root),
+        finished,
+      }),
+    }),
   }
 }
 
@@ -46,14 +59,24 @@ export const run = async ({ rounds, seconds, other }) => {
       [`${name} here`, here[name]],
       [`${name} there`, there[name]],
     ])
-    const results = await inRounds(rounds, Object.fromEntries(measures))
-    return Object.keys(here).map((name) => ({
+    const results = await inRounds(rounds, Object.fromEntries(measures), { alternates: true })
+    const ratios = (name, value) => results.map((each) => each[`${name} here`][value] / each[`${name} there`][value])
+    const rates = Object.keys(here).map((name) => ({
       name: `${name}: here / there`,
-      values: results.map((each) => each[`${name} here`] / each[`${name} there`]),
+      values: ratios(name, 'rate'),
       digits: 3,
       must: 0.98,
       goal: 1,
     }))
+    const costs = ['submit', 'batch', 'status'].map((name) => ({
+      name: `${name}: processor time of a request, here / there`,
+      values: ratios(name, 'cpu'),
+      digits: 3,
+      must: 1.02,
+      goal: 1,
+      atMost: true,
+    }))
+    return [...rates, ...costs]
   } finally {
     await lab.close()
   }

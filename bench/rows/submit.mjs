@@ -21,7 +21,7 @@ export const run = async ({ rounds, seconds }) => {
         raw: async () => (await runLoad('raw-add', redis.path, connections, seconds)).rate,
         minimal: () => submitTo(minimal),
       },
-      () => lab.empty(redis, gateway),
+      { before: () => lab.empty(redis, gateway) },
     )
     const floor = ({ bare, raw }) => inSeries(bare, raw)
     return [
