@@ -87,8 +87,8 @@ export const validatorCompilers = (shared: Record<string, unknown>, { checks, do
   }
 
   return (route) => {
-    if (route.httpPart === 'headers') return converting({ ...route, schema: toLowerCaseNames(route.schema) })
-    if (route.httpPart === 'querystring' || route.httpPart === 'params') return converting(route)
+    if (route.httpPart === 'headers') return requireFinite(converting({ ...route, schema: toLowerCaseNames(route.schema) }))
+    if (route.httpPart === 'querystring' || route.httpPart === 'params') return requireFinite(converting(route))
     const own = checks.get((route.schema as { $ref?: string }).$ref ?? '')
     if (own) return own
     const first = quick(route)
@@ -111,6 +111,24 @@ export const createOwnValidator = (schema: unknown): Validate => {
     () => open(bodies),
     () => open({ ...bodies, allErrors: true }),
   )
+}
+
+/** Refuses numbers that are too large for one: Ajv 8.20 converts `1e999` to Infinity and then asks it for no bounds. */
+const requireFinite = (validate: Validate): Validate => {
+  const finite: Validate = (data) => {
+    const fits = validate(data)
+    finite.errors = validate.errors
+    if (!fits) return false
+    const name = Object.entries(data as object).find(
+      ([, value]) => value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY,
+    )?.[0]
+    if (name === undefined) return true
+    finite.errors = [
+      { keyword: 'type', instancePath: `/${name}`, schemaPath: '#/type', params: { type: 'number' }, message: 'must be a finite number' },
+    ]
+    return false
+  }
+  return finite
 }
 
 /** Stops at the first fault; only then, and only for a body of sensible size, collects the others. */

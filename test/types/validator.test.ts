@@ -51,6 +51,16 @@ t.test('OAS-4 query, path and header values are converted', async (t) => {
   t.equal(headers({}), false)
 })
 
+t.test('OAS-4 a number that is too large for a number is within no bounds', async (t) => {
+  const validate = compile({ httpPart: 'querystring', schema: Type.Object({ limit: Type.Integer({ minimum: 1, maximum: 200 }) }) })
+  for (const limit of ['1e999', '-1e999', 'Infinity', '-Infinity', '9'.repeat(400)]) {
+    t.equal(validate({ limit }), false, limit.slice(0, 10))
+    t.same(paths(validate), ['/limit type'])
+  }
+  t.equal(validate({ limit: '200' }), true)
+  t.notOk(validate.errors)
+})
+
 t.test('OAS-4 a discriminator names the one branch', async (t) => {
   const validate = compile({ httpPart: 'body', schema: Pet })
   t.equal(validate({ type: 'cat', lives: 9 }), true)
