@@ -1,9 +1,10 @@
 // Describes the API as OpenAPI 3.1, from the same schemas that validate requests.
 
 import swagger from '@fastify/swagger'
-import type { FastifyContextConfig, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { readVersion } from '../telemetry/version.js'
+import { correctDocument, type DocumentedExamples, type Examples } from './document-corrections.js'
 
 /** Tags of operations, in the order in which readers meet them. */
 export const tags = [
@@ -24,19 +25,12 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What the body should be, where the route itself checks less. */
     documentedBody?: object
-    /** Bodies ready to send, by name. */
-    documentedExamples?: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>
+    documentedExamples?: Examples
   }
 }
 
-/** What is changed of an operation after @fastify/swagger has described it. */
-interface DescribedOperation {
-  readonly parameters?: { required?: boolean; readonly schema?: { readonly default?: unknown } }[]
-  readonly requestBody?: { readonly content: Record<string, object> }
-}
-
 const openapi = async (app: FastifyInstance) => {
-  const documented: { path: string; method: string; examples: FastifyContextConfig['documentedExamples'] }[] = []
+  const documented: DocumentedExamples[] = []
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -62,15 +56,9 @@ const openapi = async (app: FastifyInstance) => {
       if (examples) documented.push({ path: url.replace(/:(\w+)/g, '{$1}'), method: String(route.method).toLowerCase(), examples })
       return { schema: body ? { ...schema, body } : schema, url }
     },
-    // @fastify/swagger 9.9 drops `x-examples` beside a `$ref`.
     transformObject: (described) => {
       const document = 'openapiObject' in described ? described.openapiObject : described.swaggerObject
-      const paths = document.paths as Record<string, Record<string, DescribedOperation>>
-      // A handler finds the default, so TypeBox calls the member required. A client may leave it out.
-      const parameters = Object.values(paths).flatMap((methods) => Object.values(methods).flatMap(({ parameters = [] }) => parameters))
-      for (const parameter of parameters) if (parameter.schema?.default !== undefined) parameter.required = false
-      for (const { path, method, examples } of documented)
-        Object.assign(paths[path]?.[method]?.requestBody?.content['application/json'] ?? {}, { examples })
+      correctDocument(document, app.getSchemas(), documented)
       return document
     },
     refResolver: {

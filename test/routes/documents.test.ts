@@ -104,6 +104,23 @@ t.test('a parameter with a default is not required', async (t) => {
   ])
 })
 
+t.test('names that members may have are described, however deep', async (t) => {
+  const app = await documentsApp(t)
+  const Words = Type.Record(Type.String({ pattern: '^[a-z]+$' }), Type.String(), { additionalProperties: false })
+  const Anything = Type.Record(Type.String(), Type.Unknown())
+  app.addSchema(
+    Type.Object({ list: Type.Array(Words), nested: Type.Record(Type.String({ pattern: '^n' }), Words), Anything }, { $id: 'Named' }),
+  )
+  app.get('/named', { schema: { operationId: 'readNamed', response: { 200: Type.Ref('Named') } } }, async () => ({}))
+  const { components } = (await app.inject('/openapi.json')).json()
+  const words = { type: 'object', patternProperties: { '^[a-z]+$': { type: 'string' } }, additionalProperties: false }
+  t.same(components.schemas.Named.properties, {
+    list: { type: 'array', items: words },
+    nested: { type: 'object', patternProperties: { '^n': words } },
+    Anything: { type: 'object', additionalProperties: {} },
+  })
+})
+
 t.test('OAS-1 OAS-4 the description is complete and the same in both notations', async (t) => {
   const app = await documentsApp(t)
   const json = await app.inject('/openapi.json')

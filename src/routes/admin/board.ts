@@ -33,6 +33,8 @@ const securityPolicy = `default-src 'none'; script-src 'self'; style-src 'self' 
 /** The interface asks for what it shows on one page; more would only fill memory. */
 const jobsPerPageMax = 50
 
+const page = { 'text/html': { schema: { type: 'string' } } }
+
 const documented = {
   operationId: 'openBoard',
   summary: 'Open the dashboard',
@@ -40,7 +42,11 @@ const documented = {
     'A web page with queues, jobs and logs. Browsers without a session get a sign-in page that asks for an API key, which must not be restricted to some job types or queues. The dashboard is read-only unless BOARD_READ_ONLY is `false`.',
   tags: operatorTags,
   response: {
-    200: { description: 'The dashboard.', content: { 'text/html': { schema: { type: 'string' } } } },
+    200: { description: 'The dashboard.', content: page },
+    401: {
+      description: 'You are not signed in. Browsers get the sign-in page.',
+      content: { ...problemResponses['4xx'].content, ...page },
+    },
     ...problemResponses,
   },
 }

@@ -59,7 +59,10 @@ t.test('200 the page, and all it loads, from here and under its own policy', asy
 })
 
 t.test('401 without a session: a page for browsers, a problem for programs', async (t) => {
-  const { app } = await open(t)
+  const { app, request } = await open(t)
+  for (const headers of [browser, {}]) {
+    t.equal((await request({ url: '/admin/board', headers, key: null })).statusCode, 401, 'either is documented')
+  }
   for (const cookie of ['', `jobgate_board=${'A'.repeat(43)}`, 'jobgate_board=x', `jobgate_board=${'A'.repeat(9000)}`]) {
     const page = await app.inject({ url: '/admin/board/queue/email', headers: { ...browser, cookie } })
     t.equal(page.statusCode, 401)
