@@ -1,7 +1,6 @@
 // Options of the HTTP server itself: what happens to a request before any plugin sees it.
 
-import { randomBytes } from 'node:crypto'
-import type { IncomingMessage, Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import {
   type FastifyBaseLogger,
@@ -16,9 +15,11 @@ import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
 import { type OwnChecks, validatorCompilers } from '../types/validator.js'
 import { destroyLater, discardInput, endConnection } from './limits/end-connection.js'
-import { lastPending } from './limits/pipelining.js'
-import { sendProblem, toProblemDetails, toProblemDocument } from './problems/problem-json.js'
-import { type ProblemDetails, problems } from './problems/problem-types.js'
+import { isCut, lastPending } from './limits/pipelining.js'
+import { sendProblem, toProblemDetails } from './problems/problem-json.js'
+import type { ProblemDetails } from './problems/problem-types.js'
+import { toRawProblem } from './problems/raw-problem.js'
+import { toRequestId } from './request-id.js'
 import { createSerializerCompilers } from './serializer.js'
 
 /** Fastify names the types of the builders after the packages that make its own. */
@@ -85,22 +86,6 @@ export const toServerOptions = (settings: ServerSettings = {}) =>
     routerOptions: { maxParamLength: paramCharsMax },
   }) as const satisfies FastifyHttpOptions<Server>
 
-const sane = /^[A-Za-z0-9._~:@/+=-]{1,128}$/
-
-/** Of this process, random; a count behind it tells its requests apart. */
-const requestIdPrefix = randomBytes(12).toString('base64url')
-let requestCount = 0
-const mintRequestId = (): string => {
-  requestCount++
-  return `${requestIdPrefix}-${requestCount.toString(36)}`
-}
-
-/** Keeps a sane inbound `X-Request-Id`, else mints one. */
-const toRequestId = (request: Pick<IncomingMessage, 'headers'>): string => {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && sane.test(given) ? given : mintRequestId()
-}
-
 const socketProblems: Readonly<Record<string, ProblemDetails>> = {
   ERR_HTTP_REQUEST_TIMEOUT: { problem: 'request-timeout', detail: 'The headers did not arrive in time.' },
   HPE_HEADER_OVERFLOW: { problem: 'headers-too-large', detail: 'The request line and headers exceed 16 KiB.' },
@@ -110,6 +95,8 @@ const unreadable: ProblemDetails = { problem: 'bad-request', detail: 'This is no
 
 /** Answers what Node could not parse, and ends the connection. Requests before it get their own answers first, for up to 2 s. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  // Its end is under way.
+  if (isCut(socket)) return
   const pending = lastPending(socket)
   const isBroken = pending !== null && pending.socket !== null && !pending.req.complete
   // A reset has nobody to answer to; into a started answer nothing else may be written.
@@ -118,38 +105,13 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     return
   }
   discardInput(socket)
+  const answer = () => endConnection(socket, toRawProblem(socketProblems[error.code ?? ''] ?? unreadable))
   if (pending === null || isBroken) {
-    endConnection(socket, toAnswer(error))
+    answer()
     return
   }
   destroyLater(socket)
   pending.once('close', () => {
-    if (socket.writable) endConnection(socket, toAnswer(error))
+    if (socket.writable) answer()
   })
-}
-
-/** A whole HTTP response. */
-const toAnswer = (error: NodeJS.ErrnoException): string => {
-  const details = socketProblems[error.code ?? ''] ?? unreadable
-  const { status } = problems[details.problem]
-  const requestId = mintRequestId()
-  const body = JSON.stringify(toProblemDocument(details, { requestId, instance: `#${requestId}` }))
-  return [
-    `HTTP/1.1 ${status} ${reasons[status] ?? 'Bad Request'}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `Date: ${new Date().toUTCString()}`,
-    `X-Request-Id: ${requestId}`,
-    'X-Content-Type-Options: nosniff',
-    'Cache-Control: no-store',
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
-}
-
-const reasons: Readonly<Record<number, string>> = {
-  408: 'Request Timeout',
-  413: 'Payload Too Large',
-  431: 'Request Header Fields Too Large',
 }

@@ -2,11 +2,11 @@
 
 export const depthMax = 64
 /** Different names of members in one text. */
-export const namesMax = 10_000
+export const namesMax = 5000
 /** Objects and arrays in one text. */
 export const containersMax = 50_000
 /** Shorter texts cannot hold that many names, so these are not counted in ordinary ones. */
-const countedCharsMin = 65_536
+const countedCharsMin = 32_768
 
 export type Excess = 'depth' | 'names' | 'containers'
 
@@ -67,7 +67,7 @@ const isName = (text: string, end: number): boolean => {
 /** Random, so that nobody can make up names that count as one. */
 const seed = Math.floor(Math.random() * 2 ** 32)
 /** A power of two, and several times the names that are counted. */
-const slots = 65_536
+const slots = 32_768
 
 /** Counts different names by a hash of each, which takes a tenth of the time of a Set. Returns the count so far. */
 const createNameCounter = () => {

@@ -108,12 +108,17 @@ t.test('a few are handled at once, the others wait; responses come in order', as
 })
 
 t.test('too many waiting: what is in work is answered, then the connection is closed', async (t) => {
-  const { port, held, release, lines } = await pipelineApp(t)
+  const { app, port, held, release, lines } = await pipelineApp(t)
+  let parsed = 0
+  app.server.on('request', () => parsed++)
   const { socket, answer } = rawConnection(port)
-  socket.write(times(inFlightMax + waitingMax + 1, '/held'))
+  socket.write(times(1000, '/held'))
   await eventually('some are being handled', () => held.begun === inFlightMax)
   release()
-  t.same(answersIn(await answer), upTo(inFlightMax))
+  const text = await answer
+  t.same(answersIn(text), upTo(inFlightMax))
+  t.match(text, /answer 7\nHTTP\/1\.1 429 Too Many Requests\r\n[\s\S]*\r\nRetry-After: 1\r\n[\s\S]*"title":"Too many requests"/)
+  t.equal(parsed, inFlightMax + waitingMax + 1, 'no more is parsed')
   t.equal(held.begun, inFlightMax, 'none of the others was begun')
   t.match(
     lines.filter(({ msg }) => msg.includes('too many requests waiting')),

@@ -7,7 +7,7 @@ import { adminKey, buildTestApp } from '../helpers/build-test-app.js'
 /** Members of very many names, in 1 MB and less. */
 const many = (count: number) => Array.from({ length: count }, (_, at) => `"n${at}":1`).join(',')
 const tooMany = many(90_000)
-const detail = /more than 10000 different member names/
+const detail = /more than 5000 different member names/
 
 t.test('413', async (t) => {
   const { app, request } = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false' } })

@@ -26,11 +26,11 @@ t.test('brackets within strings do not count', async (t) => {
 t.test('different names are bounded, wherever they stand and however they are written', async (t) => {
   const members = (count: number, gap = '') => Array.from({ length: count }, (_, at) => `"name ${at}"${gap}:1`).join(',')
   t.match(parseJson(`{${members(namesMax)}}`), { kind: 'value' })
-  t.match(parseJson(`{${members(namesMax + 1)}}`), { kind: 'excessive', detail: /10000 different member names/ })
+  t.match(parseJson(`{${members(namesMax + 1)}}`), { kind: 'excessive', detail: /5000 different member names/ })
   t.match(parseJson(`{${members(namesMax + 1, ' \n\r\t')}}`), { kind: 'excessive' }, 'with white space')
   const apart = Array.from({ length: namesMax + 1 }, (_, at) => `{"n${at}\\"":1}`).join(',')
   t.match(parseJson(`[${apart}]`), { kind: 'excessive' }, 'one in each object, with a quote in it')
-  const alike = Array.from({ length: 20_000 }, (_, at) => `{"type":"a","data":{"n${at % 5000}":"value ${at}"}}`).join(',')
+  const alike = Array.from({ length: 20_000 }, (_, at) => `{"type":"a","data":{"n${at % 4000}":"value ${at}"}}`).join(',')
   t.match(parseJson(`[${alike}]`), { kind: 'value' }, 'the same names may come again and again')
   t.match(
     parseJson(`[${Array.from({ length: 100_000 }, (_, at) => `"value ${at}"`).join(',')}]`),

@@ -2,6 +2,8 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { ProblemDetails } from '../problems/problem-types.js'
+import { toRawProblem } from '../problems/raw-problem.js'
 import { destroyLater, discardInput, endConnection } from './end-connection.js'
 
 /** Requests of one connection that are handled at once. Clients that do not pipeline have one. */
@@ -18,6 +20,12 @@ interface Queue {
   readonly waiting: [IncomingMessage, ServerResponse][]
   /** Once it has had too many waiting, nothing more is taken from the connection. */
   isCut: boolean
+}
+
+const tooMany: ProblemDetails = {
+  problem: 'quota-exceeded',
+  detail: `Too many requests wait on this connection: it can have ${inFlightMax} in work and ${waitingMax} waiting. This one and those behind it were not handled; send them again, fewer at a time.`,
+  retryAfterSeconds: 1,
 }
 
 const queueKey = Symbol('queue')
@@ -39,6 +47,9 @@ export const boundPipelining = (server: Server, onCut: (socket: Socket) => void)
     else handle(request, response)
   })
 }
+
+/** Whether a connection is about to be closed because too many requests waited on it. */
+export const isCut = (socket: Socket): boolean => (socket as Pipelined)[queueKey]?.isCut === true
 
 /** The last response that a connection still owes; null when it owes none. */
 export const lastPending = (socket: Socket): ServerResponse | null => {
@@ -73,7 +84,7 @@ const start = (queue: Queue, handle: Handler, request: IncomingMessage, response
     queue.started.splice(queue.started.indexOf(response), 1)
     const next = queue.waiting.shift()
     if (next) start(queue, handle, ...next)
-    else if (queue.isCut && queue.started.length === 0) endConnection(request.socket)
+    else if (queue.isCut && queue.started.length === 0) endConnection(request.socket, toRawProblem(tooMany))
   })
   handle(request, response)
 }
@@ -88,7 +99,15 @@ const close = (response: ServerResponse): void => {
 const cut = (socket: Socket, queue: Queue, onCut: (socket: Socket) => void): void => {
   queue.isCut = true
   queue.waiting.length = 0
+  stopParsing(socket)
   destroyLater(socket)
   discardInput(socket)
   onCut(socket)
+}
+
+/** There may be thousands more in the chunk that is being parsed. */
+const stopParsing = (socket: Socket): void => {
+  const { parser } = socket as { parser?: { onIncoming: () => number } | null }
+  // No code that llhttp knows of: it gives up at the end of the next headers (Node 20 to 24).
+  if (parser) parser.onIncoming = () => -1
 }
