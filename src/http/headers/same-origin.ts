@@ -21,6 +21,8 @@ export const requireSameOrigin = (request: FastifyRequest): void => {
 const isOwnOrigin = (origin: string | undefined, host: string): boolean => {
   if (origin === undefined || !URL.canParse(origin)) return false
   const from = new URL(origin)
+  // A browser sends an origin and nothing beside it: no user, no path.
+  if (from.origin !== origin) return false
   // A Host may name the port that its scheme implies.
   const own = `${from.protocol}//${host}`
   return URL.canParse(own) && new URL(own).host === from.host && from.host !== ''

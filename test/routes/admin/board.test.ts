@@ -135,6 +135,8 @@ t.test('303 signing in', async (t) => {
       { ...own, origin: 'null' },
       { ...own, origin: 'http://evil.example' },
       { ...own, origin: 'http://gate.example:81' },
+      { ...own, origin: 'http://evil.example@gate.example' },
+      { ...own, origin: 'http://gate.example/evil' },
       { ...own, 'sec-fetch-site': 'cross-site' },
       { ...own, 'sec-fetch-site': 'same-site' },
       { ...own, 'sec-fetch-site': 'none' },
