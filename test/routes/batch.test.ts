@@ -52,6 +52,23 @@ t.test('207', async (t) => {
     t.equal((await asJson(test, [{}, {}])).statusCode, 207)
   })
 
+  await t.test('others have their turns while it refuses many lines', async (t) => {
+    let turns = 0
+    let isOver = false
+    const count = () => {
+      turns++
+      if (!isOver) setImmediate(count)
+    }
+    count()
+    const { results } = await asLines(
+      test,
+      Array.from({ length: 20_000 }, () => '{'),
+    )
+    isOver = true
+    t.equal(results.length, 20_000)
+    t.ok(turns > 60, `${turns} turns`)
+  })
+
   await t.test('BAT-4 items bring their own keys', async (t) => {
     const items = [
       echo('k', { idempotencyKey: 'k1' }),
