@@ -9,7 +9,7 @@ import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { freePorts } from '../helpers/redis-clusters.js'
 import type { TestScope } from '../helpers/start-redis.js'
-import { until } from './until.js'
+import { until } from '../helpers/until.js'
 
 /** `appendfsync` as in redis.conf. Ends with the scope. `started: false` leaves the first start to the caller. */
 export const openRedisServer = async (

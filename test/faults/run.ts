@@ -3,6 +3,7 @@
 // --soak-minutes N (row 30), --schedule-seconds N (row 31).
 
 import { parseArgs } from 'node:util'
+import { printTable } from '../helpers/print-table.js'
 import { runInLanes } from './lanes.js'
 import { backlogRow } from './rows/backlog.js'
 import { cancelRow } from './rows/cancel.js'
@@ -157,10 +158,8 @@ const print = (results: readonly Result[]) => {
     `${each.gapMs} ms`,
     each.failed === 0 ? 'ok' : `${each.failed} FAILED`,
   ])
-  const table = [head, ...lines].map((line) => line.map(String))
-  const widths = head.map((_, column) => Math.max(...table.map((line) => (line[column] as string).length)))
   console.log()
-  for (const line of table) console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column] as number)).join(' | ')} |`)
+  printTable(head, lines)
 }
 
 /** One after the other, in this process. */

@@ -1,8 +1,8 @@
 // Reads what Redis holds of every job, without the gateway's help.
 
 import { Cluster, type Redis } from 'ioredis'
+import { until } from '../helpers/until.js'
 import type { StoredJob } from './checker.js'
-import { until } from './until.js'
 
 /** The queues of the probes, and how the ids of their jobs begin. */
 const queues = { 'external-api': 'ext_', meeting: 'meet_' } as const

@@ -2,9 +2,9 @@
 
 import { request } from 'node:http'
 import { adminKey } from '../helpers/start-probe-process.js'
+import { until } from '../helpers/until.js'
 import type { Call } from './checker.js'
 import { type Send, toBody, toOutcome } from './history.js'
-import { until } from './until.js'
 import type { World } from './world.js'
 
 const lineMs = 20

@@ -8,12 +8,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { createRunLog } from '../helpers/run-log.js'
 import { type ProbeProcess, startProbeGateway, startProbeWorker, startUnreadyProbeGateway } from '../helpers/start-probe-process.js'
+import { until } from '../helpers/until.js'
 import { type Call, judge, type Verdict, violationKinds } from './checker.js'
 import { createHistory, type Send } from './history.js'
 import { createRandom } from './random.js'
 import type { LeaseLoss } from './reruns.js'
 import { readStoredJobs, untilDrained } from './stored-jobs.js'
-import { until } from './until.js'
 
 const violationsShown = 5
 /** Of the keys that were accepted, this share is sent again when all has healed, and at most so many, so many at once. */

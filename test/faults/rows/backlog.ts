@@ -3,10 +3,10 @@
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Pool } from 'undici'
+import { percentile } from '../../helpers/percentile.js'
 import { adminKey } from '../../helpers/start-probe-process.js'
-import { percentile } from '../percentile.js'
+import { until } from '../../helpers/until.js'
 import { openRedisServer } from '../redis-server.js'
-import { until } from '../until.js'
 import type { Row, World } from '../world.js'
 
 const backlogDefault = 1_000_000

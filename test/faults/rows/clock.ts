@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { adminKey } from '../../helpers/start-probe-process.js'
+import { until } from '../../helpers/until.js'
 import { clockAhead } from '../fake-time.js'
 import { openRedisServer } from '../redis-server.js'
-import { until } from '../until.js'
 import { killWorker, type Row, type World } from '../world.js'
 
 const skewMs = 300_000

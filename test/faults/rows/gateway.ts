@@ -4,10 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
 import type { RunLine } from '../../helpers/run-log.js'
 import { adminKey, untilReady } from '../../helpers/start-probe-process.js'
+import { until } from '../../helpers/until.js'
 import type { Send } from '../history.js'
 import { openRedisServer } from '../redis-server.js'
 import { startTrickle } from '../trickle.js'
-import { until } from '../until.js'
 import { type Row, recoveryLimitMs } from '../world.js'
 
 const inFlight = 32

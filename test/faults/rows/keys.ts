@@ -1,8 +1,8 @@
 // Rows 1 to 3: one idempotency key means one job, in parallel, with another payload, and long after the job.
 
 import { adminKey } from '../../helpers/start-probe-process.js'
+import { until } from '../../helpers/until.js'
 import { openQueue, openRedisServer } from '../redis-server.js'
-import { until } from '../until.js'
 import type { Row, World } from '../world.js'
 
 /** Two gateways and a worker on one Redis. */

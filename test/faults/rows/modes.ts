@@ -3,8 +3,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { freePorts, type RedisNode, startCluster, startSentinel, startServer } from '../../helpers/redis-clusters.js'
+import { until } from '../../helpers/until.js'
 import { holdJobs, mostlyHeld } from '../held-jobs.js'
-import { until } from '../until.js'
 import type { Row, World } from '../world.js'
 
 /** What the old master handed out last may be started this long after it is a master no more. */

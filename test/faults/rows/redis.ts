@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
+import { until } from '../../helpers/until.js'
 import { holdJobs, mostlyHeld } from '../held-jobs.js'
 import { type FaultyRedis, openRedisServer } from '../redis-server.js'
-import { until } from '../until.js'
 import { type Row, recoveryLimitMs, type World } from '../world.js'
 
 /** A job that was handed out while Redis went may be started this long after it is back, on a lease that is over. */

@@ -1,7 +1,7 @@
 // Row 30: a long time.
 
-import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
+import { residentBytes } from '../../helpers/process-facts.js'
 import { startRedisProxy } from '../../helpers/redis-proxy.js'
 import { adminKey } from '../../helpers/start-probe-process.js'
 import { type FaultyRedis, openRedisServer } from '../redis-server.js'
@@ -146,6 +146,3 @@ const judgeSamples = ({ note, check }: World, samples: readonly Sample[]) => {
 }
 
 const toMiB = (bytes: number) => Math.round(bytes / 1024 / 1024)
-
-const residentBytes = async (pid: number): Promise<number> =>
-  Number(/^VmRSS:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024

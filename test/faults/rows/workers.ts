@@ -1,8 +1,8 @@
 // Rows 12 and 16: workers die with jobs in their hands, and jobs that kill every worker.
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { until } from '../../helpers/until.js'
 import { openQueue, openRedisServer } from '../redis-server.js'
-import { until } from '../until.js'
 import { killWorker, type Row } from '../world.js'
 
 /** Long enough that a worker which a busy machine lets wait keeps its leases. */
