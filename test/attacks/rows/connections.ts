@@ -1,0 +1,24 @@
+// Row 21: many connections that do next to nothing, and good clients beside them.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Row } from '../row.js'
+
+const connections = 500
+const holdMs = 5000
+const half = `GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Slow: `
+
+export const manyConnections: Row = {
+  id: 'connections',
+  title: '500 connections with unfinished headers',
+  matrix: 21,
+  quick: true,
+  async run({ open, tried, check, world }) {
+    const wires = Array.from({ length: connections }, () => open())
+    tried(connections)
+    for (const wire of wires) wire.send(half)
+    await pause(holdMs)
+    const { requests } = await world.good.peek()
+    check('the good client got no further', requests > 0)
+    return `good client: ${requests} requests meanwhile`
+  },
+}

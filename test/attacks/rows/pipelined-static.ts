@@ -1,0 +1,28 @@
+// Asks for a large file many times at once and reads nothing: answers that nobody fetches must not pile up.
+
+import type { Row } from '../row.js'
+
+const file = '/docs/static/swagger-ui-bundle.js'
+const ask = `GET ${file} HTTP/1.1\r\nHost: gateway\r\n\r\n`
+const quick = { connections: 1, requests: 100 }
+const full = { connections: 10, requests: 2000 }
+/** Time for the gateway to take what it wants to take of it. */
+const lingerMs = 1500
+const livezLimitMs = 100
+
+export const pipelinedStatic: Row = {
+  id: 'pipelined-static',
+  title: 'Pipelined requests for a large file, never read',
+  quick: true,
+  async run({ world, isQuick, open, tried, check }) {
+    const { connections, requests } = isQuick ? quick : full
+    for (let each = 0; each < connections; each++) {
+      open({ reads: false }).send(ask.repeat(requests))
+      tried(requests)
+    }
+    await new Promise((resolve) => setTimeout(resolve, lingerMs))
+    const { livezMaxMs } = await world.good.peek()
+    if (!isQuick) check(`/livez took ${livezMaxMs} ms`, livezMaxMs <= livezLimitMs)
+    return `${connections} × ${requests} requests unread; /livez at most ${livezMaxMs} ms meanwhile`
+  },
+}
