@@ -11,6 +11,9 @@ import { startTencentStub } from '../helpers/vendor-stubs/tencent-meeting.js'
 import type { Attack } from './row.js'
 import { openWorld } from './world.js'
 
+/** No look-up leaves this machine. */
+const resolver = new URL('rebinding-resolver.mjs', import.meta.url).href
+
 const mint = (name: string) => `canary-${name}-${randomBytes(6).toString('hex')}`
 const digits = (count: number) => Array.from(randomBytes(count), (byte) => byte % 10).join('')
 
@@ -70,6 +73,7 @@ export const openCanaryWorld = async (attack: Attack) => {
   const { mail, model, store, collector, lark, tencent, aliyun } = await startVendors(attack, settings, jobs)
   const env = {
     LOG_LEVEL: 'trace',
+    NODE_OPTIONS: `--import=${resolver}`,
     DATA_ENCRYPTION_KEY: settings['the key that encrypts data'],
     METRICS_TOKEN: settings['the token of the metrics'],
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,

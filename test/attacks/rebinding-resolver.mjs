@@ -15,16 +15,19 @@ const answers = {
   zero: () => ['0.0.0.0'],
   metadata: () => ['169.254.169.254'],
   mixed: () => [nowhere, '127.0.0.1'],
+  absent: () => [],
   // Public for whoever checks, private for whoever connects.
   turns: (count) => [count === 0 ? nowhere : '127.0.0.1'],
 }
 
 dns.lookup = (name, options, callback) => {
-  const [label] = name.split('-')
+  const [label] = name.split('.')
   if (!name.endsWith('.rebind.example')) return real(name, options, callback)
   const count = counts.get(name) ?? 0
   counts.set(name, count + 1)
-  const found = answers[label.split('.')[0]](count).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-  setImmediate(() => (options.all ? callback(null, found) : callback(null, found[0].address, found[0].family)))
+  const found = answers[label](count).map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+  const missing = Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' })
+  if (found.length === 0) return setImmediate(() => callback(missing))
+  return setImmediate(() => (options.all ? callback(null, found) : callback(null, found[0].address, found[0].family)))
 }
 syncBuiltinESMExports()

@@ -18,6 +18,17 @@ export const submitDelayed = async ({ client }: Attack, key: string, label = 'de
   return json.id
 }
 
+/** The same of a type and in a queue that limited keys may not see. */
+export const hiddenJob = (to: string) => ({
+  type: 'send-verification-email',
+  data: { to: `${to}@example.com`, verificationCode: '123456' },
+  options: { delayMs },
+})
+
+/** Submits one; gives its id. */
+export const submitHidden = async ({ client }: Attack, key: string, to = 'hidden'): Promise<string> =>
+  (await client.send({ method: 'POST', path: '/v1/jobs', key, body: hiddenJob(to) })).json.id
+
 type Caller = Pick<Attack, 'client'>
 
 /** Waits until the job has finished; gives its view. */

@@ -87,7 +87,10 @@ const warmUp = async (url: GatewayProcess['url'], keys: Keys) => {
     await client.send({ path: '/v1/jobs/absent', key: keys.blue.all })
   }
   for (let rounds = 0; rounds < warmUpRounds; rounds++) await round()
-  for (const path of ['/docs', '/openapi.json', '/problems', '/metrics', '/docs/static/swagger-ui-bundle.js']) await client.send({ path })
+  const { json } = await client.send({ method: 'POST', path: '/v1/jobs', key: keys.red.all, body: { type: 'process-webhook', data } })
+  for (const path of [`/v1/jobs/${json.id}?waitMs=5000`, `/v1/jobs/${json.id}/events`]) await client.send({ path, key: keys.red.all })
+  for (const path of ['/openapi.yaml', '/docs', '/openapi.json', '/problems', '/metrics', '/docs/static/swagger-ui-bundle.js'])
+    await client.send({ path })
   await client.close()
   await pause(warmUpMs)
 }

@@ -79,7 +79,6 @@ const heads: readonly (readonly [string, string])[] = [
   ['a header without a name', 'GET /livez HTTP/1.1\r\nHost: gateway\r\n: x\r\n\r\n'],
   ['a first header behind a space', 'GET /livez HTTP/1.1\r\n Host: gateway\r\n\r\n'],
   ['NUL in a header', 'GET /livez HTTP/1.1\r\nHost: gateway\r\nX: a\0b\r\n\r\n'],
-  ['HTTP/0.9', 'GET /livez\r\n\r\n'],
   ['HTTP/1.2', 'GET /livez HTTP/1.2\r\nHost: gateway\r\n\r\n'],
   ['HTTP/2 with prior knowledge', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['a space in the address', 'GET /livez x HTTP/1.1\r\nHost: gateway\r\n\r\n'],
@@ -138,6 +137,7 @@ export const ambiguousRequests: readonly AmbiguousRequest[] = [
     bytes: () => 'GET http://other.example/livez HTTP/1.1\r\nHost: gateway\r\n\r\n',
     expected: [200, 200],
   },
+  { name: 'HTTP/0.9', bytes: () => 'GET /livez\r\n\r\n', expected: 'once' },
   {
     name: 'Upgrade to h2c',
     bytes: () =>

@@ -19,7 +19,7 @@ export const canaryJobs = (secrets: JobCanaries) => {
     {
       type: 'upload-recording',
       data: {
-        fileUrl: `https://recordings.invalid/r.mp4?signature=${secrets['the signature of a recording']}`,
+        fileUrl: `https://absent.rebind.example/r.mp4?signature=${secrets['the signature of a recording']}`,
         fileName: 'r.mp4',
         meetingId: 'canary',
         storageProvider: 'aws',

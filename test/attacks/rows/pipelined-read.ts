@@ -1,9 +1,13 @@
 // Sends many requests at once and reads all answers: each of them, in order, and no other.
 
 import type { Row } from '../row.js'
+import type { Wire } from '../wire.js'
 
 const connections = 8
-const rounds = 60
+/** So many requests may wait on one connection: five in each round. */
+const roundsAtOnce = 20
+const blocks = 3
+const tooMany = 1000
 
 export const pipelinedRead: Row = {
   id: 'pipelined-read',
@@ -22,20 +26,36 @@ export const pipelinedRead: Row = {
         head('GET /v1/jobs?limit=5', `X-Request-Id: ${n}-3\r\n\r\n`),
         head('POST /v1/jobs', `X-Request-Id: ${n}-4\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`),
       ].join('')
-    const runs = Array.from({ length: connections }, async (_, connection) => {
-      const wire = open()
-      wire.send(Array.from({ length: rounds }, (_, n) => round(`${connection}-${n}`)).join(''))
-      tried(rounds * wanted.length)
+    const readInOrder = async (wire: Wire, name: string, rounds: number) => {
       for (let n = 0; n < rounds * wanted.length; n++) {
         const answer = await wire.next()
-        const id = `${connection}-${Math.floor(n / wanted.length)}-${n % wanted.length}`
+        const id = `${name}-${Math.floor(n / wanted.length)}-${n % wanted.length}`
         const got = answer && [answer.status, answer.headers['x-request-id']].join(' ')
-        const status = wanted[n % wanted.length]
         // The limit of the key is one of the answers, too.
-        if (got !== `${status} ${id}` && got !== `429 ${id}`) return check(`${id} got ${got} in place of ${status}`, false)
+        if (got !== `${wanted[n % wanted.length]} ${id}` && got !== `429 ${id}`) return { read: n, got }
       }
+      return { read: rounds * wanted.length, got: '' }
+    }
+    const send = (wire: Wire, name: string, rounds: number) => {
+      wire.send(Array.from({ length: rounds }, (_, n) => round(`${name}-${n}`)).join(''))
+      tried(rounds * wanted.length)
+    }
+    const runs = Array.from({ length: connections }, async (_, connection) => {
+      const wire = open()
+      for (let block = 0; block < blocks; block++) {
+        const name = `${connection}-${block}`
+        send(wire, name, roundsAtOnce)
+        const { read, got } = await readInOrder(wire, name, roundsAtOnce)
+        check(`answer ${read} of ${name} is ${got}`, read === roundsAtOnce * wanted.length)
+      }
+      return wire
     })
-    await Promise.all(runs)
-    return `${connections * rounds * wanted.length} answers in order`
+    for (const wire of await Promise.all(runs)) wire.close()
+    // Of far too many, the first are answered in order, and then it is over.
+    const wire = open()
+    send(wire, 'many', tooMany / wanted.length)
+    const { read, got } = await readInOrder(wire, 'many', tooMany / wanted.length)
+    check(`answer ${read} of too many is ${got}`, got === null)
+    return `${connections * blocks * roundsAtOnce * wanted.length} answers in order; of ${tooMany} at once the first ${read}`
   },
 }

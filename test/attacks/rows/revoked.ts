@@ -46,10 +46,15 @@ const openImport = ({ open }: Attack, port: number, key: string) => {
   }
 }
 
+/** An event stream; its connection may outlive it. */
 const openStream = ({ open }: Attack, port: number, key: string, id: string) => {
   const wire = open({ port })
   wire.send(`GET /v1/jobs/${id}/events HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ${key}\r\nAccept: text/event-stream\r\n\r\n`)
-  return wire
+  let isOver = false
+  void wire.next().then(() => {
+    isOver = true
+  })
+  return { bytesRead: wire.bytesRead, isOver: () => isOver }
 }
 
 /** How long after `end` the key was last of use anywhere, and what was still open then. */

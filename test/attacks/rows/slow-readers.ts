@@ -42,7 +42,7 @@ export const slowReaders: Row = {
     const asked = [
       get('/docs/static/swagger-ui-bundle.js').repeat(20),
       get('/openapi.json').repeat(20),
-      get('/v1/jobs?limit=200', all).repeat(20),
+      get('/v1/jobs?limit=200', all),
       get(`/v1/jobs/${id}?waitMs=30000`, all),
       get(`/v1/jobs/${id}/events`, all, 'Accept: text/event-stream\r\n'),
       get('/admin/board', world.keys.admin).repeat(boardLimit),

@@ -12,7 +12,7 @@ import { openWorld, type World } from '../world.js'
 
 const resolver = new URL('../rebinding-resolver.mjs', import.meta.url).href
 /** The names that the resolver of the attacker knows; the last one changes its mind between two look-ups. */
-const names = ['private', 'mapped', 'loopback6', 'zero', 'metadata', 'mixed', 'turns-1', 'turns-2']
+const names = ['private', 'mapped', 'loopback6', 'zero', 'metadata', 'mixed', 'turns']
 const schemes = [
   'file:///etc/passwd',
   'gopher://127.0.0.1/',

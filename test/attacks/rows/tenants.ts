@@ -5,17 +5,11 @@ import { absentJobId } from '../job-ids.js'
 import { type DocumentedOperation, readOperations } from '../operations.js'
 import type { Attack, Row } from '../row.js'
 import { toShape } from '../same-answer.js'
-import { plainJob } from '../submit.js'
+import { hiddenJob, plainJob } from '../submit.js'
 
 const delayMs = 3_600_000
 /** What tells whose data is shown. */
 type Marker = 'belongs-to-red' | 'belongs-to-blue'
-/** Of a type and in a queue that limited keys may not see. */
-const hiddenJob = (marker: Marker) => ({
-  type: 'send-verification-email',
-  data: { to: `${marker}@example.com`, verificationCode: '123456' },
-  options: { delayMs },
-})
 /** Of the type that a limited key may see, followed by one that it may not. */
 const followed = (marker: Marker) => {
   const { options: _, ...followUp } = hiddenJob(marker)
