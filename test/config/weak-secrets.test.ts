@@ -1,11 +1,14 @@
 // Secrets that anybody guesses: told apart from good ones, warned of on one machine, refused where others can reach the gateway.
 
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { mintKey } from '../../src/auth/key-format.js'
 import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { findWeakness } from '../../src/config/weak-secrets.js'
+import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 
 const good = 'Vx3q9LmT7cWz2RbN'
 
@@ -70,4 +73,16 @@ t.test('on one machine, it says so', async (t) => {
     t.match(load({ HOST, ADMIN_API_KEY: 'changeme' }).warnings, [/^ADMIN_API_KEY is easy to guess: .*openssl rand -base64 32/])
   }
   t.same(load({}).warnings, [], 'one that is generated is none')
+})
+
+t.test('the log warns, of a key in DATA_DIR too', async (t) => {
+  const named = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', ADMIN_API_KEY: 'changeme' } })
+  const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  await writeFile(join(dataDir, 'admin-api-key'), 'letmeinplease\n')
+  const kept = await buildTestApp(t, { beside: named, env: { WORKERS_ENABLED: 'false', ADMIN_API_KEY: '', DATA_DIR: dataDir } })
+  const warnings = ({ logs }: TestApp) => logs.filter((line) => line.includes('easy to guess'))
+  t.match(warnings(named), [/"level":"warn".*ADMIN_API_KEY is easy to guess/])
+  t.match(warnings(kept), [/"level":"warn".*admin-api-key is easy to guess/])
+  for (const { logs } of [named, kept]) t.notMatch(logs.join(''), /changeme|letmein/)
 })

@@ -434,6 +434,23 @@ t.test('clocks follow their records', async (t) => {
     }
   })
 
+  await t.test('who may replace or remove one record only does so with no other', async (t) => {
+    const key = scheduleKey('default', 'judged')
+    const record: ScheduleRecord = { id: 'judged', tenant: 'default', type: 'echo', queue: 'external-api', data: { label: '1' }, ...yearly }
+    const textOf = async () => (await records.read(key))?.text
+    t.equal(await records.put(record, 1000, 'one that was there before'), 'changed')
+    t.equal(await textOf(), undefined)
+    t.equal(await records.put(record, 1000, null), 'created')
+    const first = (await textOf()) as string
+    t.equal(await records.put({ ...record, data: { label: '2' } }, 1000, null), 'changed', 'somebody else was first')
+    t.equal(await records.put({ ...record, data: { label: '2' } }, 1000, first), 'updated')
+    t.equal(await records.put({ ...record, data: { label: '3' } }, 1000, first), 'changed')
+    t.equal(await records.remove('default', 'judged', first), 'changed')
+    t.match(await textOf(), /"label":"2"/)
+    t.equal(await records.remove('default', 'judged', await textOf()), 'removed')
+    t.equal(await records.remove('default', 'judged', first), 'missing')
+  })
+
   await t.test('all schedules are found, some at a time', async (t) => {
     const names = Array.from({ length: 500 }, (_, index) => `n${index}`)
     const record = (id: string): ScheduleRecord => ({ id, tenant: 'crowd', type: 'echo', queue: 'external-api', data: {}, ...yearly })
