@@ -82,6 +82,30 @@ t.test('the rest of a short body may still arrive, and the connection goes on', 
   t.match(await answer, /HTTP\/1\.1 401 [\s\S]*HTTP\/1\.1 200 [\s\S]*other$/)
 })
 
+t.test('a connection that goes on keeps nothing of bodies that came late', async (t) => {
+  const { app, port } = await refusingApp(t)
+  let accepted: Socket | undefined
+  app.server.once('connection', (socket: Socket) => {
+    accepted = socket
+  })
+  const { socket } = rawConnection(port)
+  t.after(() => socket.destroy())
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+  })
+  const counts: number[] = []
+  for (let round = 1; round <= 15; round++) {
+    socket.write(head('POST /refused', 'Content-Length: 5', 'Content-Type: application/json'))
+    await eventually('it is refused', () => text.split('HTTP/1.1 401').length - 1 === round)
+    socket.write('12345')
+    socket.write(head('GET /other'))
+    await eventually('the connection goes on', () => text.split('HTTP/1.1 200').length - 1 === round)
+    counts.push((accepted as Socket).listenerCount('close'))
+  }
+  t.equal(counts.at(-1), counts[0])
+})
+
 t.test('a client that sends fast gets its refusal all the same', async (t) => {
   const { port } = await refusingApp(t)
   for (let round = 0; round < 20; round++) {

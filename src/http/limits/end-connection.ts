@@ -18,7 +18,10 @@ export const endConnection = (socket: Socket, answer?: string): void => {
 /** Destroys a connection 2 s from now, whatever its client does. Returns a function that lets it stay. */
 export const destroyLater = (socket: Socket): (() => void) => {
   const timer = setTimeout(() => socket.destroy(), lingerMs)
-  const stay = () => clearTimeout(timer)
+  const stay = () => {
+    clearTimeout(timer)
+    socket.off('close', stay)
+  }
   socket.once('close', stay)
   return stay
 }
