@@ -1,0 +1,45 @@
+// Fills in what a newer version of a contract requires and an older one did not know.
+
+import { type Contract, isObject, typesOf } from './contract.js'
+import { tagOf } from './validator.js'
+
+/** A copy in which every missing member that is required and has a default has it. What fits already stays as it is. */
+export const fillDefaults = (contract: Contract, value: unknown): unknown => {
+  if (Array.isArray(value)) return fillEntries(contract, value)
+  if (!isObject(value)) return value
+  if (contract.oneOf) {
+    const tag = tagOf(contract.oneOf)
+    const branch = contract.oneOf.find(({ properties }) => isTagged(properties?.[tag], value[tag]))
+    return branch ? fillDefaults(branch, value) : value
+  }
+  if (contract.anyOf) {
+    const objects = contract.anyOf.filter((branch) => typesOf(branch).includes('object') || branch.oneOf)
+    return objects.length === 1 ? fillDefaults(objects[0] as Contract, value) : value
+  }
+  return fillMembers(contract, value)
+}
+
+const isTagged = (tag: Contract | undefined, value: unknown): boolean =>
+  tag !== undefined && (tag.const !== undefined ? tag.const === value : tag.enum?.[0] === value)
+
+const fillMembers = ({ properties = {}, required = [], additionalProperties }: Contract, value: Readonly<Record<string, unknown>>) => {
+  const filled: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(value)) {
+    const contract = Object.hasOwn(properties, name) ? properties[name] : additionalProperties || undefined
+    filled[name] = contract ? fillDefaults(contract, member) : member
+  }
+  for (const name of required) {
+    const missing = Object.hasOwn(properties, name) ? properties[name]?.default : undefined
+    if (!Object.hasOwn(filled, name) && missing !== undefined) filled[name] = missing
+  }
+  return filled
+}
+
+const fillEntries = ({ prefixItems, items, anyOf }: Contract, value: readonly unknown[]): unknown[] => {
+  const arrays = anyOf?.filter((branch) => typesOf(branch).includes('array')) ?? []
+  if (arrays.length === 1) return fillEntries(arrays[0] as Contract, value)
+  return value.map((each, index) => {
+    const contract = prefixItems?.[index] ?? (items || undefined)
+    return contract ? fillDefaults(contract, each) : each
+  })
+}

@@ -1,0 +1,34 @@
+// The formats that a contract may ask of a text.
+
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+import { isDateTime } from '../validator.js'
+
+/** Longer texts have none of these forms; and none of these tests is given more to read. */
+const charsMax = 8192
+
+/** Those of ajv-formats; `date-time` is our own, as everywhere else. */
+const formatsOfAjv = ['date', 'time', 'duration', 'email', 'uri', 'uuid', 'ipv4', 'ipv6', 'hostname', 'json-pointer'] as const
+
+type Test = (text: string) => boolean
+
+const toTest = (name: (typeof formatsOfAjv)[number]): Test => {
+  const format = fullFormats[name]
+  if (format instanceof RegExp) return (text) => format.test(text)
+  const test = typeof format === 'function' ? format : (format as { validate: Test | RegExp }).validate
+  return test instanceof RegExp ? (text) => test.test(text) : (test as Test)
+}
+
+const tests: ReadonlyMap<unknown, Test> = new Map<unknown, Test>([
+  ['date-time', isDateTime],
+  ...formatsOfAjv.map((name): [string, Test] => [name, toTest(name)]),
+])
+
+export const formatNames = [...tests.keys()] as readonly string[]
+
+export const isKnownFormat = (name: unknown): boolean => tests.has(name)
+
+/** Whether texts have the form of that name, which is known. */
+export const createFormatTest = (name: string): Test => {
+  const test = tests.get(name) as Test
+  return (text) => text.length <= charsMax && test(text)
+}
