@@ -73,7 +73,7 @@ export type Below = readonly [path: readonly string[], schema: unknown]
 export const schemasBelow = (schema: Schema): Below[] => [
   ...(isObject(schema['properties']) ? Object.entries(schema['properties']).map(([name, each]): Below => [['properties', name], each]) : []),
   ...(['additionalProperties', 'items'] as const).flatMap((name): Below[] =>
-    schema[name] === undefined || schema[name] === false || (name === 'additionalProperties' && schema[name] === true) ? [] : [[[name], schema[name]]],
+    isObject(schema[name]) ? [[[name], schema[name]]] : [],
   ),
   ...(['prefixItems', 'oneOf', 'anyOf'] as const).flatMap((name): Below[] =>
     Array.isArray(schema[name]) ? schema[name].map((each: unknown, index): Below => [[name, String(index)], each]) : [],

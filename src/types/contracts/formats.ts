@@ -2,9 +2,10 @@
 
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import { isDateTime } from '../validator.js'
+import { limits } from './contract.js'
 
-/** Longer texts have none of these forms; and none of these tests is given more to read. */
-const charsMax = 8192
+/** Longer texts have none of these forms; and neither these tests nor a pattern beside them is given more to read. */
+const charsMax = limits.patternedText
 
 /** Those of ajv-formats; `date-time` is our own, as everywhere else. */
 const formatsOfAjv = ['date', 'time', 'duration', 'email', 'uri', 'uuid', 'ipv4', 'ipv6', 'hostname', 'json-pointer'] as const

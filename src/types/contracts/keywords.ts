@@ -50,6 +50,11 @@ const requiredFault: ValueFault = (value) =>
 const formatFault: ValueFault = (value) =>
   isKnownFormat(value) ? null : `must be one of ${formatNames.join(', ')}: for another form use maxLength and pattern`
 
+const itemsFault: ValueFault = (value) => {
+  if (Array.isArray(value)) return 'must be one schema: call a list of them prefixItems, and add "items": false'
+  return isObject(value) || value === false ? null : 'must be a schema, or false beside prefixItems'
+}
+
 export interface Keyword {
   /** The types of values it applies to; all of them unless given. */
   readonly of?: readonly string[]
@@ -75,10 +80,10 @@ export const keywords: Readonly<Record<string, Keyword>> = {
   anyOf: { fault: schemas(limits.branches) },
   properties: { of: ['object'], fault: propertiesFault },
   required: { of: ['object'], fault: requiredFault },
-  additionalProperties: { of: ['object'], fault: anything },
+  additionalProperties: { of: ['object'], fault: (value) => (isObject(value) || typeof value === 'boolean' ? null : 'must be false or a schema') },
   minProperties: { of: ['object'], fault: count },
   maxProperties: { of: ['object'], fault: countUpTo(limits.mapMembers) },
-  items: { of: ['array'], fault: anything },
+  items: { of: ['array'], fault: itemsFault },
   prefixItems: { of: ['array'], fault: schemas(limits.properties) },
   minItems: { of: ['array'], fault: count },
   maxItems: { of: ['array'], fault: count },

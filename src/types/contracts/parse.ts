@@ -44,9 +44,8 @@ const findFaults = (schema: unknown): ContractFault[] => {
     if (depth > limits.depth) return report('depth', `is nested deeper than ${limits.depth} schemas`)
     if (!isObject(node)) return report('schema', 'must be an object that holds a schema: true and false say too little')
     const isRoot = path.length === 0
-    const count = faults.length
-    checkKeywords(node, isRoot, report)
-    if (faults.length === count) checkNode(node, definitions, report)
+    // What is to be said of a schema is said at once; only keywords whose values make no sense stand in the way.
+    if (checkKeywords(node, isRoot, report)) checkNode(node, definitions, report)
     for (const [tokens, below] of schemasBelow(node)) visit(below, [...path, ...tokens], depth + 1)
     if (isRoot) for (const [name, below] of Object.entries(definitions)) visit(below, ['$defs', name], depth + 1)
   }
@@ -59,9 +58,10 @@ type Report = (rule: string, detail: string, ...below: string[]) => void
 
 const toPointer = (path: readonly string[]): string => toFragment(path.map((token) => `/${toPointerToken(token)}`).join(''))
 
-/** Each keyword by itself. */
-const checkKeywords = (node: Schema, isRoot: boolean, report: Report): void => {
-  const types = typesOf(node as Contract)
+/** Each keyword by itself; false if the value of one is not what it may be. */
+const checkKeywords = (node: Schema, isRoot: boolean, report: Report): boolean => {
+  const types = keywords['type']?.fault(node['type']) ? [] : typesOf(node as Contract)
+  let makesSense = true
   for (const [name, value] of Object.entries(node)) {
     const keyword = Object.hasOwn(keywords, name) ? keywords[name] : undefined
     if (isRoot && name === '$schema') {
@@ -74,11 +74,14 @@ const checkKeywords = (node: Schema, isRoot: boolean, report: Report): void => {
       report('keyword', `is not part of the subset: ${adviceFor(name)}`, name)
     } else {
       const fault = keyword.fault(value)
-      if (fault) report(name, fault, name)
-      else if (keyword.of && !keyword.of.some((type) => types.includes(type as never)))
+      if (fault) {
+        report(name, fault, name)
+        makesSense &&= name === 'pattern' || name === 'format'
+      } else if (keyword.of && !keyword.of.some((type) => types.includes(type as never)))
         report('keyword', `applies to type ${keyword.of.join(' or ')} only: add the type, or remove it`, name)
     }
   }
+  return makesSense
 }
 
 /** How the keywords of one schema fit each other. */
@@ -123,7 +126,9 @@ const checkObject = (node: Schema, report: Report): void => {
 
 const checkArray = (node: Schema, report: Report): void => {
   const { items, prefixItems, maxItems, minItems = 0, uniqueItems } = node as Contract
-  if (items === undefined) report('items', 'must describe its entries: add items (or, with prefixItems, "items": false)')
+  // Entries that cannot be there need no description.
+  const isAllDescribed = prefixItems && maxItems !== undefined && maxItems <= prefixItems.length
+  if (items === undefined && !isAllDescribed) report('items', 'must describe its entries: add items (or, with prefixItems, "items": false)')
   if (items === false && !prefixItems) report('items', 'allows no entries at all: describe them', 'items')
   if (maxItems === undefined && items !== false) report('maxItems', 'must be bounded: add maxItems')
   if (uniqueItems && (maxItems ?? prefixItems?.length ?? 0) > limits.uniqueItems)
@@ -135,7 +140,7 @@ const checkString = (node: Schema, report: Report): void => {
   const { maxLength, minLength = 0, pattern, format } = node as Contract
   if (maxLength === undefined && format === undefined && node['enum'] === undefined && node['const'] === undefined)
     report('maxLength', 'must be bounded: add maxLength (or enum, const or format)')
-  if (pattern !== undefined && (maxLength ?? Number.POSITIVE_INFINITY) > limits.patternedText)
+  if (pattern !== undefined && format === undefined && (maxLength ?? Number.POSITIVE_INFINITY) > limits.patternedText)
     report('pattern', `needs a maxLength of at most ${limits.patternedText} beside it`, 'pattern')
   if (maxLength !== undefined && minLength > maxLength) report('minLength', 'is above maxLength', 'minLength')
 }
