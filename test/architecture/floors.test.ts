@@ -42,6 +42,8 @@ const doors: readonly { readonly packages: RegExp; readonly within: readonly str
   },
   // Ajv and fast-json-stringify under Fastify's name, without HTTP.
   { packages: /^@fastify\/ajv-compiler$/, within: ['types/validator.ts'] },
+  { packages: /^ajv-formats($|\/)/, within: ['types/contracts/formats.ts'] },
+  { packages: /^re2js$/, within: ['types/contracts/pattern.ts'] },
   { packages: /^@fastify\/fast-json-stringify-compiler$/, within: ['http/serializer.ts'] },
   { packages: /^bullmq($|\/)/, within: ['bullmq', 'attempts/in-process-worker.ts', 'operations/board-queues.ts'] },
   { packages: /^ioredis($|\/)/, within: ['redis'] },

@@ -30,7 +30,11 @@ const scalars: readonly Make[] = [
   () => ({ type: 'null' }),
   (random) => ({ enum: ['x', 'y', 'z', 1, null, true].filter((_, at) => at === 0 || random() < 0.5) }),
   (random) => ({ const: pick(random, ['x', 1, null]) }),
-  (random) => ({ type: ['string', 'null', 'integer'].filter((_, at) => at === 0 || random() < 0.6), maxLength: 5, ...maybe(random, { default: 'x' }, 0.3) }),
+  (random) => ({
+    type: ['string', 'null', 'integer'].filter((_, at) => at === 0 || random() < 0.6),
+    maxLength: 5,
+    ...maybe(random, { default: 'x' }, 0.3),
+  }),
 ]
 
 const randomBounds = (random: Random): Schema => ({
@@ -50,7 +54,9 @@ const randomObject: Make = (random, depth) => {
     type: 'object',
     properties,
     required,
-    ...(isMap ? { additionalProperties: randomContract(random, depth + 2), maxProperties: 6 + upTo(random, 3) } : { additionalProperties: false }),
+    ...(isMap
+      ? { additionalProperties: randomContract(random, depth + 2), maxProperties: 6 + upTo(random, 3) }
+      : { additionalProperties: false }),
     ...maybe(random, { minProperties: upTo(random, required.length) }, 0.1),
   }
 }
@@ -74,12 +80,27 @@ const composites: readonly Make[] = [
   (random, depth) => ({
     oneOf: Array.from({ length: 1 + upTo(random, 2) }, (_, at) => {
       const branch = randomObject(random, depth + 1) as { properties: Schema; required: string[] }
-      return { ...branch, properties: { ...branch.properties, kind: { const: `k${at}` } }, required: [...branch.required, 'kind'], minProperties: 0 }
+      return {
+        ...branch,
+        properties: { ...branch.properties, kind: { const: `k${at}` } },
+        required: [...branch.required, 'kind'],
+        minProperties: 0,
+      }
     }),
   }),
 ]
 
-const bounds = ['minLength', 'maxLength', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'minItems', 'maxItems', 'minProperties']
+const bounds = [
+  'minLength',
+  'maxLength',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+  'minItems',
+  'maxItems',
+  'minProperties',
+]
 
 /** Another schema, much like the one given: one to three places are changed. */
 export const mutateContract = (schema: Schema, random: Random): Schema => {
@@ -105,7 +126,10 @@ const mutateBelow = (schema: Schema, name: string, random: Random, depth: number
   }
   if (name !== 'properties') return { ...schema, [name]: mutate(value, random, depth + 1) }
   const member = pick(random, Object.keys(value))
-  return { ...schema, properties: { ...value, [member]: member === 'kind' ? value[member] : mutate(value[member] as Schema, random, depth + 1) } }
+  return {
+    ...schema,
+    properties: { ...value, [member]: member === 'kind' ? value[member] : mutate(value[member] as Schema, random, depth + 1) },
+  }
 }
 
 const keepTag = (branch: Schema, at: number): Schema => ({
@@ -139,7 +163,10 @@ const changeObject = (schema: Schema, random: Random, depth: number): Schema => 
   if (choice < 0.5) return { required: required.filter((each) => each !== name) }
   if (choice < 0.6) return { properties: Object.fromEntries(Object.entries(properties).filter(([each]) => each !== name)) }
   if (choice < 0.8)
-    return { properties: { ...properties, [name]: { type: 'string', maxLength: 9, default: 'x' } }, required: [...new Set([...required, name])] }
+    return {
+      properties: { ...properties, [name]: { type: 'string', maxLength: 9, default: 'x' } },
+      required: [...new Set([...required, name])],
+    }
   return { required: [...new Set([...required, ...Object.keys(properties).slice(0, 1)])] }
 }
 
@@ -148,7 +175,10 @@ const repair = (schema: Schema): Schema => {
   const kept = Object.fromEntries(Object.entries(schema).filter(([, value]) => value !== undefined))
   const { properties, required } = kept as { properties?: Schema; required?: string[] }
   if (properties && required) kept['required'] = required.filter((name) => Object.hasOwn(properties, name))
-  for (const [low, high] of [['minLength', 'maxLength'], ['minItems', 'maxItems']] as const)
+  for (const [low, high] of [
+    ['minLength', 'maxLength'],
+    ['minItems', 'maxItems'],
+  ] as const)
     if (typeof kept[low] === 'number' && typeof kept[high] === 'number') kept[high] = Math.max(kept[low], kept[high])
   return kept
 }

@@ -64,8 +64,8 @@ const valuesOf = (contract: Contract): readonly Scalar[] | undefined => {
   const listed = contract.const !== undefined ? [contract.const] : contract.enum
   if (listed) return listed
   const types = typesOf(contract)
-  const isFinite = types.length > 0 && types.every((type) => type === 'boolean' || type === 'null')
-  return isFinite ? types.flatMap((type): Scalar[] => (type === 'null' ? [null] : [true, false])) : undefined
+  const areFew = types.length > 0 && types.every((type) => type === 'boolean' || type === 'null')
+  return areFew ? types.flatMap((type): Scalar[] => (type === 'null' ? [null] : [true, false])) : undefined
 }
 
 /** Few values are tried one by one. */
@@ -168,8 +168,14 @@ const boundsOf = ({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, ...con
   const high = Math.min(Math.floor(highs[0] as number), Math.ceil(highs[1] as number) - 1)
   return { low: { value: low, isOpen: false }, high: { value: high, isOpen: false } }
 }
-const toLow = ([closed = 0, open = 0]: readonly number[]) => ({ value: Math.max(closed, open), isOpen: open >= closed && Number.isFinite(open) })
-const toHigh = ([closed = 0, open = 0]: readonly number[]) => ({ value: Math.min(closed, open), isOpen: open <= closed && Number.isFinite(open) })
+const toLow = ([closed = 0, open = 0]: readonly number[]) => ({
+  value: Math.max(closed, open),
+  isOpen: open >= closed && Number.isFinite(open),
+})
+const toHigh = ([closed = 0, open = 0]: readonly number[]) => ({
+  value: Math.min(closed, open),
+  isOpen: open <= closed && Number.isFinite(open),
+})
 
 const compareNumber = (from: Contract, to: Contract, at: At): Finding[] => {
   const was = boundsOf(from)
@@ -212,7 +218,10 @@ const compareArray = (from: Contract, to: Contract, at: At): Finding[] => {
 
 const sizesOf = ({ properties = {}, required = [], additionalProperties, minProperties = 0, maxProperties }: Contract) => ({
   least: Math.max(minProperties, required.length),
-  most: Math.min(maxProperties ?? Number.POSITIVE_INFINITY, additionalProperties ? Number.POSITIVE_INFINITY : Object.keys(properties).length),
+  most: Math.min(
+    maxProperties ?? Number.POSITIVE_INFINITY,
+    additionalProperties ? Number.POSITIVE_INFINITY : Object.keys(properties).length,
+  ),
 })
 
 const memberOf = ({ properties = {}, additionalProperties }: Contract, name: string): Contract | undefined =>

@@ -71,10 +71,10 @@ export type Below = readonly [path: readonly string[], schema: unknown]
 
 /** What stands directly below a schema, as written or resolved. */
 export const schemasBelow = (schema: Schema): Below[] => [
-  ...(isObject(schema['properties']) ? Object.entries(schema['properties']).map(([name, each]): Below => [['properties', name], each]) : []),
-  ...(['additionalProperties', 'items'] as const).flatMap((name): Below[] =>
-    isObject(schema[name]) ? [[[name], schema[name]]] : [],
-  ),
+  ...(isObject(schema['properties'])
+    ? Object.entries(schema['properties']).map(([name, each]): Below => [['properties', name], each])
+    : []),
+  ...(['additionalProperties', 'items'] as const).flatMap((name): Below[] => (isObject(schema[name]) ? [[[name], schema[name]]] : [])),
   ...(['prefixItems', 'oneOf', 'anyOf'] as const).flatMap((name): Below[] =>
     Array.isArray(schema[name]) ? schema[name].map((each: unknown, index): Below => [[name, String(index)], each]) : [],
   ),

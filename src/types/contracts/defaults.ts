@@ -1,7 +1,25 @@
-// Fills in what a newer version of a contract requires and an older one did not know.
+// Defaults of a contract: whether they fit, and filling in what a newer version requires and an older one did not know.
 
-import { type Contract, isObject, typesOf } from './contract.js'
-import { tagOf } from './validator.js'
+import { toFragment, toPointerToken } from '../field-problems.js'
+import { type Contract, isObject, type Schema, schemasBelow, typesOf } from './contract.js'
+import type { ContractFault } from './parse.js'
+import { createContractValidator, tagOf } from './validator.js'
+
+/** Every default that does not fit the schema it stands in, by the pointer to that schema with its references resolved. */
+export const defaultFaults = (contract: Contract): ContractFault[] => {
+  const seen = new Set<Contract>()
+  const visit = (node: Contract, path: readonly string[]): ContractFault[] => {
+    if (seen.has(node)) return []
+    seen.add(node)
+    const pointer = toFragment([...path, 'default'].map((token) => `/${toPointerToken(token)}`).join(''))
+    const isWrong = node.default !== undefined && !createContractValidator(node)(node.default)
+    return [
+      ...(isWrong ? [{ pointer, rule: 'default', detail: 'does not fit the schema it stands in' }] : []),
+      ...schemasBelow(node as Schema).flatMap(([tokens, each]) => visit(each as Contract, [...path, ...tokens])),
+    ]
+  }
+  return visit(contract, [])
+}
 
 /** A copy in which every missing member that is required and has a default has it. What fits already stays as it is. */
 export const fillDefaults = (contract: Contract, value: unknown): unknown => {

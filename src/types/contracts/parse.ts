@@ -35,7 +35,7 @@ const findFaults = (schema: unknown): ContractFault[] => {
   const faults: ContractFault[] = []
   let nodes = 0
   const definitions = isObject(schema['$defs']) ? schema['$defs'] : {}
-  const visit = (node: unknown, path: readonly string[], depth: number): void => {
+  const visit = (node: unknown, path: readonly string[], depth: number) => {
     nodes++
     if (faults.length >= faultsMax || nodes > limits.nodes) return
     const report = (rule: string, detail: string, ...below: string[]): void => {
@@ -85,7 +85,7 @@ const checkKeywords = (node: Schema, isRoot: boolean, report: Report): boolean =
 }
 
 /** How the keywords of one schema fit each other. */
-const checkNode = (node: Schema, definitions: Schema, report: Report): void => {
+const checkNode = (node: Schema, definitions: Schema, report: Report) => {
   const forms = ['$ref', 'oneOf', 'anyOf', 'enum', 'const', 'type'].filter((name) => node[name] !== undefined)
   if (forms.length === 0) return report('type', 'allows any value: add type, or enum, const, oneOf, anyOf or $ref')
   for (const name of ['$ref', 'oneOf', 'anyOf']) if (node[name] !== undefined) return checkCombination(node, name, definitions, report)
@@ -96,7 +96,7 @@ const checkNode = (node: Schema, definitions: Schema, report: Report): void => {
   if (types.includes('integer') || types.includes('number')) checkNumber(node, report)
 }
 
-const checkCombination = (node: Schema, form: string, definitions: Schema, report: Report): void => {
+const checkCombination = (node: Schema, form: string, definitions: Schema, report: Report) => {
   for (const name of Object.keys(node)) {
     // What a union of objects is anyway.
     const isHarmless = form !== '$ref' && ((name === 'type' && node['type'] === 'object') || name === 'required')

@@ -89,7 +89,8 @@ const sampleNumber: Sample = (contract, random) => {
   const first = Number.isFinite(low) ? Math.ceil(low / step) : Number.isFinite(high) ? Math.floor(high / step) - 100 : -100
   const last = Number.isFinite(high) ? Math.floor(high / step) : first + 200
   const choice = random()
-  const count = choice < 0.25 ? first : choice < 0.5 ? last : choice < 0.6 ? first + 1 : choice < 0.7 ? last - 1 : between(random, first, last)
+  const count =
+    choice < 0.25 ? first : choice < 0.5 ? last : choice < 0.6 ? first + 1 : choice < 0.7 ? last - 1 : between(random, first, last)
   const value = Number((count * step).toPrecision(15))
   return isInteger ? Math.round(value) : value
 }

@@ -156,10 +156,7 @@ const numberChecks = (contract: Contract): Check[] => {
   const ofNumber = (limit: number | undefined, test: (value: number, limit: number) => boolean, keyword: string, sign: string): Check[] =>
     limit === undefined
       ? []
-      : [
-          (value, run) =>
-            typeof value !== 'number' || test(value, limit) || report(run, keyword, { limit }, `must be ${sign} ${limit}`),
-        ]
+      : [(value, run) => typeof value !== 'number' || test(value, limit) || report(run, keyword, { limit }, `must be ${sign} ${limit}`)]
   return [
     ...ofNumber(minimum, (value, limit) => value >= limit, 'minimum', '>='),
     ...ofNumber(maximum, (value, limit) => value <= limit, 'maximum', '<='),
@@ -261,25 +258,27 @@ export const tagOf = (branches: readonly Contract[]): string => {
 }
 
 /** Of branches that fail, the one that was meant speaks, if the type of the value tells it; else one fault for all. */
-const anyCheck = (checks: readonly Check[]): Check => (value, run) => {
-  const mark = run.faults.length
-  let meant: SchemaError[] | null | undefined
-  const depth = run.path.length
-  for (const check of checks) {
-    if (!mayGoOn(run)) return false
-    if (check(value, run)) {
-      run.faults.length = mark
-      return true
+const anyCheck =
+  (checks: readonly Check[]): Check =>
+  (value, run) => {
+    const mark = run.faults.length
+    let meant: SchemaError[] | null | undefined
+    const depth = run.path.length
+    for (const check of checks) {
+      if (!mayGoOn(run)) return false
+      if (check(value, run)) {
+        run.faults.length = mark
+        return true
+      }
+      // Nothing was found out about the branches.
+      if (run.steps <= 0) return false
+      const found = run.faults.splice(mark)
+      const isOfOtherType = found.length === 1 && found[0]?.keyword === 'type' && depthOf(found[0]) === depth
+      if (!isOfOtherType) meant = meant === undefined ? found : null
     }
-    // Nothing was found out about the branches.
-    if (run.steps <= 0) return false
-    const found = run.faults.splice(mark)
-    const isOfOtherType = found.length === 1 && found[0]?.keyword === 'type' && depthOf(found[0]) === depth
-    if (!isOfOtherType) meant = meant === undefined ? found : null
+    if (meant) run.faults.push(...meant)
+    else report(run, 'anyOf', {}, 'must match a schema in anyOf')
+    return false
   }
-  if (meant) run.faults.push(...meant)
-  else report(run, 'anyOf', {}, 'must match a schema in anyOf')
-  return false
-}
 
 const depthOf = ({ instancePath }: SchemaError): number => instancePath.split('/').length - 1

@@ -16,7 +16,10 @@ const linesOf = (schema: unknown): string[] => faultsOf(schema).map(({ pointer, 
 
 /** Where a pointer leads, and what holds it. */
 const locate = (schema: Schema, pointer: string) => {
-  const tokens = decodeURI(pointer.slice(1)).split('/').slice(1).map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const tokens = decodeURI(pointer.slice(1))
+    .split('/')
+    .slice(1)
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'))
   const walk = (count: number) => tokens.slice(0, count).reduce((node, token) => node?.[token] as Schema, schema)
   return { node: walk(tokens.length), parent: walk(tokens.length - 1), name: tokens.at(-1) ?? '' }
 }
@@ -46,7 +49,9 @@ const ofZod = {
   formats: z.object({ id: z.uuid(), email: z.email(), at: z.iso.datetime(), day: z.iso.date(), ip: z.ipv4() }),
   unbounded: z.object({ name: z.string() }),
   nullable: z.object({ name: text.nullable(), count: z.number().optional() }),
-  tagged: z.object({ way: z.discriminatedUnion('kind', [z.object({ kind: z.literal('a') }), z.object({ kind: z.literal('b'), x: text })]) }),
+  tagged: z.object({
+    way: z.discriminatedUnion('kind', [z.object({ kind: z.literal('a') }), z.object({ kind: z.literal('b'), x: text })]),
+  }),
   map: z.object({ labels: z.record(z.string(), z.number()) }),
   list: z.object({ lines: z.array(text).max(4) }),
   unboundedList: z.object({ lines: z.array(text) }),
@@ -55,11 +60,21 @@ const ofZod = {
   tuple: z.object({ point: z.tuple([z.number(), z.number()]) }),
   anything: z.object({ payload: z.any() }),
   encoded: z.object({ body: z.base64().max(100) }),
-  pattern: z.object({ code: z.string().regex(/^[A-Z]{3}-\d+$/).max(20) }),
+  pattern: z.object({
+    code: z
+      .string()
+      .regex(/^[A-Z]{3}-\d+$/)
+      .max(20),
+  }),
   union: z.object({ value: z.union([text, z.number()]) }),
   meta: z.object({ token: text.meta({ title: 'Token', 'x-sensitive': true }) }),
   nested: z.object({ a: z.object({ b: z.object({ c: z.boolean() }) }) }),
-  lookahead: z.object({ password: z.string().regex(/^(?=.*\d).+$/).max(30) }),
+  lookahead: z.object({
+    password: z
+      .string()
+      .regex(/^(?=.*\d).+$/)
+      .max(30),
+  }),
   both: z.object({ value: z.object({ a: text }).and(z.object({ b: text })) }),
   dates: z.object({ start: z.iso.datetime({ offset: true }), length: z.iso.duration() }),
 }
@@ -147,9 +162,12 @@ t.test('what is allowed in one place is not allowed without end', async (t) => {
   for (let depth = 0; depth < 20; depth++) deep = object({ a: deep })
   t.match(linesOf(deep), [/ depth$/])
   let levels: Schema = { d0: string }
-  for (let level = 1; level < 14; level++) levels = { ...levels, [`d${level}`]: object({ a: { $ref: `#/$defs/d${level - 1}` }, b: { $ref: `#/$defs/d${level - 1}` } }) }
+  for (let level = 1; level < 14; level++)
+    levels = { ...levels, [`d${level}`]: object({ a: { $ref: `#/$defs/d${level - 1}` }, b: { $ref: `#/$defs/d${level - 1}` } }) }
   t.same(linesOf({ ...object({ a: { $ref: '#/$defs/d13' } }), $defs: levels }), ['# nodes'], 'references that double')
-  t.same(linesOf(object(Object.fromEntries(Array.from({ length: 199 }, (_, at) => [`m${at}`, object({ a: string, b: string })])))), ['# nodes'])
+  t.same(linesOf(object(Object.fromEntries(Array.from({ length: 199 }, (_, at) => [`m${at}`, object({ a: string, b: string })])))), [
+    '# nodes',
+  ])
   t.same(linesOf(object({ a: { ...string, description: 'x'.repeat(40_000) } })), ['# size'])
   const loop = { a: object({ b: { $ref: '#/$defs/b' } }), b: { anyOf: [{ $ref: '#/$defs/a' }] } }
   t.match(linesOf({ ...object({ x: { $ref: '#/$defs/a' } }), $defs: loop }), [/ \$ref$/])

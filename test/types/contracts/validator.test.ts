@@ -36,7 +36,7 @@ t.test('random contracts and documents: the verdicts of Ajv', async (t) => {
   const random = createRandom(seed)
   let fitting = 0
   let checked = 0
-  for (let count = 0; count < 600; count++) {
+  for (let count = 0; count < 150; count++) {
     const schema = randomContract(random)
     const ajv = new Ajv2020({ strict: false, multipleOfPrecision: 9 })
     ;(formats as unknown as (ajv: Ajv2020) => void)(ajv)
@@ -67,7 +67,13 @@ t.test('faults name the member, all of them, and of branches the one that was me
       name: text,
       list: { type: 'array', items: { type: 'integer' }, maxItems: 3 },
       'a/b': { anyOf: [{ ...closed, properties: { x: text } }, { type: 'null' }] },
-      way: { oneOf: ['mail', 'sms'].map((kind) => ({ ...closed, properties: { kind: { const: kind }, [kind]: text }, required: ['kind', kind] })) },
+      way: {
+        oneOf: ['mail', 'sms'].map((kind) => ({
+          ...closed,
+          properties: { kind: { const: kind }, [kind]: text },
+          required: ['kind', kind],
+        })),
+      },
     },
     required: ['name'],
   }
@@ -108,7 +114,8 @@ t.test('names that every object inherits are no members', async (t) => {
 
 t.test('a document that would take too long is refused', async (t) => {
   let schema: unknown = { type: 'array', items: { type: 'integer', minimum: 1 }, maxItems: 1_000_000 }
-  for (let depth = 0; depth < 3; depth++) schema = { anyOf: Array.from({ length: 15 }, (_, at) => (at === 0 ? schema : { $ref: '#/$defs/same' })) }
+  for (let depth = 0; depth < 3; depth++)
+    schema = { anyOf: Array.from({ length: 15 }, (_, at) => (at === 0 ? schema : { $ref: '#/$defs/same' })) }
   const same = { type: 'array', items: { type: 'integer', minimum: 1 }, maxItems: 1_000_000, minItems: 1 }
   const { validate } = open({ ...(schema as object), $defs: { same } })
   t.notOk(validate([...Array.from({ length: 100_000 }, () => 1), 0]))
