@@ -15,7 +15,6 @@ import connections from './http/limits/connections.js'
 import longPoll from './http/limits/long-poll.js'
 import overload from './http/limits/overload.js'
 import rateLimit from './http/limits/rate-limit.js'
-import unreadBody from './http/limits/unread-body.js'
 import openapi from './http/openapi.js'
 import problemJson from './http/problems/problem-json.js'
 import { Problem } from './http/problems/problem-schema.js'
@@ -118,7 +117,6 @@ const registerAll = async (app: ReturnType<typeof createServer>, services: Servi
     max: config.http.rateLimitMax,
     windowMs: config.http.rateLimitWindowMs,
   })
-  await app.register(unreadBody)
   await app.register(accepts)
   await app.register(prefer)
   await app.register(wellFormedQuery)

@@ -5,7 +5,6 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import jsonBody from '../../src/http/bodies/json-body.js'
-import unreadBody from '../../src/http/limits/unread-body.js'
 import problemJson from '../../src/http/problems/problem-json.js'
 import { type ServerSettings, toServerOptions } from '../../src/http/server-options.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
@@ -26,7 +25,6 @@ export const smallApp = async (
   const app = Fastify({ ...toServerOptions({ ...settings, loggerInstance }), ...options }) as unknown as FastifyInstance
   t.after(() => app.close())
   await app.register(problemJson)
-  await app.register(unreadBody)
   await app.register(accepts)
   await app.register(jsonBody, { bodyTimeoutMs })
   return { app, lines }

@@ -13,6 +13,7 @@ const refusingApp = async (t: Test) => {
     throw problem('unauthorized', 'No.')
   }
   app.post('/refused', { onRequest: refuse }, async () => 'never')
+  app.post('/read', async () => 'never')
   app.get('/other', async () => 'other')
   app.get('/early', async () => 'early')
   return { app, ...(await listen(app)) }
@@ -54,6 +55,18 @@ t.test('a body that drips behind its response ends the connection', async (t) =>
       status: 401,
       connection: 'close',
       piece: '1\r\nx\r\n',
+    },
+    {
+      what: 'of a size that is refused',
+      text: head('POST /read', 'Content-Length: 9999999', 'Content-Type: application/json'),
+      status: 413,
+      connection: 'close',
+    },
+    {
+      what: 'of a type that is refused',
+      text: head('POST /read', 'Content-Length: 60000', 'Content-Type: text/csv'),
+      status: 415,
+      connection: 'keep-alive',
     },
     { what: 'unknown route', text: head('POST /nothing', 'Content-Length: 100000'), status: 404, connection: 'close' },
     { what: 'unread by a GET', text: head('GET /early', 'Content-Length: 100000'), status: 200, connection: 'keep-alive' },

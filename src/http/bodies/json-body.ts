@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ParsedJson, parseJson, toUtf8 } from '../../runtime/json-text.js'
 import { toFieldProblems, toIllFormedProblems } from '../../types/field-problems.js'
-import { hasBody } from '../limits/unread-body.js'
+import { endUnread, hasBody } from '../limits/unread-body.js'
 import { problem } from '../problems/problem-json.js'
 
 export interface JsonBodyOptions {
@@ -68,6 +68,7 @@ const jsonBody = async (app: FastifyInstance, { bodyTimeoutMs }: JsonBodyOptions
   // What was not read to its end is no longer waited for once it is answered.
   app.addHook('onResponse', (request, _reply, done) => {
     deadlines.end(request)
+    endUnread(request)
     done()
   })
 
@@ -184,4 +185,4 @@ const createDeadlines = (timeoutMs: number) => {
   }
 }
 
-export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json', 'unread-body'] })
+export default fp(jsonBody, { name: 'json-body', dependencies: ['problem-json'] })

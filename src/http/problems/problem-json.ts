@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { classifyRedisError } from '../../redis/failures.js'
 import { type SchemaError, toFieldProblems } from '../../types/field-problems.js'
 import { findHostFault } from '../headers/host.js'
+import { announceEnd } from '../limits/unread-body.js'
 import { createRouteTable } from '../route-table.js'
 import type { Problem } from './problem-schema.js'
 import { type ProblemDetails, type ProblemKind, type ProblemName, problems } from './problem-types.js'
@@ -122,6 +123,7 @@ const toInstance = (request: FastifyRequest): string => {
 /** Answers with a problem. For plugins that cannot throw, such as those behind a raw reply. */
 export const sendProblem = (request: FastifyRequest, reply: FastifyReply, details: ProblemDetails): FastifyReply => {
   const { status } = problems[details.problem]
+  announceEnd(request, reply)
   const document = toProblemDocument(details, { requestId: request.id, instance: toInstance(request) })
   if (details.headers) reply.headers(details.headers)
   const retryAfter = details.retryAfterSeconds ?? (status === 503 && !reply.hasHeader('retry-after') ? retryAfterDefault : undefined)
