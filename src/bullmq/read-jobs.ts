@@ -83,22 +83,20 @@ return results
 `
 
 /**
- * Reads of jobs of one tenant what grants are held against. What belongs to others, or is not there, costs the same.
+ * Reads of jobs of one tenant what grants are held against. What belongs to others, or is not there, takes every step all the same.
  * KEYS: 1 any key of the queue. ARGV: 1 prefix of the queue's keys, then pairs of id and tenant.
- * Returns for each id false or one text: the name of its type and, behind a unit separator, the kinds of its follow-ups as JSON,
- * '' for none.
+ * Returns for each id one text: the name of its type and, behind a unit separator, the kinds of its follow-ups as JSON, '' for none.
+ * The name is '' where there is no such job of this tenant.
  */
 const kindScript = `
 ${isOfFunction}
 local results = {}
 for at = 2, #ARGV, 2 do
   local job = redis.call('HMGET', ARGV[1] .. ARGV[at], 'data', 'name')
-  if job[2] and isOf(job[1], ARGV[at + 1]) then
-    local kinds = string.match(job[1], '^${dataStart}[^"]*","followUpKinds":(%b[])') or ''
-    results[#results + 1] = string.gsub(job[2], '\\31', ' ') .. '\\31' .. kinds
-  else
-    results[#results + 1] = false
-  end
+  local data = job[1] or '${dataStart}"'
+  local kinds = string.match(data, '^${dataStart}[^"]*","followUpKinds":(%b[])') or ''
+  local text = string.gsub(job[2] or '', '\\31', ' ') .. '\\31' .. kinds
+  results[#results + 1] = isOf(data, ARGV[at + 1]) and text or '\\31'
 end
 return results
 `
@@ -134,13 +132,12 @@ export const createJobReader = (redis: RedisClient) => {
   })
 }
 
-/** As `createJobReader`, but gives only what `toStoredKind` tells of a job. */
+/** As `createJobReader`, but gives only what `toStoredKind` tells of a job, and never null. */
 export const createKindReader = (redis: RedisClient) => {
-  const runKindScript = defineScript<(string | null)[]>(redis, kindScript)
+  const runKindScript = defineScript<string[]>(redis, kindScript)
   return createCoalescer({
     split: inScripts,
-    send: (queue: QueueKeys, jobs: readonly WantedJob[]): Promise<(string | null)[]> =>
-      runKindScript([queue.meta], toArguments(queue, jobs)),
+    send: (queue: QueueKeys, jobs: readonly WantedJob[]): Promise<string[]> => runKindScript([queue.meta], toArguments(queue, jobs)),
   })
 }
 
@@ -173,7 +170,7 @@ export const toStoredJob = (id: string, text: string): StoredJob => {
   }
 }
 
-/** `text` is what the reader of kinds gave; `followUpKinds` is JSON, '' for none. */
+/** `text` is what the reader of kinds gave; `name` is '' where there is no such job, `followUpKinds` is JSON or '' for none. */
 export const toStoredKind = (text: string): { name: string; followUpKinds: string } => {
   const end = text.indexOf(separator)
   return { name: text.slice(0, end), followUpKinds: text.slice(end + 1) }

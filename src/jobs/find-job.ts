@@ -1,6 +1,6 @@
 // Finds the job of an id that a client names: what the client may not see is not there, and costs the same time.
 
-import { isLimited, type JobKind, maySee, type Principal } from '../auth/grants.js'
+import { isLimited, maySee, type Principal } from '../auth/grants.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ReadKind, toStoredKind } from '../bullmq/read-jobs.js'
 import { toEnvelopeKind } from './job-kind.js'
@@ -20,19 +20,17 @@ export const createFindJob = ({
   readSnapshot: ReadSnapshot
   queues: Pick<QueuePlaces, 'ofJob'>
 }) => {
-  const kindOf = async (id: string, tenant: string): Promise<JobKind | null> => {
+  /** Whether the kind of the job is one that the caller may see; every step is taken for one that is not there, too. */
+  const maySeeKind = async (caller: Principal, id: string): Promise<boolean> => {
     const queue = queues.ofJob(id)
-    const text = queue && (await readKind(queue, { id, tenant }))
-    if (!text) return null
-    const { name, followUpKinds } = toStoredKind(text)
-    return toEnvelopeKind(id, name, followUpKinds === '' ? {} : { followUpKinds: JSON.parse(followUpKinds) })
+    if (!queue) return false
+    const { name, followUpKinds } = toStoredKind(await readKind(queue, { id, tenant: caller.tenant }))
+    const isGranted = maySee(caller, toEnvelopeKind(id, name, followUpKinds === '' ? {} : { followUpKinds: JSON.parse(followUpKinds) }))
+    return isGranted && name !== ''
   }
 
   return async (caller: Principal, id: string): Promise<JobSnapshot | null> => {
-    if (isLimited(caller)) {
-      const kind = await kindOf(id, caller.tenant)
-      if (!kind || !maySee(caller, kind)) return null
-    }
+    if (isLimited(caller) && !(await maySeeKind(caller, id))) return null
     const found = await readSnapshot(id, caller.tenant)
     return found && found.tenant === caller.tenant && maySee(caller, found.kind) ? found : null
   }

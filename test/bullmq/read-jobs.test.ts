@@ -61,13 +61,11 @@ t.test('a job of another tenant is read as one that is not there', async (t) => 
   t.same(await seen('sho'), ['earlier'])
   t.same(await seen(undefined), Object.keys(stored))
 
-  const kindOf = async (id: string, tenant = 'shop') => {
-    const text = await readKind(queue, { id, tenant })
-    return text && toStoredKind(text)
-  }
+  const kindOf = async (id: string, tenant = 'shop') => toStoredKind(await readKind(queue, { id, tenant }))
+  const none = { name: '', followUpKinds: '' }
   t.same(await kindOf('plain'), { name: 'a', followUpKinds: '' })
   t.same(await kindOf('followed'), { name: 'a', followUpKinds: kinds })
   t.same(await kindOf('earlier'), { name: 'a', followUpKinds: '' })
-  for (const id of ['longer', 'absent', 'unnamed']) t.equal(await kindOf(id), null, id)
-  t.equal(await kindOf('followed', 'other'), null)
+  for (const id of ['longer', 'absent', 'unnamed']) t.same(await kindOf(id), none, id)
+  t.same(await kindOf('followed', 'other'), none)
 })
