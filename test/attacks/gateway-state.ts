@@ -15,8 +15,9 @@ export interface GatewayState {
 
 /** Within this all must be as before. */
 export const backWithinMs = 15_000
-/** A heap that was never as full before keeps some of the room. */
+/** Beyond what nobody holds any more, which is thrown away before it is looked at. */
 const residentGrowthMaxMiB = 64
+const collectMs = 500
 const lookMs = 200
 const baselineLooks = 5
 const metricsTimeoutMs = 5000
@@ -50,8 +51,15 @@ const readState = async ({ pid, url }: { pid: number; url: string }): Promise<Ga
   }
 }
 
+/** Has the heap settle, without waiting until it is full: the gateway listens for this signal only here. */
+const settleHeap = async ({ pid }: { pid: number }): Promise<void> => {
+  process.kill(pid, 'SIGWINCH')
+  await pause(collectMs)
+}
+
 /** How things are before an attack: the most of a few looks, since connections come and go. */
 export const readBaseline = async (gateway: { pid: number; url: string }): Promise<GatewayState> => {
+  await settleHeap(gateway)
   const looks: GatewayState[] = []
   for (let look = 0; look < baselineLooks; look++) {
     looks.push(await readState(gateway))
@@ -83,6 +91,7 @@ export const untilAsBefore = async (
   before: GatewayState,
 ): Promise<{ backMs: number; left: string[]; now: GatewayState | null }> => {
   const start = Date.now()
+  await settleHeap(gateway)
   for (;;) {
     const now = await readState(gateway).catch(() => null)
     const left = now ? differences(before, now) : ['the gateway does not answer']

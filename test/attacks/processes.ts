@@ -10,6 +10,7 @@ import { root } from '../helpers/source-files.js'
 import type { LogWatch } from './log-watch.js'
 
 const main = join(root, 'dist/main.js')
+const collectGarbage = new URL('collect-garbage.mjs', import.meta.url).href
 const readyDeadlineMs = 60_000
 
 export interface ProcessSettings {
@@ -24,7 +25,7 @@ export interface ProcessSettings {
 /** Runs until the end of the scope, in `dataDir`, where no `.env` lies. */
 const start = (command: 'serve' | 'worker', { dataDir, env = {}, descriptorsMax, log, after }: ProcessSettings) => {
   mkdirSync(dataDir, { recursive: true })
-  const node = [process.execPath, main, command]
+  const node = [process.execPath, '--import', collectGarbage, main, command]
   // `exec`: the process is the gateway, with the id that spawn knows.
   const [file, ...args] = descriptorsMax === undefined ? node : ['bash', '-c', `ulimit -n ${descriptorsMax}; exec "$0" "$@"`, ...node]
   const child = spawn(file as string, args, {

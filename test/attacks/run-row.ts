@@ -31,6 +31,7 @@ const failuresKept = 12
 /** Behind an attack that shut everybody out, the good client is asked this often whether it sees errors still. */
 const calmMs = 1000
 
+/** Never rejects for what the attack does to the gateway: that is what it finds. */
 export const runRow = async (row: Row, world: World, isQuick: boolean): Promise<RowResult> => {
   const failures: string[] = []
   const check = (what: string, holds: boolean) => {

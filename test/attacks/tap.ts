@@ -1,6 +1,7 @@
 // Results as TAP, for whoever counts tests.
 
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { RowResult } from './run-row.js'
 
 /** One test for each attack, with what did not hold as its message. */
@@ -14,4 +15,7 @@ const toTap = (results: readonly RowResult[]): string => {
   return ['TAP version 14', ...lines, `1..${results.length}`, counts, ''].join('\n')
 }
 
-export const writeTap = (path: string, results: readonly RowResult[]): void => writeFileSync(path, toTap(results))
+export const writeTap = (path: string, results: readonly RowResult[]): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, toTap(results))
+}

@@ -60,6 +60,7 @@ const chunks: readonly (readonly [string, string])[] = [
   ['chunk size behind a bare LF', '2\n{}\r\n0\r\n\r\n'],
   ['chunk extension with a bare LF', '2;a=b\n{}\r\n0\r\n\r\n'],
   ['chunk extension with a bare CR', '2;a\rb\r\n{}\r\n0\r\n\r\n'],
+  ['chunk extensions without end', `2;${'a=b;'.repeat(8000)}\r\n{}\r\n0\r\n\r\n`],
   ['chunk data without its end', '2\r\n{}0\r\n\r\n'],
   ['chunk data longer than said', '2\r\n{} \r\n0\r\n\r\n'],
 ]

@@ -92,6 +92,21 @@ const tryOtherKeys = async ({ client, world, check, tried }: Attack) => {
   }
 }
 
+/** With a key in place of a session it is no other. */
+const tryBearers = async ({ client, world, check, tried }: Attack) => {
+  const { red, redTypes, redQueues } = world.keys
+  for (const key of [red.submit, red.read, red.manage, red.work, red.all, redTypes, redQueues]) {
+    for (const path of ['', '/', '/queue/email', '/api/queues', '/api/queues/email/mail_x', '/static/js/main.js', '/static/favicon.ico']) {
+      tried()
+      const { status } = await client.send({ path: `/admin/board${path}`, key })
+      check(`/admin/board${path} with a key of no operator: ${status}`, status === 401 || status === 403)
+    }
+    tried()
+    const { status } = await client.send({ method: 'PUT', path: '/admin/board/api/queues/pause', key })
+    check(`an act with a key of no operator: ${status}`, status === 401 || status === 403)
+  }
+}
+
 const tryRedirects = async ({ client, world, check, tried }: Attack) => {
   for (const to of elsewhere) {
     tried()
@@ -143,6 +158,7 @@ export const boardSession: Row = {
     await tryFixation(attack)
     await tryForgeries(attack, token)
     await tryOtherKeys(attack)
+    await tryBearers(attack)
     await tryRedirects(attack)
     await tryEnds(attack)
     return '0 let in'

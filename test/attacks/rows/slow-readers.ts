@@ -1,16 +1,21 @@
 // Asks for everything that is large or long, and never reads a byte of it.
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { openDescriptors } from '../../helpers/process-facts.js'
+import { until } from '../../helpers/until.js'
 import type { Attack, Row } from '../row.js'
 import { submitDelayed } from '../submit.js'
 import type { Wire } from '../wire.js'
 
 const clients = 20
+const importClients = 4
 const holdMs = 6000
 /** NDJSON_IDLE_MS, and what it takes to notice. */
 const importLimitMs = 30_000
-const importMarginMs = 5000
-const importLines = 20_000
+const importMarginMs = 30_000
+/** Whose answers are more than the kernel takes: some 50 MB. */
+const importLines = 200_000
+const linesPerChunk = 1000
 const boardLimit = 5
 
 const get = (path: string, key?: string, more = '') =>
@@ -23,9 +28,9 @@ const openImports = ({ open, world, tried }: Attack, count: number): Wire[] =>
   Array.from({ length: count }, () => {
     const wire = open({ reads: false })
     const head = `POST /v1/jobs/batch HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ${world.keys.red.all}\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n`
-    const block = line.repeat(100)
+    const block = line.repeat(linesPerChunk)
     wire.send(head)
-    for (let lines = 0; lines < importLines; lines += 100) wire.send(`${block.length.toString(16)}\r\n${block}\r\n`)
+    for (let lines = 0; lines < importLines; lines += linesPerChunk) wire.send(`${block.length.toString(16)}\r\n${block}\r\n`)
     tried()
     return wire
   })
@@ -39,7 +44,8 @@ export const slowReaders: Row = {
     const { world, open, tried, check, isQuick } = attack
     const { all } = world.keys.red
     const id = await submitDelayed(attack, all)
-    const asked = [
+    const before = (await openDescriptors(world.pid)).sockets
+    const requests = [
       get('/docs/static/swagger-ui-bundle.js').repeat(20),
       get('/openapi.json').repeat(20),
       get('/v1/jobs?limit=200', all),
@@ -48,20 +54,27 @@ export const slowReaders: Row = {
       get('/admin/board', world.keys.admin).repeat(boardLimit),
       get('/metrics').repeat(boardLimit),
     ]
-    for (const bytes of asked) {
-      for (let client = 0; client < clients; client++) {
-        open({ reads: false }).send(bytes)
+    const asked = requests.flatMap((bytes) =>
+      Array.from({ length: clients }, () => {
+        const wire = open({ reads: false })
+        wire.send(bytes)
         tried()
-      }
-    }
-    const imports = openImports(attack, isQuick ? 3 : clients)
+        return wire
+      }),
+    )
+    const imports = openImports(attack, importClients)
     const began = Date.now()
     await pause(holdMs)
     const { p99Ms } = await world.good.peek()
     if (isQuick) return `good client p99 ${p99Ms} ms meanwhile`
-    const ends = await Promise.all(imports.map((wire) => wire.ended(importLimitMs + importMarginMs - (Date.now() - began))))
-    const left = ends.filter((ended) => !ended).length
-    check(`${left} of ${imports.length} imports that nobody reads are still open after ${importLimitMs + importMarginMs} ms`, left === 0)
-    return `good client p99 ${p99Ms} ms meanwhile; ${imports.length} unread imports ended`
+    for (const wire of asked) wire.close()
+    // Whoever does not read does not see the end either: only the gateway knows.
+    const left = async () => (await openDescriptors(world.pid)).sockets - before
+    const isOver = until('the unread imports end', async () => (await left()) <= 0, importLimitMs + importMarginMs - (Date.now() - began))
+    const tookMs = await isOver.then(
+      () => Date.now() - began,
+      async () => check(`${await left()} of ${imports.length} imports that nobody reads are still open`, false),
+    )
+    return `good client p99 ${p99Ms} ms meanwhile; ${imports.length} unread imports ended after ${tookMs} ms`
   },
 }

@@ -10,6 +10,8 @@ import type { Attack, Row } from '../row.js'
 import { untilFinished } from '../submit.js'
 import { openWorld, type World } from '../world.js'
 
+/** One of them may wait for an address that never answers. */
+const uploadsAtOnce = 8
 const resolver = new URL('../rebinding-resolver.mjs', import.meta.url).href
 /** The names that the resolver of the attacker knows; the last one changes its mind between two look-ups. */
 const names = ['private', 'mapped', 'loopback6', 'zero', 'metadata', 'mixed', 'turns']
@@ -65,6 +67,8 @@ const openUploads = async ({ after }: Attack, env: Record<string, string>): Prom
       STORAGE_AWS_SECRET_ACCESS_KEY: 'secret',
       STORAGE_AWS_ENDPOINT: store.settings.endpoint as string,
       STORAGE_AWS_FORCE_PATH_STYLE: 'true',
+      QUEUE_CONCURRENCY_EXTERNAL_API: String(uploadsAtOnce + 1),
+      UPLOAD_CONCURRENCY: String(uploadsAtOnce),
       ...env,
     },
   })
@@ -111,10 +115,15 @@ export const ssrf: Row = {
     const client = createClient(world.url)
     after(client.close)
     const deps = { client, key: world.keys.red.all, check, tried }
-    let n = 0
-    for (const target of targets) await tryAddress(deps, target, n++)
-    for (const name of names) await tryAddress(deps, `https://${name}.rebind.example:${neighbor.port}/`, n++)
-    for (const [to] of targets.entries()) await tryAddress(deps, `http://127.0.0.1:${source.port}/?to=${to}`, n++)
+    const addresses = [
+      ...names.map((name) => `https://${name}.rebind.example:${neighbor.port}/`),
+      ...targets,
+      ...targets.map((_, to) => `http://127.0.0.1:${source.port}/?to=${to}`),
+    ]
+    const lanes = Array.from({ length: uploadsAtOnce }, async (_, lane) => {
+      for (let n = lane; n < addresses.length; n += uploadsAtOnce) await tryAddress(deps, addresses[n] as string, n)
+    })
+    await Promise.all(lanes)
     check(`${neighbor.connections()} connections to a private host`, neighbor.connections() === 0)
     check(`${source.requests.length} of ${targets.length} redirects were asked for`, source.requests.length === targets.length)
     for (const fault of world.log.takeFaults()) check(fault, false)
