@@ -84,8 +84,8 @@ export const buildApp = async (services: Services) => {
   return app
 }
 
-const createServer = ({ config, log }: Services, submissions: SubmissionSchemas) => {
-  const app = Fastify({
+const createServer = ({ config, log }: Services, submissions: SubmissionSchemas) =>
+  Fastify({
     ...toServerOptions({
       loggerInstance: log,
       trustProxy: config.http.trustProxy,
@@ -93,8 +93,6 @@ const createServer = ({ config, log }: Services, submissions: SubmissionSchemas)
       ownChecks: submissions,
     }),
   }).withTypeProvider<TypeBoxTypeProvider>()
-  return app
-}
 
 const registerAll = async (app: ReturnType<typeof createServer>, services: Services, submissions: SubmissionSchemas) => {
   const { config } = services
