@@ -206,7 +206,7 @@ export const openApiKeys = (deps: {
 
   const holds = createKeyHolds({ verify })
   const duty = openDuty(
-    { name: 'key-holds', everyMs: lookEveryMs, run: holds.look, failure: 'looking at the API keys of open requests failed' },
+    { name: 'key-holds', everyMs: lookEveryMs, unref: true, run: holds.look, failure: 'looking at the API keys of open requests failed' },
     { log },
   )
 

@@ -200,6 +200,7 @@ t.test('503: Redis is gone', async (t) => {
   await eventually('the request connection is ready', () => own.request.status === 'ready')
   const keys = createKeys('{gone}')
   const apiKeys = openApiKeys({ redis: own.request, events: own.connect('events'), keys, log: pino({ level: 'silent' }), firstKey })
+  t.after(() => apiKeys.close())
   const { app } = await smallApp(t)
   for (const schema of [Problem, ApiKey, ApiKeySecret]) app.addSchema(schema)
   await app.register(rateLimit, { redis: own.connect('limiter'), keys, max: 1000, windowMs: 1000 })
