@@ -2,6 +2,7 @@
 
 import { toFragment, toPointerToken } from '../field-problems.js'
 import { type Contract, type ContractType, type Scalar, typesOf } from './contract.js'
+import { branchesFor } from './defaults.js'
 import { isMultipleOf } from './multiple-of.js'
 import { createContractValidator, tagOf } from './validator.js'
 
@@ -106,7 +107,7 @@ const compareToValues = (type: ContractType, to: Contract, at: At): Finding[] =>
 /** One branch has to allow all of it: what two of them allow together is not seen. */
 const compareToAny = (type: ContractType, from: Contract, branches: readonly Contract[], at: At): Finding[] => {
   const single = { ...from, type }
-  const canFill = at.canFill && isFilledThrough(branches, type)
+  const canFill = at.canFill && branchesFor(type, branches).length === 1
   const tried = branches.map((branch) => compare(single, branch, { ...at, canFill }))
   if (tried.some((findings) => findings.length === 0)) return []
   const meant = tried.filter((findings) => !findings.every(({ rule, pointer }) => rule === 'type' && pointer === toPointer(at)))
@@ -115,10 +116,6 @@ const compareToAny = (type: ContractType, from: Contract, branches: readonly Con
   if (meant.length === 1) return only
   return undecided(at, 'anyOf', 'is allowed by no single branch')
 }
-
-/** As far as objects and arrays go, there is but one branch. */
-const isFilledThrough = (branches: readonly Contract[], type: ContractType): boolean =>
-  branches.filter((branch) => typesOf(branch).includes(type) || branch.oneOf || branch.anyOf).length <= 1
 
 const compareTagged = (type: ContractType, from: Contract, branches: readonly Contract[], at: At): Finding[] => {
   if (type !== 'object') return narrower(at, 'type', `was ${type}, which is no longer allowed`)

@@ -1,7 +1,7 @@
 // Defaults of a contract: whether they fit, and filling in what a newer version requires and an older one did not know.
 
 import { toFragment, toPointerToken } from '../field-problems.js'
-import { type Contract, isObject, type Schema, schemasBelow, typesOf } from './contract.js'
+import { type Contract, type ContractType, isObject, type Schema, schemasBelow, typesOf } from './contract.js'
 import type { ContractFault } from './parse.js'
 import { createContractValidator, tagOf } from './validator.js'
 
@@ -31,11 +31,15 @@ export const fillDefaults = (contract: Contract, value: unknown): unknown => {
     return branch ? fillDefaults(branch, value) : value
   }
   if (contract.anyOf) {
-    const objects = contract.anyOf.filter((branch) => typesOf(branch).includes('object') || branch.oneOf)
+    const objects = branchesFor('object', contract.anyOf)
     return objects.length === 1 ? fillDefaults(objects[0] as Contract, value) : value
   }
   return fillMembers(contract, value)
 }
+
+/** The branches that a value of a type may fit, or that may have such branches: with more than one it is open which defaults count. */
+export const branchesFor = (type: ContractType, branches: readonly Contract[]): readonly Contract[] =>
+  branches.filter((branch) => typesOf(branch).includes(type) || branch.oneOf || branch.anyOf)
 
 const isTagged = (tag: Contract | undefined, value: unknown): boolean =>
   tag !== undefined && (tag.const !== undefined ? tag.const === value : tag.enum?.[0] === value)
@@ -54,7 +58,7 @@ const fillMembers = ({ properties = {}, required = [], additionalProperties }: C
 }
 
 const fillEntries = ({ prefixItems, items, anyOf }: Contract, value: readonly unknown[]): unknown[] => {
-  const arrays = anyOf?.filter((branch) => typesOf(branch).includes('array')) ?? []
+  const arrays = branchesFor('array', anyOf ?? [])
   if (arrays.length === 1) return fillEntries(arrays[0] as Contract, value)
   return value.map((each, index) => {
     const contract = prefixItems?.[index] ?? (items || undefined)

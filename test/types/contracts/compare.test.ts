@@ -82,6 +82,16 @@ for (const [what, from, to, rules] of cases) {
   })
 }
 
+t.test('where it is open which branch a document fits, no default is filled in', async (t) => {
+  const plain = object({ kind: { const: 'a' } }, ['kind'])
+  const other = object({ kind: { const: 'a' }, more: { type: 'boolean', default: true } }, ['kind', 'more'])
+  const from = parse(object({ b: { anyOf: [{ oneOf: [plain] }, { oneOf: [other] }] } }))
+  const to = parse(object({ b: { anyOf: [{ anyOf: [{ oneOf: [plain] }, { type: 'null' }] }, { oneOf: [other] }] } }))
+  t.same(compareContracts(from, to).findings, [])
+  const document = { b: { kind: 'a' } }
+  t.same(fillDefaults(to, document), document)
+})
+
 t.test('what is allowed and worth knowing', async (t) => {
   t.match(compareContracts(parse(object({ a: { enum: ['x'] } })), parse(object({ a: { enum: ['x', 'y'] } }))).warnings, [
     { pointer: '#/a', rule: 'enum' },
