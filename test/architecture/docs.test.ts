@@ -25,3 +25,14 @@ t.test('every source file that a page names exists', async (t) => {
     [],
   )
 })
+
+t.test('every attack that docs/security.md names is in the suite, and every one of the suite is named', async (t) => {
+  const named = Array.from(
+    readFileSync(join(root, 'docs/security.md'), 'utf8').matchAll(/\battacks? ((?:`[a-z-]+`(?:, )?)+)/g),
+    ([, ids = '']) => Array.from(ids.matchAll(/[a-z-]+/g), ([id]) => id),
+  ).flat()
+  const folder = join(root, 'test/attacks/rows')
+  const tried = readdirSync(folder).flatMap((name) => /^ {2}id: '([a-z-]+)'/m.exec(readFileSync(join(folder, name), 'utf8'))?.[1] ?? [])
+  t.ok(tried.length > 20)
+  t.same([...new Set(named)].sort(), tried.sort())
+})
