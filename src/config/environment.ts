@@ -158,7 +158,7 @@ export const Environment = Type.Object({
     30_000,
     100,
     600_000,
-    'How long an NDJSON batch may pause between two chunks, and a client take nothing of a response, in milliseconds.',
+    'How long an NDJSON batch may pause between two chunks, and a client leave a response unread, in milliseconds.',
   ),
   DATA_ENCRYPTION_KEY: text(
     'Encrypts sensitive members of job data at rest: 32 bytes in base64. With several, comma-separated, the first encrypts and all decrypt.',

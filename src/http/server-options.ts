@@ -14,12 +14,12 @@ import type { Bindings, Logger } from 'pino'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import { paramCharsMax } from '../types/schema-parts.js'
 import { type OwnChecks, validatorCompilers } from '../types/validator.js'
+import { toRequestId } from './headers/request-id.js'
 import { destroyLater, discardInput, endConnection } from './limits/end-connection.js'
 import { isCut, lastPending } from './limits/pipelining.js'
 import { sendProblem, toProblemDetails } from './problems/problem-json.js'
 import type { ProblemDetails } from './problems/problem-types.js'
 import { toRawProblem } from './problems/raw-problem.js'
-import { toRequestId } from './request-id.js'
 import { createSerializerCompilers } from './serializer.js'
 
 /** Fastify names the types of the builders after the packages that make its own. */

@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type JobKind, maySee } from '../auth/grants.js'
+import { queueOfJobId } from '../bullmq/job-id.js'
 import type { RetryOutcome } from '../bullmq/scripts/control-scripts.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
@@ -131,6 +132,14 @@ interface RetryAnswer {
 /** `answer` is a RetryAnswer as JSON. */
 type Answered = Exclude<RetryOutcome, { kind: 'retried' }> | { readonly kind: 'retried'; readonly answer: string }
 
+/** An earlier version stored the view alone. It names follow-ups by their ids: no key that is limited to some types may see those. */
+const toRetryAnswer = (answer: string): RetryAnswer => {
+  const stored = JSON.parse(answer) as RetryAnswer | JobView
+  if ('kind' in stored) return stored
+  const followUps = stored.followUps?.map((id): JobKind => ({ type: '', queue: queueOfJobId(id), followUps: [] })) ?? []
+  return { kind: { type: stored.type, queue: stored.queue, followUps }, view: stored }
+}
+
 /** Answers a retry. A replay says what the first answer said, to those who may still see the job, also once that is gone. */
 const sendRetried = (request: FastifyRequest, reply: FastifyReply, id: string, outcome: Answered) => {
   switch (outcome.kind) {
@@ -141,7 +150,7 @@ const sendRetried = (request: FastifyRequest, reply: FastifyReply, id: string, o
     case 'reused':
       throw problem('idempotency-key-reused', 'This Idempotency-Key was already used with another request.')
     default: {
-      const { kind, view } = JSON.parse(outcome.answer) as RetryAnswer
+      const { kind, view } = toRetryAnswer(outcome.answer)
       if (!maySee(request.principal, kind)) throw jobNotFound()
       if (outcome.kind === 'replayed') reply.header('idempotent-replayed', 'true')
       setRetryAfter(reply, view)

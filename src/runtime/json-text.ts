@@ -34,6 +34,10 @@ export const parseJson = (text: string): ParsedJson => {
   }
 }
 
+/** Whether a value of JSON is an object: no list, and not null. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** The text of bytes that have to be UTF-8; null when they are not. */
 export const toUtf8 = (bytes: Buffer): string | null => (isUtf8(bytes) ? bytes.toString('utf8') : null)
 

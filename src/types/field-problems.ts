@@ -57,7 +57,6 @@ export const illFormedDetail = 'must be well-formed Unicode text'
 /** Of a JSON text: `paths` as `parseJson` tells them. A name may be long: its pointer then stops at the parent. */
 export const toIllFormedProblems = (paths: readonly (readonly string[])[]): FieldProblem[] =>
   paths.map((path) => {
-    const toPointer = (names: readonly string[]) => names.map((name) => `/${toPointerToken(name)}`).join('')
     const pointer = toPointer(path)
     return { pointer: toFragment(pointer.length <= pointerLengthMax ? pointer : ''), detail: illFormedDetail }
   })
@@ -66,6 +65,9 @@ export const toIllFormedProblems = (paths: readonly (readonly string[])[]): Fiel
 export const toFragment = (path: string): string =>
   // By way of bytes, since encodeURI throws on a lone surrogate.
   `#${encodeURI(Buffer.from(path).toString()).replaceAll('#', '%23')}`
+
+/** A JSON Pointer of the names that lead to a member; '' for the whole. */
+export const toPointer = (names: readonly string[]): string => names.map((name) => `/${toPointerToken(name)}`).join('')
 
 /** One name as a part of a JSON Pointer. */
 export const toPointerToken = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')

@@ -1,6 +1,7 @@
 // What a client submits: its envelope, which is the same for every job type, and the check of a body against envelope and type.
 
 import { type TSchema, Type } from '@sinclair/typebox'
+import { isObject } from '../runtime/json-text.js'
 import type { SchemaError } from './field-problems.js'
 import { type FollowUp, followUpsMax, ResultInto } from './follow-up.js'
 import { CorrelationId, JobOptions, Metadata, UserId } from './job-schema.js'
@@ -98,8 +99,6 @@ export const createSubmissionValidator = (jobTypes: JobTypes, members: Members =
   }
   return validate
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** In the words of Ajv, like every other fault. */
 const toTypeFault = (job: unknown, name: unknown): SchemaError => {

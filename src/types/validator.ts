@@ -86,9 +86,11 @@ export const validatorCompilers = (shared: Record<string, unknown>, { checks, do
     return thorough
   }
 
+  const convert: Compile = (route) => (holdsNumbers(route.schema) ? requireFinite(converting(route)) : converting(route))
+
   return (route) => {
-    if (route.httpPart === 'headers') return requireFinite(converting({ ...route, schema: toLowerCaseNames(route.schema) }))
-    if (route.httpPart === 'querystring' || route.httpPart === 'params') return requireFinite(converting(route))
+    if (route.httpPart === 'headers') return convert({ ...route, schema: toLowerCaseNames(route.schema) })
+    if (route.httpPart === 'querystring' || route.httpPart === 'params') return convert(route)
     const own = checks.get((route.schema as { $ref?: string }).$ref ?? '')
     if (own) return own
     const first = quick(route)
@@ -112,6 +114,9 @@ export const createOwnValidator = (schema: unknown): Validate => {
     () => open({ ...bodies, allErrors: true }),
   )
 }
+
+/** Most routes convert none, and pay nothing for those that do. A reference may lead to one. */
+const holdsNumbers = (schema: unknown): boolean => /"(?:number|integer)"|"\$ref"/.test(JSON.stringify(schema))
 
 /** Refuses numbers that are too large for one: Ajv 8.20 converts `1e999` to Infinity and then asks it for no bounds. */
 const requireFinite = (validate: Validate): Validate => {

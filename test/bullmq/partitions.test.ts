@@ -13,7 +13,7 @@ import { createPartitions, toPartitionTag } from '../../src/bullmq/partitions.js
 import { createQueueCounts } from '../../src/bullmq/queue-counts.js'
 import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { createQueuePlaces } from '../../src/bullmq/queues.js'
-import { createIndexSweep } from '../../src/jobs/index-sweep.js'
+import { createIndexSweep } from '../../src/jobs/maintenance/index-sweep.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
 import { startRedis } from '../helpers/start-redis.js'
 

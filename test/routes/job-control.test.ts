@@ -150,7 +150,17 @@ t.test('retrying and promoting', async (t) => {
 
     const payload = { name: 'k', scopes: ['jobs:manage'], types: ['echo'] }
     const other = (await test.request({ method: 'POST', url: '/admin/api-keys', payload })).json().key
-    t.equal((await test.request({ method: 'POST', url: `/v1/jobs/${id}/retry`, headers: key, key: other })).statusCode, 404)
+    const isHidden = async () =>
+      t.equal((await test.request({ method: 'POST', url: `/v1/jobs/${id}/retry`, headers: key, key: other })).statusCode, 404)
+    await isHidden()
+    const answer = `{"kind":${JSON.stringify({ type: 'flaky', queue: 'external-api', followUps: [] })},"view":${first.body}}`
+    for (const name of await redis.request.keys('*:gate:idem:*')) {
+      const claim = await redis.request.get(name).catch(() => null)
+      if (claim?.endsWith(answer)) await redis.request.set(name, claim.replace(answer, first.body), 'KEEPTTL')
+    }
+    t.notOk((await redis.request.mget(await redis.request.keys('*:gate:idem:*'))).some((claim) => claim?.endsWith(answer)))
+    await isReplay('stored by an earlier version')
+    await isHidden()
     t.equal((await post('ext_3q2AMb1cT7mR0wZk9vYxFg/retry', key)).statusCode, 422)
   })
 

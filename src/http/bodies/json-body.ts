@@ -2,7 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type ParsedJson, parseJson, toUtf8 } from '../../runtime/json-text.js'
+import { isObject, type ParsedJson, parseJson, toUtf8 } from '../../runtime/json-text.js'
 import { toFieldProblems, toIllFormedProblems } from '../../types/field-problems.js'
 import { endUnread, hasBody } from '../limits/unread-body.js'
 import { problem } from '../problems/problem-json.js'
@@ -103,13 +103,12 @@ const unknownMember = { keyword: 'additionalProperties', instancePath: '', schem
 
 /** For routes that ask for no body: an empty object is none. */
 const refuseBody = ({ body }: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
-  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body)
-  const names = isObject ? Object.keys(body) : []
-  if (body === undefined || body === null || (isObject && names.length === 0)) {
+  const names = isObject(body) ? Object.keys(body) : []
+  if (body === undefined || body === null || (isObject(body) && names.length === 0)) {
     done()
     return
   }
-  const errors = isObject
+  const errors = isObject(body)
     ? toFieldProblems(names.map((name) => ({ ...unknownMember, params: { additionalProperty: name } })))
     : [{ pointer: '#', detail: 'must be omitted or be an empty object' }]
   done(problem('validation-failed', 'This route takes no body; `errors` lists the members it received.', { errors }))

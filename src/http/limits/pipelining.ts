@@ -24,7 +24,7 @@ interface Queue {
 
 const tooMany: ProblemDetails = {
   problem: 'quota-exceeded',
-  detail: `Too many requests wait on this connection: it can have ${inFlightMax} in work and ${waitingMax} waiting. This one and those behind it were not handled; send them again, fewer at a time.`,
+  detail: `Too many requests are waiting on this connection: at most ${inFlightMax} can be in progress and ${waitingMax} waiting. This request and those after it were not handled; retry them, fewer at a time.`,
   retryAfterSeconds: 1,
 }
 

@@ -1,7 +1,7 @@
 // Problems as whole HTTP responses, for connections on which nothing can be answered any more but this.
 
 import { STATUS_CODES } from 'node:http'
-import { mintRequestId } from '../request-id.js'
+import { mintRequestId } from '../headers/request-id.js'
 import { toProblemDocument } from './problem-json.js'
 import { type ProblemDetails, problems } from './problem-types.js'
 

@@ -1,6 +1,6 @@
 // Compares two versions of a contract: whether whatever fits the one also fits the other.
 
-import { toFragment, toPointerToken } from '../field-problems.js'
+import { toFragment, toPointer } from '../field-problems.js'
 import { type Contract, type ContractType, type Scalar, typesOf } from './contract.js'
 import { branchesFor } from './defaults.js'
 import { isMultipleOf } from './multiple-of.js'
@@ -46,9 +46,9 @@ interface At {
 }
 
 const below = (at: At, ...tokens: string[]): At => ({ ...at, path: [...at.path, ...tokens] })
-const toPointer = ({ path }: At): string => toFragment(path.map((token) => `/${toPointerToken(token)}`).join(''))
-const narrower = (at: At, rule: string, detail: string): Finding[] => [{ pointer: toPointer(at), rule, detail, isCertain: true }]
-const undecided = (at: At, rule: string, detail: string): Finding[] => [{ pointer: toPointer(at), rule, detail, isCertain: false }]
+const pointerOf = ({ path }: At): string => toFragment(toPointer(path))
+const narrower = (at: At, rule: string, detail: string): Finding[] => [{ pointer: pointerOf(at), rule, detail, isCertain: true }]
+const undecided = (at: At, rule: string, detail: string): Finding[] => [{ pointer: pointerOf(at), rule, detail, isCertain: false }]
 
 const compare = (from: Contract, to: Contract, at: At): Finding[] => {
   if (from === to) return []
@@ -76,7 +76,7 @@ const compareValues = (values: readonly Scalar[], from: Contract, to: Contract, 
   const added = to.enum?.filter((value) => !values.includes(value)) ?? []
   if (from.enum && added.length > 0)
     at.state.warnings.push({
-      pointer: toPointer(at),
+      pointer: pointerOf(at),
       rule: 'enum',
       detail: `may also be ${added.map((value) => JSON.stringify(value)).join(', ')}: workers of an older version may not know it`,
     })
@@ -110,7 +110,7 @@ const compareToAny = (type: ContractType, from: Contract, branches: readonly Con
   const canFill = at.canFill && branchesFor(type, branches).length === 1
   const tried = branches.map((branch) => compare(single, branch, { ...at, canFill }))
   if (tried.some((findings) => findings.length === 0)) return []
-  const meant = tried.filter((findings) => !findings.every(({ rule, pointer }) => rule === 'type' && pointer === toPointer(at)))
+  const meant = tried.filter((findings) => !findings.every(({ rule, pointer }) => rule === 'type' && pointer === pointerOf(at)))
   const [only] = meant
   if (only === undefined) return narrower(at, 'type', `was ${type}, which is no longer allowed`)
   if (meant.length === 1) return only

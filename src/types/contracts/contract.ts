@@ -1,5 +1,7 @@
 // What a contract is made of: the subset of JSON Schema 2020-12 that job types registered at run time may use.
 
+import { isObject } from '../../runtime/json-text.js'
+
 /** One schema of the subset, its references resolved: two places that refer to one definition share one object. */
 export interface Contract {
   readonly type?: ContractType | readonly ContractType[]
@@ -60,9 +62,6 @@ export const limits = {
 } as const
 
 export const typesOf = ({ type }: Contract): readonly ContractType[] => (type === undefined ? [] : typeof type === 'string' ? [type] : type)
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export const isScalar = (value: unknown): value is Scalar => value === null || ['string', 'number', 'boolean'].includes(typeof value)
 

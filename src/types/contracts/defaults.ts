@@ -1,9 +1,10 @@
 // Defaults of a contract: whether they fit, and filling in what a newer version requires and an older one did not know.
 
-import { toFragment, toPointerToken } from '../field-problems.js'
-import { type Contract, type ContractType, isObject, type Schema, schemasBelow, typesOf } from './contract.js'
+import { isObject } from '../../runtime/json-text.js'
+import { toFragment, toPointer } from '../field-problems.js'
+import { type Contract, type ContractType, type Schema, schemasBelow, typesOf } from './contract.js'
 import type { ContractFault } from './parse.js'
-import { createContractValidator, tagOf } from './validator.js'
+import { constantOf, createContractValidator, tagOf } from './validator.js'
 
 /** Every default that does not fit the schema it stands in, by the pointer to that schema with its references resolved. */
 export const defaultFaults = (contract: Contract): ContractFault[] => {
@@ -11,7 +12,7 @@ export const defaultFaults = (contract: Contract): ContractFault[] => {
   const visit = (node: Contract, path: readonly string[]): ContractFault[] => {
     if (seen.has(node)) return []
     seen.add(node)
-    const pointer = toFragment([...path, 'default'].map((token) => `/${toPointerToken(token)}`).join(''))
+    const pointer = toFragment(toPointer([...path, 'default']))
     const isWrong = node.default !== undefined && !createContractValidator(node)(node.default)
     return [
       ...(isWrong ? [{ pointer, rule: 'default', detail: 'does not fit the schema it stands in' }] : []),
@@ -27,7 +28,7 @@ export const fillDefaults = (contract: Contract, value: unknown): unknown => {
   if (!isObject(value)) return value
   if (contract.oneOf) {
     const tag = tagOf(contract.oneOf)
-    const branch = contract.oneOf.find(({ properties }) => isTagged(properties?.[tag], value[tag]))
+    const branch = contract.oneOf.find(({ properties }) => constantOf(properties?.[tag]) === value[tag])
     return branch ? fillDefaults(branch, value) : value
   }
   if (contract.anyOf) {
@@ -40,9 +41,6 @@ export const fillDefaults = (contract: Contract, value: unknown): unknown => {
 /** The branches that a value of a type may fit, or that may have such branches: with more than one it is open which defaults count. */
 export const branchesFor = (type: ContractType, branches: readonly Contract[]): readonly Contract[] =>
   branches.filter((branch) => typesOf(branch).includes(type) || branch.oneOf || branch.anyOf)
-
-const isTagged = (tag: Contract | undefined, value: unknown): boolean =>
-  tag !== undefined && (tag.const !== undefined ? tag.const === value : tag.enum?.[0] === value)
 
 const fillMembers = ({ properties = {}, required = [], additionalProperties }: Contract, value: Readonly<Record<string, unknown>>) => {
   const filled: Record<string, unknown> = {}

@@ -1,6 +1,7 @@
 // The keywords of JSON Schema: those of the subset, each with what its value may be, and for all others what to write instead.
 
-import { contractTypes, isObject, isScalar, limits } from './contract.js'
+import { isObject } from '../../runtime/json-text.js'
+import { contractTypes, isScalar, limits } from './contract.js'
 import { formatNames, isKnownFormat } from './formats.js'
 import { patternFault } from './pattern.js'
 

@@ -1,7 +1,8 @@
 // Reads the schema of a job type registered at run time: refuses what is outside the subset, and resolves its references.
 
-import { toFragment, toPointerToken } from '../field-problems.js'
-import { type Below, type Contract, isObject, limits, type Schema, schemasBelow, typesOf } from './contract.js'
+import { isObject } from '../../runtime/json-text.js'
+import { toFragment, toPointer } from '../field-problems.js'
+import { type Below, type Contract, limits, type Schema, schemasBelow, typesOf } from './contract.js'
 import { adviceFor, annotations, keywords, rootKeywords } from './keywords.js'
 
 /** One thing that keeps a schema from being a contract. `pointer` is a JSON Pointer fragment into the schema; `rule` names the bound. */
@@ -39,7 +40,7 @@ const findFaults = (schema: unknown): ContractFault[] => {
     nodes++
     if (faults.length >= faultsMax || nodes > limits.nodes) return
     const report = (rule: string, detail: string, ...below: string[]): void => {
-      faults.push({ pointer: toPointer([...path, ...below]), rule, detail })
+      faults.push({ pointer: toFragment(toPointer([...path, ...below])), rule, detail })
     }
     if (depth > limits.depth) return report('depth', `is nested deeper than ${limits.depth} schemas`)
     if (!isObject(node)) return report('schema', 'must be an object that holds a schema: true and false say too little')
@@ -55,8 +56,6 @@ const findFaults = (schema: unknown): ContractFault[] => {
 }
 
 type Report = (rule: string, detail: string, ...below: string[]) => void
-
-const toPointer = (path: readonly string[]): string => toFragment(path.map((token) => `/${toPointerToken(token)}`).join(''))
 
 /** Each keyword by itself; false if the value of one is not what it may be. */
 const checkKeywords = (node: Schema, isRoot: boolean, report: Report): boolean => {
@@ -211,7 +210,13 @@ const cycleFaults = (schema: Schema, definitions: Schema): ContractFault[] => {
   }
   const name = Object.keys(definitions).find(entersCycle)
   if (name !== undefined || leadsBack(schema))
-    return [{ pointer: toPointer(['$defs', name ?? '']), rule: '$ref', detail: 'refers to itself: write out as many levels as are needed' }]
+    return [
+      {
+        pointer: toFragment(toPointer(['$defs', name ?? ''])),
+        rule: '$ref',
+        detail: 'refers to itself: write out as many levels as are needed',
+      },
+    ]
   return []
 }
 

@@ -1,8 +1,9 @@
 // Checks documents against a contract. Nothing is generated or evaluated: a contract becomes a tree of small functions.
 
-import type { SchemaError } from '../field-problems.js'
+import { isObject } from '../../runtime/json-text.js'
+import { type SchemaError, toPointer } from '../field-problems.js'
 import type { Validate } from '../validator.js'
-import { type Contract, isObject, type Scalar, typesOf } from './contract.js'
+import { type Contract, type Scalar, typesOf } from './contract.js'
 import { createFormatTest } from './formats.js'
 import { isMultipleOf } from './multiple-of.js'
 import { createMatcher } from './pattern.js'
@@ -36,8 +37,7 @@ export const createContractValidator = (contract: Contract): Validate => {
 /** Notes a fault of the value at the present path, in the words of Ajv; gives false. */
 const report = (run: Run, keyword: string, params: Record<string, unknown>, message?: string): false => {
   if (run.faults.length <= faultsMax) {
-    const instancePath = run.path.map((token) => `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-    run.faults.push({ keyword, instancePath, schemaPath: `#/${keyword}`, params, message })
+    run.faults.push({ keyword, instancePath: toPointer(run.path), schemaPath: `#/${keyword}`, params, message })
   }
   return false
 }
@@ -245,7 +245,8 @@ const taggedCheck = (branches: readonly Contract[], compile: (contract: Contract
   }
 }
 
-const constantOf = (contract: Contract | undefined): Scalar | undefined =>
+/** The one value that fits, if there is but one. */
+export const constantOf = (contract: Contract | undefined): Scalar | undefined =>
   contract?.const !== undefined ? contract.const : contract?.enum?.length === 1 ? contract.enum[0] : undefined
 
 /** The member whose constants tell the branches of a `oneOf` apart. */

@@ -1,11 +1,11 @@
 // Keeps the index of jobs short: forgets entries whose jobs are gone.
 
 import type { Logger } from 'pino'
-import type { JobExists } from '../bullmq/job-begun.js'
-import { idOfIndexMember, type JobIndex } from '../bullmq/job-index.js'
-import type { RedisClient } from '../redis/connect.js'
-import type { Keys } from '../redis/redis-keys.js'
-import type { Duty } from '../runtime/duty.js'
+import type { JobExists } from '../../bullmq/job-begun.js'
+import { idOfIndexMember, type JobIndex } from '../../bullmq/job-index.js'
+import type { RedisClient } from '../../redis/connect.js'
+import type { Keys } from '../../redis/redis-keys.js'
+import type { Duty } from '../../runtime/duty.js'
 
 const sweepIntervalMs = 60_000
 /** Steps of one round, for each tenant, that find few jobs missing. */

@@ -2,10 +2,10 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { FinishedJobs, FinishedSet } from '../bullmq/finished-jobs.js'
-import type { Queues } from '../bullmq/queues.js'
-import type { Config } from '../config/config.js'
-import type { Duty } from '../runtime/duty.js'
+import type { FinishedJobs, FinishedSet } from '../../bullmq/finished-jobs.js'
+import type { Queues } from '../../bullmq/queues.js'
+import type { Config } from '../../config/config.js'
+import type { Duty } from '../../runtime/duty.js'
 
 const intervalMsMin = 1000
 const intervalMsMax = 60_000
