@@ -146,11 +146,17 @@ const registerAll = async (app: ReturnType<typeof createServer>, services: Servi
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
     await scope.register(schedules, { services, schedule: submissions.schedule })
-    await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues })
-    await scope.register(adminQueues, { control: services.queueControl, audit: services.audit })
+    await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues, queues: services.queues })
+    await scope.register(adminQueues, {
+      control: services.queueControl,
+      audit: services.audit,
+      jobTypes: services.jobTypes,
+      metrics: services.queueMetrics,
+      queues: services.queues,
+    })
     await scope.register(adminJobs, { services })
-    await scope.register(adminOperations, { operations: services.operations })
-    await scope.register(adminDeadLetters, { operations: services.operations, list: services.deadLetters })
+    await scope.register(adminOperations, { operations: services.operations, queues: services.queues })
+    await scope.register(adminDeadLetters, { operations: services.operations, list: services.deadLetters, queues: services.queues })
     await scope.register(adminApiKeys, { apiKeys: services.apiKeys })
     await scope.register(adminEmailTemplates, { templates: services.emailTemplates })
   })

@@ -19,6 +19,7 @@ import { closeOnFailure, createScope, type Scope } from './runtime/scope.js'
 import { openTicks } from './schedules/open-schedules.js'
 import { createMetrics } from './telemetry/metrics.js'
 import { openTracing } from './telemetry/tracing.js'
+import { forgetGoneNames } from './types/metric-names.js'
 import type { JobTypes } from './types/registry.js'
 
 export interface StartOptions {
@@ -35,8 +36,10 @@ export const openBase = async ({ config, jobTypes, log }: StartOptions, { share 
   for (const warning of config.warnings) log.warn(warning)
   const tracing = await scope.open('tracing', () => openTracing({ settings: config.tracing, instanceId: config.instanceId, log }))
   const redis = await scope.open('redis', () => openRedis({ settings: config.redis, log, share }))
-  const queues = await scope.open('queues', () => openQueues({ redis: redis.request, prefix, log }))
+  const queues = await scope.open('queues', () => openQueues({ redis: redis.request, prefix, log, jobTypes }))
   const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
+  const metrics = createMetrics()
+  forgetGoneNames(metrics, jobTypes)
   return {
     config,
     jobTypes,
@@ -47,7 +50,7 @@ export const openBase = async ({ config, jobTypes, log }: StartOptions, { share 
     keys: createKeys(prefix),
     queues,
     sensitive,
-    metrics: createMetrics(),
+    metrics,
   }
 }
 

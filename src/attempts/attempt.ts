@@ -5,7 +5,7 @@ import type { JobEnvelope } from '../jobs/envelope.js'
 import { createLazyLogger } from '../telemetry/lazy-logger.js'
 import type { TraceSpan, Tracing } from '../telemetry/spans.js'
 import { parseTraceparent } from '../telemetry/trace-context.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import type { AttemptMetrics } from './metrics.js'
 
 /** A job as a driver was handed it. Times are milliseconds since 1970. */
@@ -35,7 +35,7 @@ export interface Attempt {
 
 interface Deps {
   readonly log: Logger
-  readonly metrics: Readonly<Record<QueueName, AttemptMetrics>>
+  readonly metrics: AttemptMetrics
   readonly tracing: Pick<Tracing, 'startAttempt'> | undefined
 }
 
@@ -46,7 +46,7 @@ export const createOpenAttempt =
     const startedAt = Date.now()
     const span = tracing && startAttemptSpan(tracing, job)
     // A parent is due whenever its children are done.
-    if (job.attemptsStarted === 1 && !job.envelope.fanOut) metrics[job.queue].started(startedAt - dueAt(job))
+    if (job.attemptsStarted === 1 && !job.envelope.fanOut) metrics.started(job.queue, startedAt - dueAt(job))
     return { job, startedAt, log: createLazyLogger(log, () => toBindings(job, span)), span }
   }
 

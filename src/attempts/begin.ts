@@ -2,7 +2,16 @@
 
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { RedisClient } from '../redis/connect.js'
-import { fail, type Integrations, type JobOutcome, type JobType, retry } from '../types/definition.js'
+import {
+  defer,
+  fail,
+  type Integrations,
+  isRunnable,
+  type JobOutcome,
+  type JobType,
+  type RunnableJobType,
+  retry,
+} from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Attempt } from './attempt.js'
@@ -10,10 +19,13 @@ import { gatherChildren } from './children.js'
 import type { Refusal } from './outcome.js'
 import type { Admission, AttemptLimits } from './start-limits.js'
 
+/** How long a job stays away that this worker is not to run. */
+const handBackMs = 1000
+
 /** What a handler is to run with: `data` in clear. */
 export interface HandlerInput {
   readonly kind: 'begun'
-  readonly type: JobType
+  readonly type: RunnableJobType
   readonly data: unknown
   readonly isExpired: boolean
 }
@@ -45,6 +57,8 @@ export const createBegin = (deps: Deps) => {
     const type = jobTypes.find(name)
     if (!type) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
     if (envelope.fanOut) return gatherChildren(redis, attempt.job, type).then(decided)
+    // Its queue is left as soon as this worker hears of it: a job that was handed out a moment before goes back.
+    if (!isRunnable(type)) return decided(defer('handler_error', 'Other programs run this job type.', handBackMs))
     const missing = missingIntegration(type, deps)
     if (missing) return decided(fail('not_configured', `Set ${missing} on the workers.`))
     try {

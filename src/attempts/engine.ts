@@ -10,12 +10,11 @@ import type { Metrics } from '../telemetry/metrics.js'
 import type { Tracing } from '../telemetry/spans.js'
 import type { Integrations } from '../types/definition.js'
 import type { JobErrorTable } from '../types/job-errors.js'
-import { type QueueName, queueNames } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import { createOpenAttempt } from './attempt.js'
 import { createBegin } from './begin.js'
 import type { SubmitFollowUps } from './follow-ups.js'
-import { type AttemptMetrics, createAttemptMetrics } from './metrics.js'
+import { createAttemptMetrics } from './metrics.js'
 import { createSettle } from './settle.js'
 import { createAttemptLimits } from './start-limits.js'
 
@@ -38,10 +37,7 @@ export interface EngineDeps {
 
 /** `open`, `begin`, then `settle`, once each, for every job that is handed out; a driver that fails in between ends the span. */
 export const createAttemptEngine = (deps: EngineDeps) => {
-  const { jobErrors, jobTypes } = deps
-  const metrics = Object.fromEntries(
-    queueNames.map((queue) => [queue, createAttemptMetrics(deps.metrics, { jobErrors, jobTypes, queue })]),
-  ) as Record<QueueName, AttemptMetrics>
+  const metrics = createAttemptMetrics(deps.metrics, deps)
   const limits = createAttemptLimits(deps)
   return {
     open: createOpenAttempt({ ...deps, metrics }),

@@ -16,18 +16,20 @@ export const openHeartbeat = ({
   keys,
   log,
   instance,
+  serves,
 }: {
   redis: RedisClient
   keys: Keys
   log: Logger
-  /** `types` is asked before every beat. */
-  instance: Omit<WorkerInstance, 'types'> & { readonly types: () => readonly string[] }
+  instance: Omit<WorkerInstance, 'types' | 'queues'>
+  /** Asked before every beat. */
+  serves: () => Pick<WorkerInstance, 'types' | 'queues'>
 }) => {
   const beat = async () => {
     const now = Date.now()
     await redis
       .multi()
-      .set(keys.worker(instance.id), JSON.stringify({ ...instance, types: instance.types() }), 'PX', heartbeatTtlMs)
+      .set(keys.worker(instance.id), JSON.stringify({ ...instance, ...serves() }), 'PX', heartbeatTtlMs)
       .zadd(keys.workers, now, instance.id)
       .zremrangebyscore(keys.workers, '-inf', now - forgetMs)
       .exec()
@@ -37,6 +39,8 @@ export const openHeartbeat = ({
     { log },
   )
   return {
+    /** Tells again, since what is served has changed. */
+    beat: (): Promise<void> => duty.trigger(),
     async close() {
       const ended = duty.close()
       if (redis.status !== 'ready') return

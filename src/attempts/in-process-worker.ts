@@ -1,24 +1,27 @@
-// Drives attempts in this process: a BullMQ worker for every queue, started and drained together.
+// Drives attempts in this process: a BullMQ worker for every queue that is served here.
 
 import { hostname } from 'node:os'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { assumeOldestRedis, marker } from '../bullmq/facts.js'
+import { openIdleQueues } from '../bullmq/idle-queues.js'
 import type { Partitions } from '../bullmq/partitions.js'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
+import { concurrencyOf } from '../config/config.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 import type { RedisClient, RedisConnections } from '../redis/connect.js'
 import { withDeadline } from '../runtime/deadline.js'
 import { createThrottledLog } from '../runtime/throttled-log.js'
 import { runInSpan } from '../telemetry/spans.js'
-import { canServe } from '../types/definition.js'
-import type { QueueName } from '../types/job-schema.js'
+import { canServe, isRunnable } from '../types/definition.js'
+import { isBuiltinQueue, type QueueName } from '../types/queue-name.js'
 import type { Attempt, HandedOutJob } from './attempt.js'
 import { type Cancellation, openCancellation } from './cancellation.js'
 import { createAttemptEngine, type EngineDeps } from './engine.js'
 import { openHeartbeat } from './heartbeat.js'
+import { openQueueWorkers, type QueueWorker } from './queue-workers.js'
 import { type AttemptNotes, createRunHandler } from './run-handler.js'
 import type { AttemptWriter } from './settle.js'
 
@@ -50,12 +53,13 @@ export const openWorkerPool = async (deps: Deps) => {
     deps.metrics.attemptsRunning.set(cancellation.running())
   })
   const createProcessor = createProcessors({ ...deps, cancellation, redis: connection })
-  const workers = deps.queues.all().map((queue) => {
-    const worker = new Worker<JobEnvelope>(queue.queue, createProcessor(queue), {
+  const openPartition = (queue: QueueKeys): QueueWorker => {
+    const { processor, idleSince } = isBuiltinQueue(queue.queue) ? alwaysUsed(createProcessor(queue)) : watchUse(createProcessor(queue))
+    const worker = new Worker<JobEnvelope>(queue.queue, processor, {
       connection,
       prefix: queue.tag,
       name: config.instanceId,
-      concurrency: partitions.share(limits.concurrency[queue.queue]),
+      concurrency: partitions.share(concurrencyOf(limits.concurrency, queue.queue)),
       lockDuration: limits.lockMs,
       stalledInterval: limits.stalledIntervalMs,
       maxStalledCount: stalledCountMax,
@@ -68,21 +72,39 @@ export const openWorkerPool = async (deps: Deps) => {
     worker.on('lockRenewalFailed', (jobIds) => {
       for (const id of jobIds) cancellation.abort(id, 'lost')
     })
-    return worker
-  })
+    const ready = worker.waitUntilReady()
+    // Closed before Redis was ever there: nobody has to hear of it.
+    ready.catch(() => {})
+    return { ready, idleSince, close: (isCutOff) => worker.close(isCutOff) }
+  }
 
+  const open = (name: QueueName): QueueWorker => {
+    const parts = deps.queues.partitionsOf(name).map(openPartition)
+    const ready = Promise.all(parts.map((part) => part.ready))
+    ready.catch(() => {})
+    return {
+      ready,
+      idleSince: () => parts.map((part) => part.idleSince()).reduce((one, other) => one && other && Math.max(one, other)),
+      close: (isCutOff) => Promise.all(parts.map((part) => part.close(isCutOff))),
+    }
+  }
+  const openIdle = (needsWorker: (queue: QueueName) => void) => {
+    const { instanceId } = config
+    return openIdleQueues({ connect: () => redis.connect('worker'), redis: connection, queues: deps.queues, instanceId, log, needsWorker })
+  }
+  const workers = openQueueWorkers({ jobTypes, log, open, openIdle })
   const heartbeat = openHeartbeat({
     redis: connection,
     keys,
     log,
-    instance: {
-      id: config.instanceId,
-      host: hostname(),
-      pid: process.pid,
-      types: () => jobTypes.all.filter((type) => canServe(type, integrations)).map(({ name }) => name),
-    },
+    instance: { id: config.instanceId, host: hostname(), pid: process.pid },
+    serves: () => ({
+      types: jobTypes.all.filter((type) => isRunnable(type) && canServe(type, integrations)).map(({ name }) => name),
+      queues: workers.names(),
+    }),
   })
-  const ready = Promise.all(workers.map((worker) => worker.waitUntilReady())).then(() => {
+  const stopFollowing = jobTypes.onChange(() => void heartbeat.beat())
+  const ready = workers.ready.then(() => {
     log.info({ concurrency: limits.concurrency }, 'workers started')
   })
   // Closed before Redis was ever there: nobody has to hear of it.
@@ -90,10 +112,12 @@ export const openWorkerPool = async (deps: Deps) => {
 
   let closing: Promise<void> | undefined
   const close = async (graceMs: number) => {
+    stopFollowing()
     const release = setTimeout(() => cancellation.abortAll('shutdown'), graceMs)
     // Without Redis nothing can be finished or released: locks run out, and the jobs with them go to others.
     const isCutOff = connection.status !== 'ready'
-    const closed = Promise.all(workers.map((worker) => worker.close(isCutOff)))
+    const closed = workers
+      .close(isCutOff)
       .then(heartbeat.close)
       .then(() => true)
     if (!(await withDeadline(closed, graceMs + closeMarginMs, false))) log.warn('workers did not stop in time')
@@ -112,6 +136,27 @@ export const openWorkerPool = async (deps: Deps) => {
 }
 
 export type WorkerPool = Awaited<ReturnType<typeof openWorkerPool>>
+
+/** Workers of built-in queues stay: nothing is counted for each of their attempts. */
+const alwaysUsed = (processor: Process) => ({ processor, idleSince: () => null })
+
+type Process = (job: Job<JobEnvelope>, token?: string) => Promise<unknown>
+
+/** Tells since when nothing has been processed, in milliseconds since 1970; null while something is. */
+const watchUse = (process: Process) => {
+  let running = 0
+  let since = Date.now()
+  const processor: Process = async (job, token) => {
+    running++
+    try {
+      return await process(job, token)
+    } finally {
+      running--
+      since = Date.now()
+    }
+  }
+  return { processor, idleSince: (): number | null => (running > 0 ? null : since) }
+}
 
 /** BullMQ counts ages in seconds. */
 const toKeep = (ageMs: number, count: number | undefined, { share }: Partitions) => ({

@@ -5,7 +5,6 @@ import { encodeJobError } from '../bullmq/stored-job-error.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
 import { defer, fail, type JobOutcome } from '../types/definition.js'
 import { type JobErrorTable, jobErrors as ownErrors } from '../types/job-errors.js'
-import type { QueueName } from '../types/job-schema.js'
 import type { AbortReason } from './abort-handle.js'
 import type { Attempt, HandedOutJob } from './attempt.js'
 import type { SubmitFollowUps } from './follow-ups.js'
@@ -43,7 +42,7 @@ interface Deps {
   /** Which codes are retryable: those of every type whose attempts are settled here. */
   readonly jobErrors: JobErrorTable
   readonly limits: Pick<AttemptLimits, 'countDeferral' | 'countRelease'>
-  readonly metrics: Readonly<Record<QueueName, AttemptMetrics>>
+  readonly metrics: AttemptMetrics
   readonly submitFollowUps: SubmitFollowUps
 }
 
@@ -127,7 +126,7 @@ export const createSettle = ({ jobErrors, limits, metrics, submitFollowUps }: De
     const isFault = outcome === 'failed' || outcome === 'retrying' || outcome === 'lost'
     const durationMs = Date.now() - startedAt
     log[isFault ? 'warn' : 'info']({ outcome, code, durationMs }, 'attempt ended')
-    metrics[job.queue].ended(job.type, outcome, code, durationMs)
+    metrics.ended(job.type, outcome, code, durationMs)
     span?.set({ 'jobgate.outcome': outcome })
     span?.end(isFault && code !== null ? code : undefined)
   }

@@ -2,8 +2,8 @@
 
 import { type Static, Type } from '@sinclair/typebox'
 import type { FieldProblem } from '../types/field-problems.js'
-import { queueNames } from '../types/job-schema.js'
-import { closed, Line, Nullable, StringEnum, Time } from '../types/schema-parts.js'
+import { QueueNameText } from '../types/queue-name.js'
+import { closed, Line, Nullable, Time } from '../types/schema-parts.js'
 import { Scope, scopes } from './grants.js'
 
 export const KeyId = Type.String({
@@ -22,7 +22,7 @@ const TypeNames = Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$',
   maxItems: 100,
   uniqueItems: true,
 })
-const Queues = Type.Array(StringEnum(queueNames), { minItems: 1, maxItems: queueNames.length, uniqueItems: true })
+const Queues = Type.Array(QueueNameText(), { minItems: 1, maxItems: 100, uniqueItems: true })
 const typesText = 'Job types the key is restricted to; null for all.'
 const queuesText = 'Queues the key is restricted to; null for all.'
 const rateText = 'Requests per window, overriding RATE_LIMIT_MAX; null to use RATE_LIMIT_MAX.'

@@ -1,7 +1,7 @@
 // How a built-in job type is defined: like any other, and with the integrations it names at hand, typed.
 
 import type { Static, TSchema } from '@sinclair/typebox'
-import { defineJobType, type JobContext, type JobOutcome, type JobTypeDefinition, type SubmissionCheck } from '../types/definition.js'
+import { defineJobType, type JobContext, type JobOutcome, type RunnableDefinition, type SubmissionCheck } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import type { BuiltinConfig } from './config.js'
 import type { IntegrationName, Integrations } from './integrations.js'
@@ -21,7 +21,7 @@ export interface BuiltinCheck extends SubmissionCheck {
   readonly config: BuiltinConfig
 }
 
-interface Definition<D extends TSchema, R extends TSchema, K extends IntegrationName> extends JobTypeDefinition<D, R, Opened<K>> {
+interface Definition<D extends TSchema, R extends TSchema, K extends IntegrationName> extends RunnableDefinition<D, R, Opened<K>> {
   readonly requires: readonly K[]
   readonly requiresOneOf?: readonly IntegrationName[]
   check?(data: Static<D>, check: BuiltinCheck): FieldProblem[]
@@ -31,4 +31,4 @@ interface Definition<D extends TSchema, R extends TSchema, K extends Integration
 /** Checks a definition's parts against each other; the types of `run` follow from its schemas and from `requires`. */
 export const defineBuiltin = <D extends TSchema, R extends TSchema, K extends IntegrationName = never>(
   definition: Definition<D, R, K>,
-): JobTypeDefinition<D, R, Opened<K>> => defineJobType(definition)
+): RunnableDefinition<D, R, Opened<K>> => defineJobType(definition)

@@ -6,7 +6,7 @@ import { classifyRedisError, refusesWrites, unconfirmed } from '../redis/failure
 import { defineScript } from '../redis/script.js'
 import { createCoalescer } from '../runtime/coalesce.js'
 import type { Durations } from '../telemetry/histogram.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import type { Partition } from './partitions.js'
 import type { QueueKeys } from './queue-keys.js'
 import type { QueuePlaces } from './queues.js'

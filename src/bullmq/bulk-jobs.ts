@@ -2,7 +2,7 @@
 
 import type { RedisClient } from '../redis/connect.js'
 import { defineScript } from '../redis/script.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import type { QueueKeys } from './queue-keys.js'
 import type { QueuePlaces } from './queues.js'
 import { actScript, scanScript } from './scripts/bulk-scripts.js'
@@ -127,7 +127,9 @@ export const createBulkJobs = ({ redis, queues }: { redis: RedisClient; queues: 
     /** Those of the ids that are in the set. */
     async find(name: QueueName, set: BulkSet, ids: readonly string[]): Promise<ScannedJob[]> {
       const found = await Promise.all(
-        [...groupBy(ids, (id) => queues.holding(name, id))].map(([queue, some]) => scan(queue, set, 'ids', '', '', 0, 0, ...some)),
+        [...groupBy(ids, (id) => queues.holding(name, id))].map(async ([queue, some]) =>
+          queue ? scan(queue, set, 'ids', '', '', 0, 0, ...some) : [],
+        ),
       )
       return found.flat()
     },

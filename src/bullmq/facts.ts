@@ -32,6 +32,9 @@ export const keyNames = {
   metricsFailed: 'metrics:failed',
 } as const
 
+/** Behind `metrics:…`: the list of what each minute added, latest first. */
+export const metricsDataEnding = ':data'
+
 /** Behind the key of a job's hash. The lock holds the token of the worker that has the job; token `0` skips its check. */
 export const jobKeyEndings = { dependencies: ':dependencies', processed: ':processed', failed: ':failed', lock: ':lock' } as const
 
@@ -93,6 +96,7 @@ const witnesses: readonly (readonly [script: string, keys: number, text: string]
   ['addPrioritizedJob', 9, 'table.insert(optionalValues, "rjk")'],
   ['retryJob', 11, 'rcall("HINCRBY", jobKey, "atm", 1)'],
   ['moveStalledJobsToWait', 9, '"job stalled more than allowable limit"'],
+  ['getMetrics', 2, 'rcall("HMGET", metricsKey, "count", "prevTS", "prevCount")'],
   ['moveToFinished', 14, 'rcall("HSET", metaKey, "prevCount", count, "prevTS", timestamp)'],
 ]
 

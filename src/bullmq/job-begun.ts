@@ -3,14 +3,9 @@
 import type { RedisClient } from '../redis/connect.js'
 import type { QueuePlaces } from './queues.js'
 
-interface Deps {
-  readonly redis: RedisClient
-  readonly queues: Pick<QueuePlaces, 'ofJob'>
-}
-
 /** A job that is gone has begun, and so has a parent one of whose children is finished. Rejects with the error of Redis. */
 export const createHasBegun =
-  ({ redis, queues }: Deps) =>
+  ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'ofJob'> }) =>
   async (jobId: string): Promise<boolean> => {
     const queue = queues.ofJob(jobId)
     if (!queue) return true
@@ -23,12 +18,12 @@ export const createHasBegun =
 
 export type HasBegun = ReturnType<typeof createHasBegun>
 
-/** Whether there is a job of this id. Rejects with the error of Redis. */
+/** Whether there is a job of this id, also in a queue that this process does not know. Rejects with the error of Redis. */
 export const createJobExists =
-  ({ redis, queues }: Deps) =>
+  ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'jobKey'> }) =>
   async (jobId: string): Promise<boolean> => {
-    const queue = queues.ofJob(jobId)
-    return queue !== undefined && (await redis.exists(queue.job(jobId))) === 1
+    const key = queues.jobKey(jobId)
+    return key !== undefined && (await redis.exists(key)) === 1
   }
 
 export type JobExists = ReturnType<typeof createJobExists>

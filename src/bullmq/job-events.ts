@@ -1,11 +1,13 @@
-// Reads the event streams of all queues, those of a partition on one connection, and hands each job's events to whoever follows that job.
+// Reads the event streams of queues, those of a partition on one connection, and hands each job's events to whoever follows that job.
 
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import { withDeadline } from '../runtime/deadline.js'
 import type { JobEventName } from '../types/job-schema.js'
 import { toFailedState } from './cancelled.js'
+import type { QueueKeys } from './queue-keys.js'
 import type { QueuePlaces } from './queues.js'
 import { decodeJobError } from './stored-job-error.js'
 
@@ -23,8 +25,10 @@ export type EventListener = (event: StreamedEvent) => void
 /** A blocking read returns at least this often, so that a stopped reader ends. */
 const blockMs = 5000
 const eventsPerRead = 500
-/** The reader goes on this long after the last follower left: the next one then costs no round trip. */
+/** A stream is read this long after the last follower left: the next one then costs no round trip. */
 const lingerMs = 60_000
+/** The entry that ends a blocking read may go once that would have ended anyway. */
+const wakeMs = 60_000
 /** Closing waits this long for the read under way. */
 const closeMsMax = 1000
 /** Pause after a failed read; the connection itself reconnects by its own rules. */
@@ -39,40 +43,68 @@ interface ReaderDeps {
   readonly log: Logger
 }
 
+/** A stream that is read: somebody follows a job whose events it carries, or did so a moment ago. */
+interface ReadStream {
+  /** Id of the last entry that was read; absent until the reader knows where it begins. */
+  position?: string
+  /** Settles once it is read. */
+  opening: Promise<void>
+  followers: number
+  /** When the last follower left. */
+  idleSince: number
+}
+
 /**
- * Reads streams on one connection as long as somebody follows a job whose events they carry. In a Cluster the streams share a slot.
+ * Reads streams on one connection, those in which somebody follows a job. In a Cluster they and `wakeKey` share a slot.
+ * `wakeKey` is a stream of the reader's own: an entry ends its blocking read, so that it goes on with other streams.
  * `connect` opens the connection when it is first needed.
  */
-const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { streams: readonly string[] }) => {
+const createStreamReader = ({ connect, request, wakeKey, log }: ReaderDeps & { wakeKey: string }) => {
   const listeners = new Map<string, Set<EventListener>>()
-  const positions = new Map<string, string>()
+  const streams = new Map<string, ReadStream>()
+  let wakePosition = '0-0'
   let client: RedisClient | undefined
-  let reading: Promise<void> | undefined
-  let idleSince = 0
   let loop: Promise<void> | undefined
   const stop = new AbortController()
 
-  const start = async () => {
+  const openStream = async (name: string): Promise<void> => {
+    const [last] = (await request.xrevrange(name, '+', '-', 'COUNT', 1)) as Entry[]
+    const stream = streams.get(name)
+    if (!stream) return
+    stream.position = last?.[0] ?? '0-0'
     client ??= connect()
-    await Promise.all(
-      streams.map(async (stream) => {
-        const [last] = (await request.xrevrange(stream, '+', '-', 'COUNT', 1)) as Entry[]
-        positions.set(stream, last?.[0] ?? '0-0')
-      }),
-    )
-    loop = readLoop(client)
+    if (loop) wake()
+    else loop = readLoop(client)
+  }
+
+  const wake = (): void => {
+    const entry = request.pipeline().xadd(wakeKey, 'MAXLEN', 1, '*', 'wake', '').pexpire(wakeKey, wakeMs)
+    // Without it the read goes on with the other streams when its time is over.
+    entry.exec().catch((error: Error) => log.debug({ error: error.message }, 'the reader of job events was not woken'))
+  }
+
+  /** Streams that are read now; those that nobody has followed for a while are left. */
+  const toRead = (): [name: string, position: string][] => {
+    const now = Date.now()
+    const names: [string, string][] = []
+    for (const [name, { followers, idleSince, position }] of streams) {
+      if (followers === 0 && now - idleSince > lingerMs) streams.delete(name)
+      else if (position !== undefined) names.push([name, position])
+    }
+    return names
   }
 
   const readLoop = async (reader: RedisClient) => {
     while (!stop.signal.aborted) {
-      if (listeners.size === 0 && Date.now() - idleSince > lingerMs) {
-        // Whoever follows next starts over from the end of the streams.
-        reading = undefined
+      const all = toRead()
+      if (all.length === 0) {
+        loop = undefined
         return
       }
+      const [names, positions] = [all.map(([name]) => name), all.map(([, position]) => position)]
       try {
-        const from = streams.map((stream) => positions.get(stream) as string)
-        const reply = (await reader.xread('COUNT', eventsPerRead, 'BLOCK', blockMs, 'STREAMS', ...streams, ...from)) as ReadReply
+        const from = [wakeKey, ...names, wakePosition, ...positions]
+        const reply = (await reader.xread('COUNT', eventsPerRead, 'BLOCK', blockMs, 'STREAMS', ...from)) as ReadReply
         for (const [stream, entries] of reply ?? []) dispatch(stream, entries)
       } catch (error) {
         if (stop.signal.aborted) return
@@ -82,9 +114,13 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
     }
   }
 
-  const dispatch = (stream: string, entries: Entry[]) => {
+  const dispatch = (name: string, entries: Entry[]) => {
+    const last = entries.at(-1)?.[0]
+    if (name === wakeKey) wakePosition = last ?? wakePosition
+    const stream = streams.get(name)
+    if (!stream) return
+    stream.position = last ?? stream.position
     for (const [id, fields] of entries) {
-      positions.set(stream, id)
       const jobId = fieldOf(fields, 'jobId')
       const followers = jobId === undefined ? undefined : listeners.get(jobId)
       if (!followers) continue
@@ -93,29 +129,40 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
     }
   }
 
-  const unfollow = (jobId: string, listener: EventListener) => {
-    const followers = listeners.get(jobId)
-    followers?.delete(listener)
-    if (followers?.size === 0) listeners.delete(jobId)
-    if (listeners.size === 0) idleSince = Date.now()
+  const openOnce = (name: string): ReadStream => {
+    const known = streams.get(name)
+    if (known) return known
+    const stream: ReadStream = { opening: Promise.resolve(), followers: 0, idleSince: Date.now() }
+    streams.set(name, stream)
+    stream.opening = openStream(name).catch((error: unknown) => {
+      // Whoever follows next tries again.
+      if (streams.get(name) === stream) streams.delete(name)
+      throw error
+    })
+    return stream
   }
 
   return {
-    async follow(jobId: string, listener: EventListener): Promise<() => void> {
-      const followers = listeners.get(jobId)
-      if (followers) followers.add(listener)
-      else listeners.set(jobId, new Set([listener]))
-      reading ??= start()
+    async follow(name: string, jobId: string, listener: EventListener): Promise<() => void> {
+      const stream = openOnce(name)
+      stream.followers++
+      const followers = listeners.get(jobId) ?? new Set()
+      listeners.set(jobId, followers.add(listener))
+      const unfollow = () => {
+        followers.delete(listener)
+        if (followers.size === 0 && listeners.get(jobId) === followers) listeners.delete(jobId)
+        stream.followers--
+        if (stream.followers === 0) stream.idleSince = Date.now()
+      }
       try {
-        await reading
+        await stream.opening
       } catch (error) {
-        reading = undefined
-        unfollow(jobId, listener)
+        unfollow()
         throw error
       }
-      return () => unfollow(jobId, listener)
+      return unfollow
     },
-    position: (stream: string): string => positions.get(stream) ?? '0-0',
+    position: (name: string): string => streams.get(name)?.position ?? '0-0',
     followed: () => listeners.size,
     async close() {
       stop.abort()
@@ -129,21 +176,24 @@ const createStreamReader = ({ connect, request, streams, log }: ReaderDeps & { s
 /**
  * `follow` calls `listener` with every event of one job that happens after it resolves, so a state read
  * afterwards misses nothing. `replay` gives what a job's stream still holds after a known event.
+ * However many queues there are: only the streams of those whose jobs are followed are read.
  */
-export const openJobEvents = ({ queues, ...deps }: ReaderDeps & { queues: Pick<QueuePlaces, 'in' | 'names' | 'ofJob' | 'partitions'> }) => {
-  const readers = queues.partitions.all.map((partition) =>
-    createStreamReader({ ...deps, streams: queues.names.map((name) => queues.in(name, partition).events) }),
-  )
-  const readerOf = (jobId: string) => readers[queues.ofJob(jobId)?.partition.number ?? 0] as (typeof readers)[number]
+export const openJobEvents = ({ queues, ...deps }: ReaderDeps & { queues: Pick<QueuePlaces, 'ofJob' | 'partitions'> }) => {
+  const readerName = randomUUID()
+  const readers = queues.partitions.all.map(({ keys }) => createStreamReader({ ...deps, wakeKey: keys.wakeReader(readerName) }))
+  const readerIn = ({ partition }: QueueKeys) => readers[partition.number] as (typeof readers)[number]
 
   return {
-    /** Resolves with the function that ends it. Rejects with the error of Redis. */
-    follow: (jobId: string, listener: EventListener): Promise<() => void> => readerOf(jobId).follow(jobId, listener),
+    /** Resolves with the function that ends it; nothing happens to a job that cannot be. Rejects with the error of Redis. */
+    async follow(jobId: string, listener: EventListener): Promise<() => void> {
+      const queue = queues.ofJob(jobId)
+      return queue ? readerIn(queue).follow(queue.events, jobId, listener) : () => {}
+    },
 
     /** The newest event id of the stream that tells of a job, from which a snapshot taken afterwards can be resumed. */
     position(jobId: string): string {
-      const stream = queues.ofJob(jobId)?.events
-      return stream === undefined ? '0-0' : readerOf(jobId).position(stream)
+      const queue = queues.ofJob(jobId)
+      return queue ? readerIn(queue).position(queue.events) : '0-0'
     },
 
     /**

@@ -1,11 +1,9 @@
 // Mints job ids; an id carries its queue, so that a job is found without a look-up.
 
 import { hash, randomFillSync } from 'node:crypto'
-import type { QueueName } from '../types/job-schema.js'
+import { jobIdPrefix, type QueueName, queueOfPrefix } from '../types/queue-name.js'
 
-const prefixes: Readonly<Record<QueueName, string>> = { meeting: 'meet', email: 'mail', 'external-api': 'ext' }
-const queues = new Map<string, QueueName>(Object.entries(prefixes).map(([queue, prefix]) => [prefix, queue as QueueName]))
-const pattern = /^([a-z]{1,4})_[A-Za-z0-9_-]{20,48}$/
+const pattern = /^([a-z][a-z0-9-]{1,62})_[A-Za-z0-9_-]{20,48}$/
 
 /**
  * The part of an id behind the queue's prefix: 22 characters; in a partition other than 0 `_` and its number in base 36; in a child `-`
@@ -32,7 +30,7 @@ export const mintJobId = (queue: QueueName, { number } = firstPartition): string
   }
   const random = pool.toString('base64url', used, used + idBytes)
   used += idBytes
-  return number === 0 ? `${prefixes[queue]}_${random}` : `${prefixes[queue]}_${random}${toEnding(number)}`
+  return number === 0 ? `${jobIdPrefix(queue)}_${random}` : `${jobIdPrefix(queue)}_${random}${toEnding(number)}`
 }
 
 /** The id of a child: its parent's, and so its partition, and its place, so that adding a fan-out again changes nothing. */
@@ -47,18 +45,18 @@ export const scheduledJobId = (key: string, since: number, dueAt: number, queue:
   toDerivedId(queue, `${key}|${since}|${dueAt}`, number)
 
 const toDerivedId = (queue: QueueName, source: string, partition = 0): string =>
-  `${prefixes[queue]}_${hash('sha256', source, 'base64url').slice(0, ownChars)}${toEnding(partition)}`
+  `${jobIdPrefix(queue)}_${hash('sha256', source, 'base64url').slice(0, ownChars)}${toEnding(partition)}`
 
 /** The place of a child among its siblings, from its id. */
 export const childIndex = (id: string): number => Number.parseInt(id.slice(id.lastIndexOf('-') + 1), 36)
 
-/** The queue of an id that may come from a client; undefined when it cannot be one of ours. */
+/** The queue that an id names, be it there or not; undefined for a text, as from a client, that is no id. */
 export const queueOfJobId = (id: string): QueueName | undefined => {
   const match = pattern.exec(id)
-  return match ? queues.get(match[1] as string) : undefined
+  return match ? queueOfPrefix(match[1] as string) : undefined
 }
 
-/** The partition of an id that may come from a client; undefined when it cannot be one of ours. */
+/** The partition that an id names; undefined for a text, as from a client, that is no id. */
 export const partitionOfJobId = (id: string): number | undefined => {
   if (queueOfJobId(id) === undefined) return undefined
   const ending = inPartition.exec(id.slice(id.indexOf('_') + 1 + ownChars))

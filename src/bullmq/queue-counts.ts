@@ -2,7 +2,7 @@
 
 import type { RedisClient } from '../redis/connect.js'
 import { defineScript } from '../redis/script.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import { delayedScoresPerMs, metaFields, scoresPerPriority } from './facts.js'
 import type { QueueKeys } from './queue-keys.js'
 import type { QueuePlaces } from './queues.js'
@@ -36,106 +36,131 @@ export interface QueueCounts {
 const minuteMs = 60_000
 
 /**
- * Counts the jobs of a queue.
- * KEYS: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed, 8 waiting-children, 9 meta,
- * 10 and 11 BullMQ's metrics of completed and of failed jobs.
- * ARGV: 1 prefix of the queue's keys, 2 score of delayed jobs that are due now, 3 a minute ago in ms, then for each priority
- * class its lowest and highest score.
- * Returns the counts, whether the queue is paused, since when (ms) the job that waits longest has waited, or -1, and the totals.
+ * Counts the jobs of queues. What is empty costs next to nothing.
+ * KEYS: for each queue in the order of `keysOf`: 1 wait, 2 paused, 3 prioritized, 4 active, 5 delayed, 6 completed, 7 failed,
+ * 8 waiting-children, 9 and 10 BullMQ's metrics of completed and of failed jobs, 11 meta.
+ * ARGV: 1 number of keys of a queue, 2 score of delayed jobs that are due now, 3 a minute ago in ms, 4 number of priority classes;
+ * for each of these its lowest and highest score; then for each queue the prefix of its keys.
+ * Returns for each queue the counts, whether it is paused, since when (ms) the job that waits longest has waited, or -1, and the totals.
  */
 const countsScript = `
-local function first(reply) return reply[1] end
-local heads = { redis.call('LINDEX', KEYS[1], -1), redis.call('LINDEX', KEYS[2], -1) }
-for at = 4, #ARGV, 2 do
-  heads[#heads + 1] = first(redis.call('ZRANGE', KEYS[3], ARGV[at], ARGV[at + 1], 'BYSCORE', 'LIMIT', 0, 1)) or false
-end
-local oldest = -1
-for _, id in ipairs(heads) do
-  if id then
-    local job = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn', 'jg:retriedOn')
-    if job[1] then
-      local decoded, options = pcall(cjson.decode, job[2] or '{}')
-      local delay = decoded and tonumber(options.delay) or 0
-      local since = math.max(tonumber(job[1]) + delay, tonumber(job[3] or 0), tonumber(job[4] or 0))
-      if oldest < 0 or since < oldest then oldest = since end
+local width, due, minuteAgo, classes = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+
+local function oldestOf(key, base)
+  local heads = { redis.call('LINDEX', key(1), -1), redis.call('LINDEX', key(2), -1) }
+  for class = 1, classes do
+    local reply = redis.call('ZRANGE', key(3), ARGV[3 + 2 * class], ARGV[4 + 2 * class], 'BYSCORE', 'LIMIT', 0, 1)
+    heads[#heads + 1] = reply[1] or false
+  end
+  local oldest = -1
+  for _, id in ipairs(heads) do
+    if id then
+      local job = redis.call('HMGET', base .. id, 'timestamp', 'opts', 'processedOn', 'jg:retriedOn')
+      if job[1] then
+        local decoded, options = pcall(cjson.decode, job[2] or '{}')
+        local delay = decoded and tonumber(options.delay) or 0
+        local since = math.max(tonumber(job[1]) + delay, tonumber(job[3] or 0), tonumber(job[4] or 0))
+        if oldest < 0 or since < oldest then oldest = since end
+      end
     end
   end
+  return oldest
 end
-return {
-  redis.call('LLEN', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3]),
-  redis.call('LLEN', KEYS[4]), redis.call('ZCARD', KEYS[6]), redis.call('ZCARD', KEYS[7]), redis.call('ZCARD', KEYS[5]),
-  redis.call('ZCARD', KEYS[8]), redis.call('HEXISTS', KEYS[9], '${metaFields.paused}'), redis.call('ZCOUNT', KEYS[5], '-inf', ARGV[2]),
-  redis.call('ZCOUNT', KEYS[6], ARGV[3], '+inf'), redis.call('ZCOUNT', KEYS[7], ARGV[3], '+inf'), oldest,
-  tonumber(redis.call('HGET', KEYS[10], 'count') or 0), tonumber(redis.call('HGET', KEYS[11], 'count') or 0)
-}
+
+local results = {}
+for at = 0, #KEYS / width - 1 do
+  local function key(number) return KEYS[at * width + number] end
+  local paused = redis.call('HEXISTS', key(11), '${metaFields.paused}')
+  local counts = { 0, 0, 0, 0, 0, 0, paused, 0, 0, 0, -1, 0, 0 }
+  if redis.call('EXISTS', unpack(KEYS, at * width + 1, at * width + 10)) > 0 then
+    counts = {
+      redis.call('LLEN', key(1)) + redis.call('LLEN', key(2)) + redis.call('ZCARD', key(3)),
+      redis.call('LLEN', key(4)), redis.call('ZCARD', key(6)), redis.call('ZCARD', key(7)), redis.call('ZCARD', key(5)),
+      redis.call('ZCARD', key(8)), paused, redis.call('ZCOUNT', key(5), '-inf', due),
+      redis.call('ZCOUNT', key(6), minuteAgo, '+inf'), redis.call('ZCOUNT', key(7), minuteAgo, '+inf'),
+      oldestOf(key, ARGV[5 + 2 * classes + at]),
+      tonumber(redis.call('HGET', key(9), 'count') or 0), tonumber(redis.call('HGET', key(10), 'count') or 0)
+    }
+  end
+  results[#results + 1] = counts
+end
+return results
 `
+
+const keysOf = (queue: QueueKeys): string[] => [
+  queue.wait,
+  queue.paused,
+  queue.prioritized,
+  queue.active,
+  queue.delayed,
+  queue.completed,
+  queue.failed,
+  queue.waitingChildren,
+  queue.metricsCompleted,
+  queue.metricsFailed,
+  queue.meta,
+]
+const keysOfQueue = 11
 
 const classBounds = Object.values(priorityNumbers).flatMap((priority) => [
   priority * scoresPerPriority,
   (priority + 1) * scoresPerPriority - 1,
 ])
 
-/** Counts one queue, each partition of it in one atomic step. Rejects with the error of Redis. */
-export const createQueueCounts = ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'partitionsOf'> }) => {
-  const runCountsScript = defineScript<number[]>(redis, countsScript)
+/** Queues that one script counts: it blocks Redis for about a millisecond when all of them hold jobs. */
+const queuesPerScript = 50
 
-  const countPartition = async (queue: QueueKeys): Promise<QueueCounts> => {
-    const now = Date.now()
-    const [
-      ready = 0,
-      active = 0,
-      completed = 0,
-      failed = 0,
-      delayed = 0,
-      waitingChildren = 0,
-      paused = 0,
-      overdue = 0,
-      done = 0,
-      lost = 0,
-      oldest = -1,
-      completedTotal = 0,
-      failedTotal = 0,
-    ] = await runCountsScript(
-      [
-        queue.wait,
-        queue.paused,
-        queue.prioritized,
-        queue.active,
-        queue.delayed,
-        queue.completed,
-        queue.failed,
-        queue.waitingChildren,
-        queue.meta,
-        queue.metricsCompleted,
-        queue.metricsFailed,
-      ],
-      [queue.base, now * delayedScoresPerMs, now - minuteMs, ...classBounds],
-    )
-    return {
-      waiting: paused ? 0 : ready,
-      active,
-      completed,
-      failed,
-      delayed,
-      paused: paused ? ready : 0,
-      waitingChildren,
-      isPaused: paused === 1,
-      overdue,
-      // A job that was promoted by hand waits although it is not due yet.
-      oldestWaitingMs: oldest < 0 ? null : Math.max(0, now - oldest),
-      completedLastMinute: done,
-      failedLastMinute: lost,
-      completedTotal,
-      failedTotal,
-    }
+/**
+ * Counts queues that are there, each partition of each in one atomic step and many in one script, and gives them in the same order.
+ * Rejects with the error of Redis.
+ */
+export const createQueueCounts = ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'in' | 'partitions'> }) => {
+  const runCountsScript = defineScript<number[][]>(redis, countsScript)
+
+  const countPlaces = async (places: readonly QueueKeys[], now: number): Promise<QueueCounts[]> => {
+    const common = [keysOfQueue, now * delayedScoresPerMs, now - minuteMs, classBounds.length / 2, ...classBounds]
+    const rows = await runCountsScript(places.flatMap(keysOf), [...common, ...places.map(({ base }) => base)])
+    return rows.map((row) => toCounts(row, now))
   }
 
-  return async (queue: QueueName): Promise<QueueCounts> =>
-    (await Promise.all(queues.partitionsOf(queue).map(countPartition))).reduce(addCounts)
+  return async (names: readonly QueueName[]): Promise<QueueCounts[]> => {
+    const now = Date.now()
+    const ofPartitions = await Promise.all(
+      queues.partitions.all.map(async (partition) => {
+        const places = names.map((name) => queues.in(name, partition))
+        const parts: Promise<QueueCounts[]>[] = []
+        for (let at = 0; at < places.length; at += queuesPerScript) parts.push(countPlaces(places.slice(at, at + queuesPerScript), now))
+        return (await Promise.all(parts)).flat()
+      }),
+    )
+    return ofPartitions.reduce((sums, counts) => sums.map((sum, at) => addCounts(sum, counts[at] as QueueCounts)))
+  }
 }
 
-/** The counts of two partitions as those of one. */
-const addCounts = (a: QueueCounts, b: QueueCounts): QueueCounts => ({
+const toCounts = (row: readonly number[], now: number): QueueCounts => {
+  const [ready = 0, active = 0, completed = 0, failed = 0, delayed = 0, waitingChildren = 0, paused = 0, overdue = 0] = row
+  const [done = 0, lost = 0, oldest = -1, completedTotal = 0, failedTotal = 0] = row.slice(8)
+  return {
+    waiting: paused ? 0 : ready,
+    active,
+    completed,
+    failed,
+    delayed,
+    paused: paused ? ready : 0,
+    waitingChildren,
+    isPaused: paused === 1,
+    overdue,
+    // A job that was promoted by hand waits although it is not due yet.
+    oldestWaitingMs: oldest < 0 ? null : Math.max(0, now - oldest),
+    completedLastMinute: done,
+    failedLastMinute: lost,
+    completedTotal,
+    failedTotal,
+  }
+}
+
+/** The counts of two partitions, or of two queues, as those of one: paused where both are. */
+export const addCounts = (a: QueueCounts, b: QueueCounts): QueueCounts => ({
   waiting: a.waiting + b.waiting,
   active: a.active + b.active,
   completed: a.completed + b.completed,
@@ -152,4 +177,4 @@ const addCounts = (a: QueueCounts, b: QueueCounts): QueueCounts => ({
   failedTotal: a.failedTotal + b.failedTotal,
 })
 
-export type CountQueue = ReturnType<typeof createQueueCounts>
+export type CountQueues = ReturnType<typeof createQueueCounts>

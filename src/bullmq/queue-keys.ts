@@ -1,13 +1,18 @@
 // The Redis keys of one queue in one partition, as BullMQ names them.
 
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import { jobKeyEndings, keyNames } from './facts.js'
 import type { Partition } from './partitions.js'
+
+const toBase = ({ tag }: Partition, queue: QueueName): string => `${tag}:${queue}:`
+
+/** The key of a job's hash. */
+export const toJobKey = (partition: Partition, queue: QueueName, id: string): string => toBase(partition, queue) + id
 
 /** Keys under `<tag>:<queue>:`, which share a slot. `job(id)` is the hash of one job. */
 export const createQueueKeys = (partition: Partition, queue: QueueName) => {
   const { tag } = partition
-  const base = `${tag}:${queue}:`
+  const base = toBase(partition, queue)
   return {
     queue,
     partition,

@@ -180,10 +180,14 @@ const toConfig = (env: Environment) => ({
     retentionFailedMs: env.JOB_RETENTION_FAILED_MS,
     defaultAttempts: env.QUEUE_DEFAULT_ATTEMPTS,
     defaultBackoffMs: env.QUEUE_BACKOFF_DELAY,
+    /** Jobs of a queue that one worker runs at once: ask `concurrencyOf`. */
     concurrency: {
-      email: env.QUEUE_CONCURRENCY_EMAIL,
-      meeting: env.QUEUE_CONCURRENCY_MEETING ?? env.QUEUE_CONCURRENCY_DEFAULT,
-      'external-api': env.QUEUE_CONCURRENCY_EXTERNAL_API ?? env.QUEUE_CONCURRENCY_DEFAULT,
+      byQueue: {
+        email: env.QUEUE_CONCURRENCY_EMAIL,
+        meeting: env.QUEUE_CONCURRENCY_MEETING ?? env.QUEUE_CONCURRENCY_DEFAULT,
+        'external-api': env.QUEUE_CONCURRENCY_EXTERNAL_API ?? env.QUEUE_CONCURRENCY_DEFAULT,
+      },
+      others: env.QUEUE_CONCURRENCY_DEFAULT,
     },
     lockMs: env.WORKER_LOCK_MS,
     stalledIntervalMs: env.WORKER_STALLED_INTERVAL_MS,
@@ -221,6 +225,10 @@ const toConfig = (env: Environment) => ({
   /** AES-256 keys; the first encrypts, all decrypt. */
   encryptionKeys: toEncryptionKeys(env.DATA_ENCRYPTION_KEY),
 })
+
+/** How many jobs of a queue one worker runs at once; queues of job types that are registered at run time have no variable of their own. */
+export const concurrencyOf = ({ byQueue, others }: Config['queues']['concurrency'], queue: string): number =>
+  Object.hasOwn(byQueue, queue) ? byQueue[queue as keyof typeof byQueue] : others
 
 /** Where spans go and which are recorded. */
 export type TracingSettings = NonNullable<Config['tracing']>

@@ -46,7 +46,7 @@ export const Environment = Type.Object({
   JOB_RETENTION_FAILED_MS: count(7 * day, 1000, 366 * day, 'How long failed and cancelled jobs are retained, in milliseconds.'),
   QUEUE_DEFAULT_ATTEMPTS: count(3, 1, 25, 'Number of attempts, unless the job type sets its own.'),
   QUEUE_BACKOFF_DELAY: count(5000, 0, day, 'Backoff in milliseconds, unless the job type sets its own.'),
-  QUEUE_CONCURRENCY_DEFAULT: count(1, 1, 1000, 'Concurrent jobs per worker, unless another variable applies.'),
+  QUEUE_CONCURRENCY_DEFAULT: count(1, 1, 1000, 'Concurrent jobs per worker and queue, unless another variable applies.'),
   QUEUE_CONCURRENCY_EMAIL: count(2, 1, 1000, 'Concurrent e-mail jobs per worker.'),
   QUEUE_CONCURRENCY_MEETING: Type.Optional(concurrency('Concurrent meeting jobs per worker')),
   QUEUE_CONCURRENCY_EXTERNAL_API: Type.Optional(

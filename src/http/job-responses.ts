@@ -2,14 +2,13 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findUngranted, isLimited } from '../auth/grants.js'
-import { queueOfJobId } from '../bullmq/job-id.js'
 import type { AcceptOutcome } from '../jobs/accept.js'
 import type { AcceptContext } from '../jobs/envelope.js'
 import type { FindJob } from '../jobs/find-job.js'
 import { toSubmissionKind } from '../jobs/job-kind.js'
 import type { JobSnapshot } from '../jobs/snapshot.js'
 import { formatTraceparent } from '../telemetry/trace-context.js'
-import { finishedStates, type JobView, type QueueName } from '../types/job-schema.js'
+import { finishedStates, type JobView } from '../types/job-schema.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import { problem } from './problems/problem-json.js'
@@ -22,13 +21,6 @@ const pollSeconds = 1
 
 /** The same answer for what does not exist, what has been removed, and what the caller may not see. */
 export const jobNotFound = () => problem('not-found', 'There is no job with this ID, or its retention is over.')
-
-/** The queue of an id in the address; throws 404 when it cannot be an id. */
-export const requireQueue = (id: string): QueueName => {
-  const queue = queueOfJobId(id)
-  if (!queue) throw jobNotFound()
-  return queue
-}
 
 /** Throws 404 unless there is a job, as `findJob` tells. */
 export const requireFound = (found: JobSnapshot | null): JobSnapshot => {

@@ -12,7 +12,7 @@ import {
 } from '../bullmq/scripts/control-scripts.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 
 export type EarlierRetry = Extract<RetryOutcome, { kind: 'replayed' | 'reused' }>
 

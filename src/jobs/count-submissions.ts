@@ -2,14 +2,12 @@
 
 import { classifyRedisError } from '../redis/failures.js'
 import { type Count, type Metrics, startedAtZero } from '../telemetry/metrics.js'
+import { createMetricNames } from '../types/metric-names.js'
 import type { JobTypes } from '../types/registry.js'
 import type { Accept, AcceptOutcome } from './accept.js'
 
 const countedOutcomes = ['created', 'replayed', 'conflict', 'refused', 'unknown'] as const
 type Counts = Readonly<Record<(typeof countedOutcomes)[number], Count>>
-
-/** Stands for types that are not registered: a series for each name would have no bound. */
-const other = 'other'
 
 interface Deps {
   readonly jobTypes: JobTypes
@@ -18,16 +16,25 @@ interface Deps {
 
 /** `accept`, with every outcome and error counted. */
 export const countSubmissions = (accept: Accept, { jobTypes, metrics }: Deps): Accept => {
-  const byType = new Map<string, Counts>()
-  const openCounts = (type: string): Counts => {
-    const made = byType.get(type) ?? countsOf(metrics, type)
-    byType.set(type, made)
+  const names = createMetricNames(jobTypes)
+  const byName = new Map<string, Counts>()
+  let { revision } = jobTypes
+  const openCounts = (name: string): Counts => {
+    const made = byName.get(name) ?? countsOf(metrics, name)
+    byName.set(name, made)
     return made
   }
-  const toCounts = (type: string): Counts => byType.get(type) ?? openCounts(jobTypes.find(type) ? type : other)
+  const toCounts = (type: string): Counts => {
+    if (revision !== jobTypes.revision) {
+      // Series of types that went are forgotten.
+      byName.clear()
+      revision = jobTypes.revision
+    }
+    return byName.get(type) ?? openCounts(names.ofType(type))
+  }
   // A rate needs the zero before the first one.
   metrics.onRender(() => {
-    for (const { name } of jobTypes.all) toCounts(name)
+    for (const name of names.types()) toCounts(name)
   })
 
   return async (submission, context) => {

@@ -3,7 +3,9 @@
 import { maySee, type Principal } from '../auth/grants.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
 import { idOfIndexMember, type JobIndex } from '../bullmq/job-index.js'
-import type { JobState, JobView, QueueName } from '../types/job-schema.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
+import type { JobState, JobView } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import { type Cursors, toCursorScope } from './cursor.js'
 import type { JobSnapshot, ReadSnapshot } from './snapshot.js'
 
@@ -24,7 +26,14 @@ export type JobPage =
 const chunk = 200
 const scannedMax = 2000
 
-export const createJobList = ({ index, readSnapshot, cursors }: { index: JobIndex; readSnapshot: ReadSnapshot; cursors: Cursors }) => {
+interface Deps {
+  readonly index: JobIndex
+  readonly queues: Pick<QueuePlaces, 'ofJob'>
+  readonly readSnapshot: ReadSnapshot
+  readonly cursors: Cursors
+}
+
+export const createJobList = ({ index, queues, readSnapshot, cursors }: Deps) => {
   /**
    * One page of what the caller may see, newest first.
    * Entries whose jobs are gone are forgotten on the way. Rejects with the error of Redis.
@@ -72,12 +81,12 @@ export const createJobList = ({ index, readSnapshot, cursors }: { index: JobInde
     return { kind: 'page', items, next: await cursors.seal(after as string, scope) }
   }
 
-  /** null for jobs that are gone, whose entries are forgotten. */
+  /** null for jobs that are gone, whose entries are forgotten. What this process does not know may be known to others, or soon here too. */
   async function readMembers(tenant: string, members: readonly string[]): Promise<(JobSnapshot | null)[]> {
     const jobs = await Promise.all(members.map((member) => readSnapshot(idOfIndexMember(member))))
     await index.remove(
       tenant,
-      members.filter((_member, at) => jobs[at] === null),
+      members.filter((member, at) => jobs[at] === null && queues.ofJob(idOfIndexMember(member)) !== undefined),
     )
     return jobs
   }

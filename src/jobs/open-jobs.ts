@@ -51,10 +51,10 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
     eventStreams: createEventStreams({ events, readSnapshot }),
     awaitFinish: createAwaitFinish({ events, readSnapshot }),
     control: createJobControl({ redis, keys, queues }),
-    list: createJobList({ index, readSnapshot, cursors }),
+    list: createJobList({ index, queues, readSnapshot, cursors }),
     duties: [
       createIndexSweep({ index, jobExists: createJobExists({ redis, queues }), keys, redis, log }),
-      createRetention({ finished: createFinishedJobs({ redis, queues }), limits: config.queues, log, queues }),
+      createRetention({ finished: createFinishedJobs({ redis, queues }), limits: config.queues, log }),
     ],
     readJobRecord: createJobRecordReader({ redis, queues }),
   }

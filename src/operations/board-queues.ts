@@ -8,7 +8,7 @@ import type { JobEnvelope } from '../jobs/envelope.js'
 import { logLinesMax, toShownStackTraces } from '../jobs/record.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { maskDataOf } from '../jobs/view.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 
 /** One queue for the dashboard. All reject with the error of Redis. */
 export interface BoardQueue {
@@ -21,15 +21,15 @@ export interface BoardQueue {
   getJobLogs(id: string): Promise<string[]>
 }
 
-export const createBoardQueues = ({ queues, sensitive }: { queues: Queues; sensitive: SensitiveDataByType }): readonly BoardQueue[] => {
+/** Gives all queues that are there now, each always as the same object. */
+export const createBoardQueues = ({ queues, sensitive }: { queues: Queues; sensitive: SensitiveDataByType }) => {
+  const made = new WeakMap<Queue, BoardQueue>()
   /** The dashboard prints what `toJSON` gives, and nothing else. */
   const show = (job: Job): Job => {
     const shown = toShown(job, sensitive)
     return Object.assign(job, { toJSON: () => shown })
   }
-  return queues.all().map((keys) => {
-    const name = keys.queue
-    const queue = queues.bullmqQueue(keys)
+  const toBoardQueue = (name: QueueName, queue: Queue): BoardQueue => {
     return {
       name,
       queue,
@@ -47,7 +47,14 @@ export const createBoardQueues = ({ queues, sensitive }: { queues: Queues; sensi
         return [...(await queue.getJobLogs(id, 0, logLinesMax - 1, false)).logs].reverse()
       },
     }
-  })
+  }
+  return (): BoardQueue[] =>
+    queues.all().map((keys) => {
+      const queue = queues.bullmqQueue(keys)
+      const shown = made.get(queue) ?? toBoardQueue(keys.queue, queue)
+      made.set(queue, shown)
+      return shown
+    })
 }
 
 /** Chosen member by member, so that what BullMQ or the envelope gain later stays hidden until somebody has looked at it. */

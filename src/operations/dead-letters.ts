@@ -4,7 +4,8 @@ import { hash } from 'node:crypto'
 import { advance, type BulkJobs, type BulkPosition, type ScannedJob } from '../bullmq/bulk-jobs.js'
 import { isCancelled } from '../bullmq/cancelled.js'
 import { decodeJobError } from '../bullmq/stored-job-error.js'
-import type { JobError, QueueName } from '../types/job-schema.js'
+import type { JobError } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 
 /** All given members have to fit. Times are milliseconds since 1970 and mean when the job failed, both inclusive. */
 export interface DeadLetterFilter {

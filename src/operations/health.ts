@@ -1,6 +1,7 @@
 // Holds a queue's metrics against the limits that an operator set.
 
-import type { QueueMetrics } from './queue-metrics.js'
+import type { QueueName } from '../types/queue-name.js'
+import type { AllQueueMetrics, QueueMetrics } from './queue-metrics.js'
 
 /** Limits above which a queue counts as unhealthy. */
 export interface HealthLimits {
@@ -31,15 +32,12 @@ export const toHealth = (metrics: QueueMetrics, { maxWaitingJobs, maxFailedJobs 
 }
 
 /** The health of all queues together. */
-export const toOverallHealth = <Name extends string>(all: Readonly<Record<Name, QueueMetrics>>, limits: HealthLimits) => {
-  const metrics = Object.values<QueueMetrics>(all)
-  const queues = Object.fromEntries(Object.entries<QueueMetrics>(all).map(([name, each]) => [name, toHealth(each, limits)])) as Record<
-    Name,
-    QueueHealth
-  >
+export const toOverallHealth = (all: AllQueueMetrics['queues'], limits: HealthLimits) => {
+  const metrics = [...all.values()]
+  const queues: Record<QueueName, QueueHealth> = Object.fromEntries([...all].map(([name, each]) => [name, toHealth(each, limits)]))
   const total = (of: (each: QueueMetrics) => number) => metrics.reduce((sum, each) => sum + of(each), 0)
   return {
-    healthy: Object.values<QueueHealth>(queues).every(({ healthy }) => healthy),
+    healthy: Object.values(queues).every(({ healthy }) => healthy),
     queues,
     summary: {
       totalWaiting: total(({ waiting, paused }) => waiting + paused),

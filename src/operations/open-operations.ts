@@ -13,6 +13,8 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import { createMetricNames } from '../types/metric-names.js'
+import type { JobTypes } from '../types/registry.js'
 import { createAudit } from './audit.js'
 import { createBoardQueues } from './board-queues.js'
 import { createDeadLetterList } from './dead-letters.js'
@@ -23,6 +25,7 @@ import { openOperations } from './runner.js'
 
 interface Deps {
   readonly control: JobControl
+  readonly jobTypes: JobTypes
   readonly keys: Keys
   readonly log: Logger
   readonly metrics: Metrics
@@ -32,18 +35,19 @@ interface Deps {
 }
 
 /** Closed with `scope`. */
-export const openOperating = async ({ control, keys, log, metrics, queues, redis, sensitive }: Deps, scope: Scope) => {
+export const openOperating = async ({ control, jobTypes, keys, log, metrics, queues, redis, sensitive }: Deps, scope: Scope) => {
   const bulk = createBulkJobs({ redis, queues })
   const audit = createAudit({ redis, keys, log })
   const workerInstances = () => readWorkerInstances(redis, keys)
   const queueMetrics = createQueueMetrics({
     count: createQueueCounts({ redis, queues }),
-    history: createQueueHistory(queues),
+    history: createQueueHistory({ redis, queues }),
+    queues,
     workerInstances,
   })
   const operations = await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis }))
   watchRedis(metrics, redis)
-  watchQueues(metrics, { reader: queueMetrics, log })
+  watchQueues(metrics, { reader: queueMetrics, names: createMetricNames(jobTypes), log })
   return {
     audit,
     boardQueues: createBoardQueues({ queues, sensitive }),

@@ -1,12 +1,13 @@
 // Sets the gauges about queues and Redis whenever Prometheus asks.
 
 import type { Logger } from 'pino'
+import { addCounts, type QueueCounts } from '../bullmq/queue-counts.js'
 import type { RedisClient } from '../redis/connect.js'
 import { createRedisProbe } from '../redis/probe.js'
 import { withDeadline } from '../runtime/deadline.js'
 import type { Metrics } from '../telemetry/metrics.js'
-import type { QueueName } from '../types/job-schema.js'
-import type { QueueMetrics, QueueMetricsReader } from './queue-metrics.js'
+import type { MetricNames } from '../types/metric-names.js'
+import type { AllQueueMetrics, QueueMetricsReader } from './queue-metrics.js'
 
 /** A scrape never waits longer for Redis. */
 const deadlineMs = 1000
@@ -22,8 +23,14 @@ export const watchRedis = (metrics: Metrics, redis: RedisClient): void => {
   })
 }
 
+interface Watch {
+  readonly reader: QueueMetricsReader
+  readonly names: MetricNames
+  readonly log: Logger
+}
+
 /** What stands in the queues. When Redis does not tell in time, the gauges are absent rather than old. */
-export const watchQueues = (metrics: Metrics, { reader, log }: { reader: QueueMetricsReader; log: Logger }): void => {
+export const watchQueues = (metrics: Metrics, { reader, names, log }: Watch): void => {
   metrics.onRender(async () => {
     const read = reader.all().catch((error: Error) => {
       log.debug({ error: error.message }, 'measuring queues failed')
@@ -34,11 +41,23 @@ export const watchQueues = (metrics: Metrics, { reader, log }: { reader: QueueMe
       family.reset()
     metrics.workers.remove()
     if (!all) return
-    for (const [queue, counts] of Object.entries(all)) setQueue(metrics, queue as QueueName, counts)
+    metrics.workers.set(all.workers)
+    for (const [name, counts] of sumByName(all, names)) setQueue(metrics, name, counts)
   })
 }
 
-const setQueue = (metrics: Metrics, queue: QueueName, counts: QueueMetrics): void => {
+/** Queues that metrics call alike are shown as one. */
+const sumByName = ({ queues }: AllQueueMetrics, names: MetricNames): ReadonlyMap<string, QueueCounts> => {
+  const sums = new Map<string, QueueCounts>()
+  for (const [queue, counts] of queues) {
+    const name = names.ofQueue(queue)
+    const sum = sums.get(name)
+    sums.set(name, sum ? addCounts(sum, counts) : counts)
+  }
+  return sums
+}
+
+const setQueue = (metrics: Metrics, queue: string, counts: QueueCounts): void => {
   const { waiting, active, completed, failed, delayed, paused, waitingChildren } = counts
   const states = { waiting, active, completed, failed, delayed, paused, 'waiting-children': waitingChildren }
   for (const [state, jobs] of Object.entries(states)) metrics.queueJobs.labels(queue, state).set(jobs)
@@ -47,5 +66,4 @@ const setQueue = (metrics: Metrics, queue: QueueName, counts: QueueMetrics): voi
   metrics.queueOldest.labels(queue).set((counts.oldestWaitingMs ?? 0) / 1000)
   metrics.queueFinished.labels(queue, 'completed').inc(counts.completedTotal)
   metrics.queueFinished.labels(queue, 'failed').inc(counts.failedTotal)
-  metrics.workers.set(counts.workers)
 }

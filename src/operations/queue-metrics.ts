@@ -1,11 +1,12 @@
-// What an operator sees of a queue: how many jobs stand where, how long they wait, and who works.
+// What an operator sees of queues: how many jobs stand where, how long they wait, and who works.
 
 import type { WorkerInstance } from '../attempts/worker-instances.js'
-import type { CountQueue, QueueCounts } from '../bullmq/queue-counts.js'
-import type { QueueHistory, ReadQueueHistory } from '../bullmq/queue-history.js'
-import { type QueueName, queueNames } from '../types/job-schema.js'
+import type { CountQueues, QueueCounts } from '../bullmq/queue-counts.js'
+import type { QueueHistory, ReadQueueHistories } from '../bullmq/queue-history.js'
+import type { KnownQueues } from '../bullmq/queues.js'
+import type { QueueName } from '../types/queue-name.js'
 
-/** Counts of one queue, and how many worker processes serve it. */
+/** Counts of one queue, and how many worker processes take jobs from it. */
 export interface QueueMetrics extends QueueCounts {
   readonly workers: number
 }
@@ -15,45 +16,51 @@ export interface QueueDetails extends QueueMetrics {
   readonly history: QueueHistory
 }
 
-/**
- * Reads metrics; the cost is the same however many jobs there are. Rejects with the error of Redis.
- * Every worker process takes jobs from every queue, so `workers` is the same for all of them.
- */
-export const createQueueMetrics = ({
-  count,
-  history,
-  workerInstances,
-}: {
-  count: CountQueue
-  history: ReadQueueHistory
-  workerInstances: () => Promise<readonly WorkerInstance[]>
-}) => {
-  const one = async (queue: QueueName): Promise<QueueMetrics> => {
-    const [counts, workers] = await Promise.all([count(queue), workerInstances()])
-    return { ...counts, workers: workers.length }
+/** All queues at one moment. */
+export interface AllQueueMetrics {
+  /** By name, in the order of the queues. */
+  readonly queues: ReadonlyMap<QueueName, QueueMetrics>
+  /** Worker processes, whatever queues they serve. */
+  readonly workers: number
+}
+
+interface Deps {
+  readonly count: CountQueues
+  readonly history: ReadQueueHistories
+  readonly queues: KnownQueues
+  readonly workerInstances: () => Promise<readonly WorkerInstance[]>
+}
+
+/** Reads metrics; the cost is the same however many jobs there are. Rejects with the error of Redis. */
+export const createQueueMetrics = ({ count, history, queues, workerInstances }: Deps) => {
+  const read = async (names: readonly QueueName[]): Promise<AllQueueMetrics> => {
+    const [counts, instances] = await Promise.all([count(names), workerInstances()])
+    const serving = countServing(instances)
+    const entries = names.map((name, at) => [name, { ...(counts[at] as QueueCounts), workers: serving.get(name) ?? 0 }] as const)
+    return { queues: new Map(entries), workers: instances.length }
   }
-  const all = async (): Promise<Record<QueueName, QueueMetrics>> => {
-    const workers = await workerInstances()
-    return forEach(async (name) => ({ ...(await count(name)), workers: workers.length }))
+  const readDetails = async (names: readonly QueueName[], minutes: number): Promise<ReadonlyMap<QueueName, QueueDetails>> => {
+    const [metrics, past] = await Promise.all([read(names), history(names, minutes)])
+    return new Map(
+      [...metrics.queues].map(
+        ([name, each], at) => [name, { ...each, history: past[at] as QueueHistory }] satisfies [QueueName, QueueDetails],
+      ),
+    )
   }
   return {
-    one,
-    all,
+    one: async (queue: QueueName): Promise<QueueMetrics> => (await read([queue])).queues.get(queue) as QueueMetrics,
+    all: (): Promise<AllQueueMetrics> => read(queues.names()),
     /** With the history of the last `minutes`, the one under way included. */
-    async detailsOf(queue: QueueName, minutes: number): Promise<QueueDetails> {
-      const [metrics, past] = await Promise.all([one(queue), history(queue, minutes)])
-      return { ...metrics, history: past }
-    },
-    async details(minutes: number): Promise<Record<QueueName, QueueDetails>> {
-      const metrics = await all()
-      return forEach(async (name) => ({ ...metrics[name], history: await history(name, minutes) }))
-    },
+    detailsOf: async (queue: QueueName, minutes: number): Promise<QueueDetails> =>
+      (await readDetails([queue], minutes)).get(queue) as QueueDetails,
+    details: (minutes: number): Promise<ReadonlyMap<QueueName, QueueDetails>> => readDetails(queues.names(), minutes),
   }
 }
 
 export type QueueMetricsReader = ReturnType<typeof createQueueMetrics>
 
-const forEach = async <T>(read: (name: QueueName) => Promise<T>): Promise<Record<QueueName, T>> => {
-  const entries = await Promise.all(queueNames.map(async (name) => [name, await read(name)] as const))
-  return Object.fromEntries(entries) as Record<QueueName, T>
+const countServing = (instances: readonly WorkerInstance[]): ReadonlyMap<QueueName, number> => {
+  const serving = new Map<QueueName, number>()
+  for (const { queues } of instances) for (const queue of queues) serving.set(queue, (serving.get(queue) ?? 0) + 1)
+  return serving
 }

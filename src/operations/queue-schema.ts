@@ -1,7 +1,7 @@
 // Shapes that the operators' routes share.
 
-import { type TSchema, Type } from '@sinclair/typebox'
-import { type QueueName, queueNames } from '../types/job-schema.js'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { builtinQueues, type QueueName } from '../types/queue-name.js'
 import { closed } from '../types/schema-parts.js'
 
 export const operatorTags = ['operators']
@@ -10,14 +10,14 @@ export const operatorTags = ['operators']
 export const QueueParam = Type.String({
   minLength: 1,
   maxLength: 64,
-  description: `Name of a queue: ${queueNames.map((name) => `\`${name}\``).join(', ')}.`,
-  examples: [...queueNames],
+  description: 'Name of a queue; GET /admin/queues lists them.',
+  examples: [...builtinQueues],
 })
 
 export const QueueParams = Type.Object({ queue: QueueParam }, closed)
 
-/** One member for each queue. */
+/** One member for each queue, by its name. */
 export const PerQueue = <T extends TSchema>(schema: T, description: string) =>
-  Type.Object(Object.fromEntries(queueNames.map((name) => [name, schema])) as Record<QueueName, T>, { ...closed, description })
+  Type.Unsafe<Record<QueueName, Static<T>>>({ type: 'object', additionalProperties: schema, description })
 
 export const Count = (description: string) => Type.Integer({ minimum: 0, description })

@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { defineScript } from '../redis/script.js'
 import { day } from '../runtime/durations.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import { auditKept, toAuditFields } from './audit.js'
 import type { DeadLetterFilter } from './dead-letters.js'
 

@@ -8,7 +8,7 @@ import type { RedisClient } from '../redis/connect.js'
 import { classifyRedisError } from '../redis/failures.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Duty } from '../runtime/duty.js'
-import type { QueueName } from '../types/job-schema.js'
+import type { QueueName } from '../types/queue-name.js'
 import { operationPlans } from './plans.js'
 import { createOperationRecords, type Operation, type OperationState, operationLeaseMs } from './records.js'
 
@@ -40,6 +40,8 @@ const estimatedMax = 20_000
 const restMsMax = 100
 /** An operation that fails this often for a reason of its own is given up. */
 const faultsMax = 3
+/** An operation whose queue this instance does not know is left to others for this long, and then given up: the queue is gone. */
+const unknownMsMax = 600_000
 /** Running jobs that are told to stop together. */
 const stoppedAtOnce = 100
 
@@ -146,6 +148,11 @@ export const openOperations = ({
     if (await records.finish(operation, token, 'failed')) logEnd(operation, 'failed')
   }
 
+  const leaveUnknown = async (operation: Operation, token: string): Promise<void> => {
+    if (Date.now() - operation.createdAt < unknownMsMax) return
+    if (await records.finish(operation, token, 'cancelled')) logEnd(operation, 'cancelled')
+  }
+
   /** Runs an operation unless another instance does. */
   const run = async (slot: string, id: string): Promise<void> => {
     const token = await records.lease(id)
@@ -154,6 +161,7 @@ export const openOperations = ({
       const operation = await records.read(id)
       if (operation === null) return await records.forget(slot)
       if (operation.state !== 'running') return
+      if (!queues.has(operation.queue)) return await leaveUnknown(operation, token)
       await runLeased(operation, token).catch(async (error: unknown) => {
         await handleFault((await records.read(id)) ?? operation, token, error)
       })

@@ -1,7 +1,7 @@
 // What clients see of a long operation.
 
 import { Type } from '@sinclair/typebox'
-import { queueNames } from '../types/job-schema.js'
+import { QueueNameText } from '../types/queue-name.js'
 import { closed, Nullable, StringEnum, Time } from '../types/schema-parts.js'
 import { Count } from './queue-schema.js'
 import { type Operation, operationIdPattern, operationKinds, operationStates } from './records.js'
@@ -14,7 +14,7 @@ export const OperationView = Type.Object(
       examples: ['op_0d4f6f0a7c5b4c0f9d1f2b3c4d5e6f70'],
     }),
     kind: StringEnum(operationKinds, { description: 'What the operation does.' }),
-    queue: StringEnum(queueNames, { description: 'Queue it works on.' }),
+    queue: QueueNameText({ description: 'Queue it works on.' }),
     state: StringEnum(operationStates, { description: 'State of the operation; all states except `running` are final.' }),
     by: Type.String({ description: 'ID of the API key that requested it.' }),
     total: Count('Number of jobs to process, counted at the start.'),
@@ -34,7 +34,7 @@ export const EstimateView = Type.Object(
   {
     dryRun: Type.Literal(true, { description: 'Nothing was changed.' }),
     kind: StringEnum(operationKinds, { description: 'What the operation would do.' }),
-    queue: StringEnum(queueNames, { description: 'Queue it would work on.' }),
+    queue: QueueNameText({ description: 'Queue it would work on.' }),
     affected: Count('Number of jobs it would change now.'),
     isExact: Type.Boolean({ description: 'false if there are more jobs than a dry run counts; `affected` is then a lower bound.' }),
   },

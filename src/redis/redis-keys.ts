@@ -10,6 +10,10 @@ export const createPartitionKeys = (tag: string) => {
     jobIndex: (tenant: string) => `${own}:index:${tenant}`,
     /** What an attempt has begun or done with a vendor. */
     marker: (jobId: string) => `${own}:marker:${jobId}`,
+    /** Stream by which a process ends its own blocking read of events. */
+    wakeReader: (reader: string) => `${own}:wake-reader:${reader}`,
+    /** Sorted set by which a process ends its own blocking watch of idle queues. */
+    wakeWatch: (instanceId: string) => `${own}:wake-watch:${instanceId}`,
   }
 }
 

@@ -9,7 +9,8 @@ import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { JobType } from '../types/definition.js'
-import { JobPriority, queueNames } from '../types/job-schema.js'
+import { JobPriority } from '../types/job-schema.js'
+import { QueueNameText } from '../types/queue-name.js'
 import { closed, Nullable, paramCharsMax, StringEnum } from '../types/schema-parts.js'
 
 export interface JobTypesOptions {
@@ -19,7 +20,7 @@ export interface JobTypesOptions {
 export const JobTypeView = Type.Object(
   {
     type: Type.String({ description: 'Name, as in a submission.' }),
-    queue: StringEnum(queueNames),
+    queue: QueueNameText(),
     description: Type.String(),
     available: Type.Boolean({
       description:

@@ -8,13 +8,14 @@ import { requireScope } from '../http/authenticate.js'
 import { matchesEtag } from '../http/headers/etag.js'
 import { toPageLinks } from '../http/headers/page-links.js'
 import { addVary, applyPreference } from '../http/headers/prefer.js'
-import { createRequireJob, requireFound, requireQueue, setRetryAfter } from '../http/job-responses.js'
+import { createRequireJob, requireFound, setRetryAfter } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { JobParams, JobRef, jsonResponse } from '../http/response-schemas.js'
 import type { JobSnapshot } from '../jobs/snapshot.js'
-import { CorrelationId, finishedStates, JobState, queueNames, UserId } from '../types/job-schema.js'
-import { closed, headerCharsMax, Nullable, StringEnum } from '../types/schema-parts.js'
+import { CorrelationId, finishedStates, JobState, UserId } from '../types/job-schema.js'
+import { QueueNameText } from '../types/queue-name.js'
+import { closed, headerCharsMax, Nullable } from '../types/schema-parts.js'
 
 export interface JobsOptions {
   readonly services: Pick<Services, 'awaitFinish' | 'control' | 'findJob' | 'list' | 'readSnapshot'>
@@ -27,7 +28,7 @@ const ListQuery = Type.Object(
   {
     state: Type.Optional(Type.Ref(JobState.$id as string) as typeof JobState),
     type: Type.Optional(Type.String({ maxLength: 64, description: 'Name of a job type.' })),
-    queue: Type.Optional(StringEnum(queueNames, { description: 'Name of a queue.' })),
+    queue: Type.Optional(QueueNameText()),
     correlationId: Type.Optional(CorrelationId),
     userId: Type.Optional(UserId),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Number of jobs per page.' }),
@@ -154,10 +155,10 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       },
     },
     handler: async (request) => {
-      const { id } = (await requireJob(request, request.params.id)).view
+      const { id, queue } = (await requireJob(request, request.params.id)).view
       const start = Number(request.query.cursor ?? 0)
       const end = start + request.query.limit
-      const { logs, count } = await control.logs(requireQueue(id), id, start, end - 1)
+      const { logs, count } = await control.logs(queue, id, start, end - 1)
       return { items: logs, next: end < count ? String(end) : null }
     },
   })
@@ -183,8 +184,8 @@ const jobs: FastifyPluginAsyncTypebox<JobsOptions> = async (app, { services }) =
       },
     },
     handler: async (request) => {
-      const { id } = (await requireJob(request, request.params.id)).view
-      const ids = await control.children(requireQueue(id), id)
+      const { id, queue } = (await requireJob(request, request.params.id)).view
+      const ids = await control.children(queue, id)
       const start = Number(request.query.cursor ?? 0)
       const end = start + request.query.limit
       const found = await Promise.all(ids.slice(start, end).map((child) => readSnapshot(child)))

@@ -56,7 +56,7 @@ export const openTicks = async (deps: Deps, over: Over, scope: Scope) => {
   const parts = await openParts(deps, over, scope)
   const hasBegun = createHasBegun({ redis: connection, queues })
   const refuse = createRefuseRun({ store: submissions.store, jobTypes, keys, queues, redis: connection })
-  const runSchedule = createRunSchedule({ ...parts, config, hasBegun, log, partitions: queues.partitions, refuse })
+  const runSchedule = createRunSchedule({ ...parts, config, hasBegun, log, queues, refuse })
   const worker = await scope.open('schedule worker', () => openScheduleWorker({ config, connection, log, runSchedule }))
   return { ...worker, duties: [createReconcileDuty({ ...parts, connection, log })] }
 }

@@ -3,8 +3,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { day } from '../runtime/durations.js'
 import type { FollowUp } from '../types/follow-up.js'
-import { JobId, JobOptions, type Metadata, type QueueName, queueNames } from '../types/job-schema.js'
-import { closed, DurationMs, Nullable, StringEnum, Time } from '../types/schema-parts.js'
+import { JobId, JobOptions, type Metadata } from '../types/job-schema.js'
+import { type QueueName, QueueNameText } from '../types/queue-name.js'
+import { closed, DurationMs, Nullable, Time } from '../types/schema-parts.js'
 import { TimeZone } from '../types/time-zone.js'
 
 export const ScheduleId = Type.String({
@@ -64,7 +65,7 @@ export const ScheduleView = Type.Object(
   {
     id: ScheduleId,
     type: Type.String({ description: 'Name of the job type.' }),
-    queue: StringEnum(queueNames),
+    queue: QueueNameText(),
     data: Type.Unknown({ description: 'Data of every run. Sensitive members appear as "***".' }),
     options: Type.Unsafe<ScheduleOptions>(Type.Ref(ScheduleOptions.$id as string)),
     userId: Nullable(Type.String()),

@@ -26,7 +26,7 @@ export const openScheduleWorker = ({ config, connection, log, runSchedule }: Dep
     next: nextCronRun,
     async serve({ key, at, data }) {
       const outcome = await runSchedule({ key, at, print: data.print, awakeSince: liveness.since() })
-      if (outcome.kind === 'full') throw new Error('the queue is full')
+      if (outcome.kind === 'waits') throw new Error(outcome.reason)
     },
   })
   return {

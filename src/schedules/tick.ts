@@ -3,7 +3,7 @@
 import type { Logger } from 'pino'
 import type { HasBegun } from '../bullmq/job-begun.js'
 import { scheduledJobId } from '../bullmq/job-id.js'
-import type { Partitions } from '../bullmq/partitions.js'
+import type { QueuePlaces } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
 import { toClaim } from '../idempotency/claim.js'
 import type { Accept } from '../jobs/accept.js'
@@ -39,8 +39,8 @@ export type TickOutcome =
   | { readonly kind: 'void' }
   /** Left out, since earlier runs still wait. */
   | { readonly kind: 'skipped' }
-  /** The queue is full: the tick is to be tried again. */
-  | { readonly kind: 'full' }
+  /** The queue is full, or not known here yet: the tick is to be tried again. */
+  | { readonly kind: 'waits'; readonly reason: string }
 
 /** One run on its way. `name` is the same however often it is tried. */
 interface Run {
@@ -55,7 +55,7 @@ interface Deps {
   readonly clock: ScheduleClock
   readonly config: Config
   readonly hasBegun: HasBegun
-  readonly partitions: Partitions
+  readonly queues: Pick<QueuePlaces, 'has' | 'partitions'>
   readonly log: Logger
   readonly payloads: SchedulePayloads
   readonly records: ScheduleRecords
@@ -69,7 +69,7 @@ interface Deps {
  * Rejects with the error of Redis; the tick is then to be tried again.
  */
 export const createRunSchedule = (deps: Deps) => {
-  const { accept, reconcile, clock, config, hasBegun, log, partitions, payloads, records, refuse } = deps
+  const { accept, reconcile, clock, config, hasBegun, log, queues, payloads, records, refuse } = deps
 
   /** A run that cannot be submitted is seen as a job that failed. */
   const refuseRun = async (run: Run, { code, message, errors }: SchedulePayload & { kind: 'refused' }) => {
@@ -96,7 +96,7 @@ export const createRunSchedule = (deps: Deps) => {
   /** Submits one run. */
   const submitDue = async (key: string, stored: StoredSchedule, dueAt: number): Promise<'submitted' | 'full' | 'over'> => {
     const { record, createdAt } = stored
-    const jobId = scheduledJobId(key, createdAt, dueAt, record.queue, partitions.forSubmission(key))
+    const jobId = scheduledJobId(key, createdAt, dueAt, record.queue, queues.partitions.forSubmission(key))
     const claimed = await records.claim(key, dueAt, jobId, record.limit)
     if (claimed === 'over' || claimed === 'gone') return 'over'
     // Its idempotency key may be forgotten by now: rather no run than a second one.
@@ -134,12 +134,12 @@ export const createRunSchedule = (deps: Deps) => {
     return { kind: 'skipped' }
   }
 
-  /** A tick waits for room in the queue until a newer one takes its place. */
-  const giveWay = async (key: string, stored: StoredSchedule, dueAt: number): Promise<TickOutcome> => {
+  /** A tick waits for its queue until a newer one takes its place. */
+  const giveWay = async (key: string, stored: StoredSchedule, dueAt: number, reason: string): Promise<TickOutcome> => {
     const [next] = await clock.nextAt([key])
-    if (typeof next !== 'number' || next > Date.now()) return { kind: 'full' }
+    if (typeof next !== 'number' || next > Date.now()) return { kind: 'waits', reason }
     await records.unclaim(key, dueAt)
-    return skip(key, stored, 'the queue is full')
+    return skip(key, stored, reason)
   }
 
   return async (tick: Tick): Promise<TickOutcome> => {
@@ -150,12 +150,13 @@ export const createRunSchedule = (deps: Deps) => {
       await reconcile(key)
       return { kind: 'void' }
     }
+    if (!queues.has(stored.record.queue)) return giveWay(key, stored, dueAt, 'its job type is not registered')
     if (await isPilingUp(key)) return skip(key, stored, 'earlier runs are waiting for a worker')
     let runs = 0
     for (const each of [dueAt, ...(await missedRuns(key, stored, dueAt, tick))]) {
       const outcome = await submitDue(key, stored, each)
       if (outcome === 'over') break
-      if (outcome === 'full') return giveWay(key, stored, each)
+      if (outcome === 'full') return giveWay(key, stored, each, 'the queue is full')
       runs++
     }
     // Its last run may have been submitted.

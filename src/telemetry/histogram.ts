@@ -6,6 +6,7 @@ export interface Durations {
 }
 
 interface Series extends Durations {
+  readonly values: readonly string[]
   /** How many fell into each bucket, and at last those beyond all; not summed up. */
   readonly buckets: number[]
   sumSeconds: number
@@ -15,6 +16,8 @@ interface Series extends Durations {
 export interface Histogram {
   /** The series with these label values, in the order of `labelNames`; made when it is first asked for. Keep it where speed matters. */
   labels(...values: readonly string[]): Durations
+  /** Forgets the series whose value of a label is meant; one that was kept is no longer rendered. */
+  forget(label: string, isMeant: (value: string) => boolean): void
   /** Its text for Prometheus. */
   render(): string
 }
@@ -27,16 +30,22 @@ export const createHistogram = (name: string, help: string, labelNames: readonly
       const labels = labelNames.map((label, index) => `${label}="${escapeLabel(values[index] as string)}"`).join(',')
       const known = all.get(labels)
       if (known) return known
-      const made = createSeries(bounds)
+      const made = createSeries(bounds, values)
       all.set(labels, made)
       return made
+    },
+    forget(label, isMeant) {
+      const place = labelNames.indexOf(label)
+      if (place === -1) return
+      for (const [labels, { values }] of all) if (isMeant(values[place] as string)) all.delete(labels)
     },
     render: () =>
       [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`, ...[...all].flatMap((entry) => toLines(name, bounds, ...entry))].join('\n'),
   }
 }
 
-const createSeries = (bounds: readonly number[]): Series => ({
+const createSeries = (bounds: readonly number[], values: readonly string[]): Series => ({
+  values,
   buckets: new Array<number>(bounds.length + 1).fill(0),
   sumSeconds: 0,
   observe(seconds) {

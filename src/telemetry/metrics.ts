@@ -20,15 +20,20 @@ const waitBounds = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14_4
 
 /**
  * The metrics of one application. Adding to a series needs no Redis and no await; `docs/observability.md` explains each.
- * Label values come from closed sets: routes, job types, queues, our own tables. Never from what a client sends.
+ * Label values come from bounded sets: routes, our own tables, job types and queues as `types/metric-names.ts` calls them. Never from
+ * what a client sends.
  */
 export const createMetrics = () => {
   const registry = new Registry()
   const collectors: (() => Promise<void> | void)[] = []
 
   const registers = [registry]
-  const counts = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-    new Counter({ name, help, labelNames, registers })
+  const counters: Counter[] = []
+  const counts = <L extends string>(name: string, help: string, labelNames: readonly L[]) => {
+    const counter = new Counter({ name, help, labelNames, registers })
+    counters.push(counter)
+    return counter
+  }
   const levels = <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Gauge({ name, help, labelNames, registers })
   const histograms: Histogram[] = []
@@ -88,6 +93,14 @@ export const createMetrics = () => {
     contentType: registry.contentType,
     /** Call once the process is meant to be observed; the first `render` does it otherwise. */
     watchProcess,
+    /** Forgets the counters and histograms whose value of a label is meant. */
+    async forget(label: string, isMeant: (value: string) => boolean): Promise<void> {
+      for (const counter of counters) {
+        const { values } = await counter.get()
+        for (const { labels } of values) if (labels[label] !== undefined && isMeant(String(labels[label]))) counter.remove(labels)
+      }
+      for (const histogram of histograms) histogram.forget(label, isMeant)
+    },
     /** `collect` runs before every render, to set what is only known by asking. It must not throw. */
     onRender(collect: () => Promise<void> | void) {
       collectors.push(collect)

@@ -3,7 +3,8 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Config } from '../config/config.js'
 import type { FieldProblem } from './field-problems.js'
-import type { JobPriority, QueueName } from './job-schema.js'
+import type { JobPriority } from './job-schema.js'
+import type { QueueName } from './queue-name.js'
 
 /**
  * How an attempt ended. Anything thrown instead counts as `handler_error` and is retried.
@@ -104,6 +105,13 @@ export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchem
   fanOut?(data: Static<D>): Static<D>[] | null
   /** The result of the parent of a fan-out; `children` in the order of `fanOut`. */
   gather?(data: Static<D>, children: readonly ChildOutcome[]): Static<R>
+  /** One attempt. A type without it is worked by other programs: workers of Jobgate take none of its jobs. */
+  run?(data: Static<D>, ctx: JobContext<I>): Promise<JobOutcome<Static<R>>>
+}
+
+/** A type that workers of Jobgate run. */
+export interface RunnableDefinition<D extends TSchema = TSchema, R extends TSchema = TSchema, I = Integrations>
+  extends JobTypeDefinition<D, R, I> {
   run(data: Static<D>, ctx: JobContext<I>): Promise<JobOutcome<Static<R>>>
 }
 
@@ -114,6 +122,10 @@ export type ChildOutcome = { readonly kind: 'completed'; readonly result: unknow
 // biome-ignore lint/suspicious/noExplicitAny: a list of definitions with different data needs one type for all.
 export type JobType = JobTypeDefinition<any, any, any>
 
+export type RunnableJobType = JobType & Required<Pick<JobType, 'run'>>
+
+export const isRunnable = (type: JobType): type is RunnableJobType => type.run !== undefined
+
 /** Whether a worker with these integrations can serve jobs of the type, or at least some of them. */
 export const canServe = (
   { requires, requiresOneOf }: { readonly requires: readonly string[]; readonly requiresOneOf?: readonly string[] },
@@ -122,5 +134,5 @@ export const canServe = (
 
 /** Checks a definition's parts against each other; the types of `run` follow from its schemas. */
 export const defineJobType = <D extends TSchema, R extends TSchema, I = Integrations>(
-  definition: JobTypeDefinition<D, R, I>,
-): JobTypeDefinition<D, R, I> => definition
+  definition: RunnableDefinition<D, R, I>,
+): RunnableDefinition<D, R, I> => definition

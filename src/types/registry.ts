@@ -2,6 +2,7 @@
 
 import type { JobType } from './definition.js'
 import { type FieldProblem, toFieldProblems } from './field-problems.js'
+import { builtinQueues, isReservedWord, type QueueName } from './queue-name.js'
 import { createOwnValidator, type Validate } from './validator.js'
 
 /** One version of a job type. */
@@ -14,14 +15,18 @@ export interface RegisteredType {
 }
 
 /**
- * Starts with `types` as version 1 of each. Whoever derives something from all of them asks again when `revision` is another;
- * what is derived from one is kept by its `JobType` in a WeakMap, since another version is another object.
+ * Starts with `types`, the built-in ones, as version 1 of each. Whoever derives something from all of them asks again when `revision`
+ * is another, or is told by `onChange`; what is derived from one is kept by its `JobType` in a WeakMap, since another version is
+ * another object.
  */
 export const createJobTypes = (types: readonly JobType[] = []) => {
   /** Versions of each name, ascending; never empty. */
   const byName = new Map<string, readonly [RegisteredType, ...RegisteredType[]]>()
   const latest = new Map<string, RegisteredType>()
+  const builtin: ReadonlySet<string> = new Set(types.map(({ name }) => name))
+  const listeners = new Set<() => void>()
   let all: readonly JobType[] = []
+  let queues: readonly QueueName[] = builtinQueues
   let revision = 0
 
   const setVersions = (name: string, versions: readonly RegisteredType[]): void => {
@@ -34,7 +39,9 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
       latest.delete(name)
     }
     all = [...latest.values()].map(({ type }) => type)
+    queues = sameOr(queues, [...new Set([...builtinQueues, ...all.map(({ queue }) => queue)])])
     revision++
+    for (const listener of listeners) listener()
   }
 
   /** A registered version of a type; without a number the latest. */
@@ -50,6 +57,22 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
     get revision(): number {
       return revision
     },
+    /**
+     * The queues that are there: the built-in ones, and those of all types, in the order in which they came. Another list whenever
+     * one came or went, and only then.
+     */
+    get queues(): readonly QueueName[] {
+      return queues
+    },
+    /** Calls `listener`, which must not throw, right after every change; gives the function that ends it. */
+    onChange(listener: () => void): () => void {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    /** Whether the registry began with a type of this name. */
+    isBuiltin: (name: string): boolean => builtin.has(name),
+    /** Whether no type may be registered at run time under this name: it is that of a built-in type, or means something else. */
+    isReserved: (name: string): boolean => builtin.has(name) || isReservedWord(name),
     get,
     /** The definition of a registered version; without a number of the latest. */
     find: (name: string, version?: number): JobType | undefined => get(name, version)?.type,
@@ -74,6 +97,10 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
 }
 
 export type JobTypes = ReturnType<typeof createJobTypes>
+
+/** `before` when both hold the same. */
+const sameOr = <T>(before: readonly T[], after: readonly T[]): readonly T[] =>
+  before.length === after.length && before.every((each, at) => each === after[at]) ? before : after
 
 /** What is wrong with data by the schema of their type, with pointers into `#/data`; nothing: they fit. */
 export const dataProblems = ({ validate }: RegisteredType, data: unknown): FieldProblem[] =>

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { builtinErrors } from '../../src/builtin/job-errors.js'
-import { queueNames } from '../../src/types/job-schema.js'
+import { builtinQueues } from '../../src/types/queue-name.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { type ParsedMetric, parsePrometheusText } from '../helpers/prometheus-text.js'
 import { type Metric, readExpression } from '../helpers/promql.js'
@@ -93,7 +93,7 @@ t.test('alerts, dashboard and autoscaling use metrics, labels and values that ex
   t.ok(rules.length > 10)
   for (const { alert, expr } of rules) t.same(faultsOf(expr, metrics), [], alert)
   for (const { title, targets = [] } of dashboard.panels) for (const { expr } of targets) t.same(faultsOf(expr, metrics), [], title)
-  t.same(scaledObject.spec.triggers.map(({ name }) => name).sort(), [...queueNames].sort(), 'workers follow every queue')
+  t.same(scaledObject.spec.triggers.map(({ name }) => name).sort(), [...builtinQueues, 'others'].sort(), 'workers follow every queue')
   for (const { name, metadata } of scaledObject.spec.triggers) t.same(faultsOf(metadata.query, metrics), [], name)
   for (const { query } of dashboard.templating.list.filter(({ type }) => type === 'query')) {
     const [, name = '', label = ''] = /^label_values\((\w+), (\w+)\)$/.exec(query) ?? []

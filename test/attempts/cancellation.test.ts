@@ -7,6 +7,7 @@ import { cancelledReason, endMark } from '../../src/bullmq/cancelled.js'
 import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { createQueuePlaces } from '../../src/bullmq/queues.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 import { startRedis } from '../helpers/start-redis.js'
@@ -47,7 +48,7 @@ t.test('whatever the handler of a cancelled attempt says, it ends as cancelled a
 t.test('a message that comes before its attempt stops the attempt only if the job is marked', async (t) => {
   const { redis } = await startRedis(t)
   const keys = createKeys('{jobgate}')
-  const queue = createQueuePlaces('{jobgate}').partitionsOf('email')[0] as QueueKeys
+  const queue = createQueuePlaces('{jobgate}', createJobTypes()).partitionsOf('email')[0] as QueueKeys
   const client = redis.connect('worker')
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: client, keys, log: pino({ level: 'silent' }) })
   t.after(cancellation.close)

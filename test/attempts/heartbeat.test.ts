@@ -14,9 +14,10 @@ t.test('a beat', async (t) => {
   const keys = createKeys('{jobgate}')
   const now = Date.now()
   await client.zadd(keys.workers, now - 2 * 3_600_000, 'killed long ago', now - 60_000, 'killed just now')
-  const instance: WorkerInstance = { id: 'lives', host: 'here', pid: 1, types: ['echo'] }
-  const { types, ...rest } = instance
-  const heartbeat = openHeartbeat({ redis: client, keys, log: pino({ level: 'silent' }), instance: { ...rest, types: () => types } })
+  const instance: WorkerInstance = { id: 'lives', host: 'here', pid: 1, types: ['echo'], queues: ['email'] }
+  const { types, queues, ...rest } = instance
+  const serves = () => ({ types, queues })
+  const heartbeat = openHeartbeat({ redis: client, keys, log: pino({ level: 'silent' }), instance: rest, serves })
   await eventually('it is told', async () => (await client.zscore(keys.workers, instance.id)) !== null)
   t.same(await client.zrangebyscore(keys.workers, '-inf', '+inf'), ['killed just now', 'lives'])
   t.same(await readWorkerInstances(client, keys), [instance])

@@ -8,13 +8,14 @@ import { mintJobId } from '../../src/bullmq/job-id.js'
 import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { classifyRedisError } from '../../src/redis/failures.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { startRedis, type TestScope } from '../helpers/start-redis.js'
 
 const setUp = async (t: TestScope, { maxDepth = 1000 } = {}) => {
   const { redis } = await startRedis(t)
   const client = redis.request
   if (client.status !== 'ready') await once(client, 'ready')
-  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
+  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }), jobTypes: createJobTypes() })
   t.after(() => queues.close())
   const accept = createAcceptance({ redis: client, maxDepth, claimTtlMs: 60_000, queues })
   const queue = queues.partitionsOf('email')[0] as QueueKeys

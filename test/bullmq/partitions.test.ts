@@ -15,6 +15,7 @@ import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { createQueuePlaces } from '../../src/bullmq/queues.js'
 import { createIndexSweep } from '../../src/jobs/maintenance/index-sweep.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { startRedis } from '../helpers/start-redis.js'
 
 const textsOf = (keys: object, id: string): Record<string, string> =>
@@ -25,7 +26,7 @@ const textsOf = (keys: object, id: string): Record<string, string> =>
   )
 
 t.test('the names of stored data stay', async (t) => {
-  const places = createQueuePlaces('{jobgate}')
+  const places = createQueuePlaces('{jobgate}', createJobTypes())
   t.equal(places.all().length, 3, 'there is one partition')
   const [keys] = places.partitionsOf('external-api') as [QueueKeys]
   t.same(textsOf(keys, 'ID'), {
@@ -123,7 +124,7 @@ t.test('whatever walks a queue walks its partitions', async (t) => {
   const { redis } = await startRedis(t)
   const client = redis.request
   if (client.status !== 'ready') await once(client, 'ready')
-  const queues = createQueuePlaces('{jobgate}', undefined, 3)
+  const queues = createQueuePlaces('{jobgate}', createJobTypes(), 3)
   const accept = createAcceptance({ redis: client, maxDepth: 1000, claimTtlMs: 60_000, queues })
   const count = createQueueCounts({ redis: client, queues })
   const bulk = createBulkJobs({ redis: client, queues })
@@ -143,7 +144,7 @@ t.test('whatever walks a queue walks its partitions', async (t) => {
   t.equal(await submit('job 7', 99), ids[7], 'a claim lies with its job')
 
   await t.test('counts', async (t) => {
-    t.match(await count('email'), { waiting: 30, active: 0, isPaused: false })
+    t.match(await count(['email']), [{ waiting: 30, active: 0, isPaused: false }])
     t.equal(await bulk.size('email', ['prioritized', 'wait']), 30)
   })
 

@@ -3,12 +3,13 @@ import t from 'tap'
 import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openQueues } from '../../src/bullmq/queues.js'
 import { createJobReader, createKindReader, toStoredJob, toStoredKind } from '../../src/bullmq/read-jobs.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { startRedis } from '../helpers/start-redis.js'
 
 t.test('what a job holds keeps its text and its place, whatever the reason says', async (t) => {
   const { redis } = await startRedis(t)
   const client = redis.connect('worker')
-  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
+  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }), jobTypes: createJobTypes() })
   t.after(() => queues.close())
   const queue = queues.partitionsOf('email')[0] as QueueKeys
   const read = createJobReader(client)
@@ -38,7 +39,7 @@ t.test('what a job holds keeps its text and its place, whatever the reason says'
 t.test('a job of another tenant is read as one that is not there', async (t) => {
   const { redis } = await startRedis(t)
   const client = redis.connect('worker')
-  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
+  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }), jobTypes: createJobTypes() })
   t.after(() => queues.close())
   const queue = queues.partitionsOf('email')[0] as QueueKeys
   const [read, readKind] = [createJobReader(client), createKindReader(client)]

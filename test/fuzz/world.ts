@@ -4,7 +4,7 @@ import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { SMTPServer } from 'smtp-server'
-import { queueNames } from '../../src/types/job-schema.js'
+import { builtinQueues } from '../../src/types/queue-name.js'
 import { signLarkCallback } from '../../src/vendors/lark/callback.js'
 import { signTencentCallback } from '../../src/vendors/tencent-meeting/callback.js'
 import { startGateway } from '../helpers/start-gateway.js'
@@ -144,7 +144,7 @@ const furnish = async (gateway: Gateway) => {
   const etags = createPool('"none"')
 
   const existing = (operation: Operation, name: string, at: number): string => {
-    if (name === 'queue') return pickOf(queueNames, at)
+    if (name === 'queue') return pickOf(builtinQueues, at)
     if (name === 'type') return pickOf(jobTypes, at)
     if (name === 'name') return pickOf(templateNames, at)
     if (name === 'cursor') return cursorsOf(operation).pick(at)

@@ -12,7 +12,7 @@ import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openServices, type Services } from '../../src/gateway.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 import type { JobType } from '../../src/types/definition.js'
-import type { QueueName } from '../../src/types/job-schema.js'
+import type { BuiltinQueue } from '../../src/types/queue-name.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { checkAnswer } from './openapi-answers.js'
 import { createProbes } from './probe-job-types.js'
@@ -22,7 +22,7 @@ export const adminKey = 'admin-key-of-the-tests'
 
 export interface TestApp {
   readonly app: App
-  readonly services: Services & { readonly queueKeys: Readonly<Record<QueueName, QueueKeys>> }
+  readonly services: Services & { readonly queueKeys: Readonly<Record<BuiltinQueue, QueueKeys>> }
   readonly config: BuiltinConfig
   readonly probes: ReturnType<typeof createProbes>
   /** Every line that was logged. */

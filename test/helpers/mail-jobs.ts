@@ -4,7 +4,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import type { Test } from 'tap'
 import type { BuiltinContext } from '../../src/builtin/define.js'
-import type { AttemptMarker, JobOutcome, JobType } from '../../src/types/definition.js'
+import type { AttemptMarker, JobOutcome, RunnableJobType } from '../../src/types/definition.js'
 import { eventually } from './eventually.js'
 import { openMail } from './open-mail.js'
 import { type Script, startSmtpReceiver } from './smtp-receiver.js'
@@ -42,7 +42,7 @@ export const createValidator = (schema: TSchema) => {
 }
 
 /** A mail server that follows the script, and a way to run attempts of a job type against it. */
-export const startMailWorld = async (t: Test, type: JobType, script: Script = {}, env: Record<string, string> = {}) => {
+export const startMailWorld = async (t: Test, type: RunnableJobType, script: Script = {}, env: Record<string, string> = {}) => {
   const receiver = await startSmtpReceiver(script)
   const mail = await openMail(receiver.url, env)
   t.after(async () => {
@@ -75,7 +75,7 @@ export const startMailWorld = async (t: Test, type: JobType, script: Script = {}
 }
 
 /** The cases that are the same for all; `secrets` must not be in anything but the message itself. */
-export const testMailJob = (t: Test, type: JobType, data: { to: string }, secrets: readonly string[]): void => {
+export const testMailJob = (t: Test, type: RunnableJobType, data: { to: string }, secrets: readonly string[]): void => {
   const isResult = createValidator(type.result)
   const tellsNothing = (t: Test, told: unknown) => {
     for (const secret of [...secrets, data.to]) t.notOk(JSON.stringify(told).includes(secret), 'no secret, no address')

@@ -7,7 +7,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { loadBuiltinConfig } from '../../src/builtin/config.js'
-import type { JobType } from '../../src/types/definition.js'
+import type { RunnableJobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { createProbes } from './probe-job-types.js'
 import type { RunLine } from './run-log.js'
@@ -25,7 +25,7 @@ const note = (line: RunLine) => {
   closeSync(file)
 }
 
-const recorded = (type: JobType): JobType => ({
+const recorded = (type: RunnableJobType): RunnableJobType => ({
   ...type,
   run: async (data, ctx) => {
     const about = { jobId: ctx.jobId, label: data.label as string, attempt: ctx.attempt, pid: process.pid }
@@ -43,7 +43,7 @@ const input = createInterface({ input: process.stdin })
 input.on('line', (label) => probes.release(label))
 input.on('close', () => process.kill(process.pid, 'SIGKILL'))
 
-const [echo] = probes.types as [JobType]
+const [echo] = probes.types as [RunnableJobType]
 const jobTypes = createJobTypes([
   ...[
     ...probes.types,

@@ -2,7 +2,7 @@
 
 import { EventEmitter, once } from 'node:events'
 import { Type } from '@sinclair/typebox'
-import { defer, defineJobType, done, fail, type JobContext, type JobType, retry } from '../../src/types/definition.js'
+import { defer, defineJobType, done, fail, type JobContext, type RunnableJobType, retry } from '../../src/types/definition.js'
 
 const Data = Type.Object(
   {
@@ -54,8 +54,8 @@ export const createProbes = ({ keepsRuns = true } = {}) => {
   }
   const define = (
     name: string,
-    run: (data: { label: string; failures?: number }, ctx: JobContext) => ReturnType<JobType['run']>,
-  ): JobType =>
+    run: (data: { label: string; failures?: number }, ctx: JobContext) => ReturnType<RunnableJobType['run']>,
+  ): RunnableJobType =>
     defineJobType({
       name,
       queue: 'external-api',
@@ -95,7 +95,7 @@ export const createProbes = ({ keepsRuns = true } = {}) => {
     },
   })
 
-  const types: JobType[] = [
+  const types: RunnableJobType[] = [
     define('echo', async ({ label }) => done({ label })),
     define('flaky', async ({ label, failures = 1 }, { attempt }) =>
       attempt <= failures ? retry('handler_error', 'Not yet.') : done({ label, attempt }),

@@ -4,7 +4,7 @@ import { createAttemptMarker } from '../../src/attempts/marker.js'
 import type { Integrations } from '../../src/builtin/integrations.js'
 import type { RedisClient } from '../../src/redis/connect.js'
 import { createKeys, createPartitionKeys, type Keys } from '../../src/redis/redis-keys.js'
-import type { JobContext, JobOutcome, JobType } from '../../src/types/definition.js'
+import type { JobContext, JobOutcome, RunnableJobType } from '../../src/types/definition.js'
 import { startRedis, type TestScope } from './start-redis.js'
 
 const markerTtlMs = 60_000
@@ -33,7 +33,7 @@ export interface AttemptOptions {
 
 /** What the handler made of one attempt; `lines` of the job's own log are collected. */
 export const runAttempt = (
-  type: JobType,
+  type: RunnableJobType,
   data: unknown,
   {
     store,

@@ -8,6 +8,7 @@ import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { createQueuePlaces } from '../../src/bullmq/queues.js'
 import { createIndexSweep } from '../../src/jobs/maintenance/index-sweep.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { startRedis } from '../helpers/start-redis.js'
 
@@ -19,7 +20,7 @@ const openSweep = async (t: Test) => {
   const client = redis.request
   if (client.status !== 'ready') await once(client, 'ready')
   const keys = createKeys(prefix)
-  const queues = createQueuePlaces(prefix)
+  const queues = createQueuePlaces(prefix, createJobTypes())
   const email = queues.partitionsOf('email')[0] as QueueKeys
   const { jobIndex } = email.partition.keys
   const beside = () =>

@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/config.js'
 import { createRetention } from '../../src/jobs/maintenance/retention.js'
 import { createLock } from '../../src/redis/lock.js'
 import { openDuty } from '../../src/runtime/duty.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -17,10 +18,10 @@ const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(line)
 const openRetention = (t: Test, { services }: TestApp, limits: Partial<Config['queues']> = {}) => {
   const { keys, redis } = services
   const lock = createLock({ redis: redis.request, keys })
-  const queues = openQueues({ redis: redis.request, prefix: keys.prefix, log })
+  const queues = openQueues({ redis: redis.request, prefix: keys.prefix, log, jobTypes: createJobTypes() })
   const defaults = { removeOnComplete: undefined, removeOnFail: undefined, retentionCompletedMs: hour, retentionFailedMs: hour }
   const finished = createFinishedJobs({ redis: redis.request, queues })
-  const retention = openDuty(createRetention({ limits: { ...defaults, ...limits }, finished, log, queues }), { lock, log })
+  const retention = openDuty(createRetention({ limits: { ...defaults, ...limits }, finished, log }), { lock, log })
   t.after(async () => {
     await retention.close()
     await queues.close()

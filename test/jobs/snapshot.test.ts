@@ -8,12 +8,13 @@ import { openQueues } from '../../src/bullmq/queues.js'
 import { createJobReader } from '../../src/bullmq/read-jobs.js'
 import { createSnapshotReader } from '../../src/jobs/snapshot.js'
 import { createJobViews } from '../../src/jobs/view.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { startRedis } from '../helpers/start-redis.js'
 
 const openSnapshots = async (t: Test) => {
   const { redis } = await startRedis(t)
   const client = redis.connect('worker')
-  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }) })
+  const queues = openQueues({ redis: client, prefix: '{jobgate}', log: pino({ level: 'silent' }), jobTypes: createJobTypes() })
   t.after(() => queues.close())
   const queue = queues.partitionsOf('email')[0] as QueueKeys
   const envelope = JSON.stringify({ data: {}, tenant: 'one', correlationId: 'c1', timeoutMs: 1 })

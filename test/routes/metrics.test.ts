@@ -138,7 +138,7 @@ t.test('attempts by type, outcome and code', async (t) => {
 
 t.test('what is stored cannot widen the labels of attempts', async (t) => {
   const metrics = createMetrics()
-  const { ended } = createAttemptMetrics(metrics, { jobErrors: builtinErrors, jobTypes: createJobTypes(builtinTypes), queue: 'email' })
+  const { ended } = createAttemptMetrics(metrics, { jobErrors: builtinErrors, jobTypes: createJobTypes(builtinTypes) })
   for (let n = 0; n < 20; n++) ended(`canary-${n}`, 'failed', `canary.${n}`, 5)
   ended('__proto__', 'failed', 'constructor', 5)
   ended('send-sms', 'failed', 'sms.number_refused', 5)

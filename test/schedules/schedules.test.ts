@@ -172,7 +172,7 @@ const openParts = (t: TestScope, app: TestApp, { accept = app.services.accept, t
     config,
     hasBegun,
     log,
-    partitions: queues.partitions,
+    queues,
     payloads,
     records,
     refuse,
@@ -345,15 +345,15 @@ t.test('a full queue', async (t) => {
   const hourly = { everyMs: 3_600_000, startAt: longAgo(Date.now()) }
   await put(app, 'full', echo('full', hourly))
   const due = Date.parse(hourly.startAt)
-  t.match(await tick('full', due), { kind: 'full' }, 'the tick is to be tried again')
-  t.match(await tick('full', due), { kind: 'full' })
+  t.match(await tick('full', due), { kind: 'waits', reason: 'the queue is full' }, 'the tick is to be tried again')
+  t.match(await tick('full', due), { kind: 'waits', reason: 'the queue is full' })
   await app.request({ method: 'DELETE', url: `/v1/jobs/${id}` })
   t.match(await tick('full', due), { kind: 'submitted', runs: 1 })
   t.match(await get(app, 'full'), { runs: 1, skippedRuns: 0 })
 
   await put(app, 'second', echo('second', { everyMs: 1000, startAt: hourly.startAt }))
   const at = Math.floor(Date.now() / 1000) * 1000
-  t.match(await tick('second', at), { kind: 'full' })
+  t.match(await tick('second', at), { kind: 'waits', reason: 'the queue is full' })
   await eventually('the next one is due', async () => Date.parse((await get(app, 'second')).nextRunAt) < Date.now(), deadlineMs)
   t.match(await tick('second', at), { kind: 'skipped' }, 'a newer one takes its place')
   t.match(await get(app, 'second'), { runs: 0, skippedRuns: 1, lastRun: null })

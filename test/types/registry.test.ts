@@ -1,11 +1,19 @@
 // The registry of job types: versions, changes while the process runs, and validators that come and go with them.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { type TSchema, Type } from '@sinclair/typebox'
 import t from 'tap'
+import { builtinTypes } from '../../src/builtin/builtin.js'
+import { mintJobId } from '../../src/bullmq/job-id.js'
+import { schedulerQueue } from '../../src/bullmq/scheduler/scheduler-queue.js'
+import { createKeys } from '../../src/redis/redis-keys.js'
 import { defineJobType, done, type JobType } from '../../src/types/definition.js'
+import { builtinQueues } from '../../src/types/queue-name.js'
 import { createJobTypes, dataProblems, type RegisteredType } from '../../src/types/registry.js'
+import { root } from '../helpers/source-files.js'
 
 const define = (name: string, data: TSchema): JobType =>
   defineJobType({
@@ -66,6 +74,51 @@ t.test('every change has a revision and a list of its own', async (t) => {
   const { revision } = jobTypes
   jobTypes.remove('no-such-type')
   t.equal(jobTypes.revision, revision, 'nothing changed')
+})
+
+t.test('queues come with the first type of theirs and go with the last', async (t) => {
+  const inQueue = (name: string, queue: string): JobType => ({ ...define(name, Text), queue })
+  const jobTypes = createJobTypes([define('a', Text)])
+  const atFirst = jobTypes.queues
+  t.same(atFirst, ['meeting', 'email', 'external-api'], 'the built-in ones are always there')
+  jobTypes.put(define('b', Text))
+  t.equal(jobTypes.queues, atFirst, 'the same list, since nothing came')
+  jobTypes.put(inQueue('resize-image', 'resize-image'))
+  jobTypes.put(inQueue('another', 'resize-image'))
+  const both = jobTypes.queues
+  t.same(both, [...atFirst, 'resize-image'])
+  jobTypes.put(inQueue('resize-image', 'resize-image'), 2)
+  jobTypes.remove('another')
+  t.equal(jobTypes.queues, both)
+  jobTypes.remove('resize-image')
+  t.same(jobTypes.queues, atFirst)
+  jobTypes.remove('a')
+  t.same(jobTypes.queues, atFirst)
+})
+
+t.test('listeners are told of every change, when it is done', async (t) => {
+  const jobTypes = createJobTypes([define('a', Text)])
+  const told: string[][] = []
+  const stop = jobTypes.onChange(() => told.push(jobTypes.all.map(({ name }) => name)))
+  jobTypes.put(define('b', Text))
+  jobTypes.remove('a')
+  jobTypes.remove('a')
+  stop()
+  jobTypes.put(define('c', Text))
+  t.same(told, [['a', 'b'], ['b']])
+})
+
+t.test('names that mean something else are reserved', async (t) => {
+  const jobTypes = createJobTypes(builtinTypes)
+  const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')) as { paths: object }
+  const prefixes = builtinQueues.map((queue) => mintJobId(queue).split('_')[0] as string)
+  const besideQueues = Object.keys(document.paths).flatMap((path) => /^\/admin\/queues\/([a-z][a-z-]*)/.exec(path)?.[1] ?? [])
+  t.ok(besideQueues.length > 3)
+  const ofRedis = [createKeys('').audit.split(':')[1] as string, schedulerQueue]
+  for (const name of [...builtinTypes.map(({ name }) => name), ...builtinQueues, ...prefixes, ...besideQueues, ...ofRedis, 'other'])
+    t.ok(jobTypes.isReserved(name), name)
+  jobTypes.put({ ...define('resize-image', Text), queue: 'resize-image' })
+  for (const name of ['resize-image', 'constructor', 'mailer']) t.notOk(jobTypes.isReserved(name), name)
 })
 
 t.test('data are checked against the schema of the version, and one in its place brings its own', async (t) => {

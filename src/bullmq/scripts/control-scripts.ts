@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../../redis/connect.js'
 import { defineScript } from '../../redis/script.js'
-import type { QueueName } from '../../types/job-schema.js'
+import type { QueueName } from '../../types/queue-name.js'
 import { cancelledReason } from '../cancelled.js'
 import { jobFields, jobKeyEndings } from '../facts.js'
 import { childIndex, idOfKey } from '../job-id.js'
@@ -118,7 +118,10 @@ export interface RetryClaim {
   readonly answer: string
 }
 
-/** Acts on single jobs where they lie; `channel` tells workers of running jobs that are to stop. All reject with the error of Redis. */
+/**
+ * Acts on single jobs where they lie; `channel` tells workers of running jobs that are to stop. A job whose queue went is missing.
+ * All reject with the error of Redis.
+ */
 export const createControlScripts = ({ redis, queues, channel }: { redis: RedisClient; queues: Queues; channel: string }) => {
   const runCancelScript = defineScript<CancelOutcome>(redis, cancelScript)
   const runRetryScript = defineScript<[RetryOutcome['kind'], string?]>(redis, retryScript)
@@ -126,8 +129,9 @@ export const createControlScripts = ({ redis, queues, channel }: { redis: RedisC
 
   return {
     /** Cancels one job; `act` names the request for it. */
-    cancel(name: QueueName, id: string, act: string): Promise<CancelOutcome> {
+    async cancel(name: QueueName, id: string, act: string): Promise<CancelOutcome> {
       const queue = queues.holding(name, id)
+      if (!queue) return 'missing'
       const { completed, failed, delayed, prioritized, active, wait, paused, waitingChildren, events } = queue
       return runCancelScript(
         [queue.job(id), completed, failed, delayed, prioritized, active, wait, paused, waitingChildren, events],
@@ -136,12 +140,15 @@ export const createControlScripts = ({ redis, queues, channel }: { redis: RedisC
     },
 
     /** Ids of a parent's children that have not ended. */
-    pendingChildren: async (name: QueueName, id: string): Promise<string[]> =>
-      (await redis.smembers(queues.holding(name, id).dependencies(id))).map(idOfKey),
+    async pendingChildren(name: QueueName, id: string): Promise<string[]> {
+      const queue = queues.holding(name, id)
+      return queue ? (await redis.smembers(queue.dependencies(id))).map(idOfKey) : []
+    },
 
     /** Ids of a parent's children in the order of their recipients. */
     async children(name: QueueName, id: string): Promise<string[]> {
       const queue = queues.holding(name, id)
+      if (!queue) return []
       const [pending, processed, failed] = await Promise.all([
         redis.smembers(queue.dependencies(id)),
         redis.hkeys(queue.processed(id)),
@@ -152,6 +159,7 @@ export const createControlScripts = ({ redis, queues, channel }: { redis: RedisC
 
     async retry(name: QueueName, id: string, claim?: RetryClaim): Promise<RetryOutcome> {
       const queue = queues.holding(name, id)
+      if (!queue) return { kind: 'missing' }
       const claimKey = claim ? queue.partition.keys.idempotency(claim.digest) : queue.job(id)
       const { events, failed, wait, meta, active, marker, prioritized, pc } = queue
       const [kind, answer = ''] = await runRetryScript(
@@ -161,8 +169,9 @@ export const createControlScripts = ({ redis, queues, channel }: { redis: RedisC
       return kind === 'replayed' ? { kind, answer } : { kind }
     },
 
-    promote(name: QueueName, id: string): Promise<PromoteOutcome> {
+    async promote(name: QueueName, id: string): Promise<PromoteOutcome> {
       const queue = queues.holding(name, id)
+      if (!queue) return 'missing'
       const { delayed, wait, paused, meta, prioritized, active, pc, events, marker } = queue
       return runPromoteScript(
         [queue.job(id), delayed, wait, paused, meta, prioritized, active, pc, events, marker],
@@ -171,7 +180,9 @@ export const createControlScripts = ({ redis, queues, channel }: { redis: RedisC
     },
 
     /** What the handler logged, oldest first, and how much there is. */
-    logs: (name: QueueName, id: string, start: number, end: number): Promise<{ logs: string[]; count: number }> =>
-      queues.bullmqQueue(queues.holding(name, id)).getJobLogs(id, start, end),
+    async logs(name: QueueName, id: string, start: number, end: number): Promise<{ logs: string[]; count: number }> {
+      const queue = queues.holding(name, id)
+      return queue ? queues.bullmqQueue(queue).getJobLogs(id, start, end) : { logs: [], count: 0 }
+    },
   }
 }

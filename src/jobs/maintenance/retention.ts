@@ -2,8 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { FinishedJobs, FinishedSet } from '../../bullmq/finished-jobs.js'
-import type { Queues } from '../../bullmq/queues.js'
+import type { FinishedJobs, FinishedLimits, FinishedSet } from '../../bullmq/finished-jobs.js'
 import type { Config } from '../../config/config.js'
 import type { Duty } from '../../runtime/duty.js'
 
@@ -12,45 +11,36 @@ const intervalMsMax = 60_000
 /** What a slow step makes the next one wait at most. */
 const restMsMax = 100
 
-/** Finished jobs, and what may be kept of them. */
-interface Kept {
-  readonly set: FinishedSet
-  readonly ageMs: number
-  /** How many of the queue's, the newest; undefined for any number. */
-  readonly count: number | undefined
-}
-
 interface Deps {
   readonly limits: Pick<Config['queues'], 'removeOnComplete' | 'removeOnFail' | 'retentionCompletedMs' | 'retentionFailedMs'>
   readonly log: Logger
   readonly finished: FinishedJobs
-  readonly queues: Pick<Queues, 'names'>
 }
 
 /**
  * A duty: holds every queue to its limits, cancelled jobs and the last ones of an idle queue too, which no worker looks at.
  * A round lasts half an interval at most; what is left is for the next one.
  */
-export const createRetention = ({ finished, limits, log, queues }: Deps): Duty => {
+export const createRetention = ({ finished, limits, log }: Deps): Duty => {
   const { removeOnComplete, removeOnFail, retentionCompletedMs, retentionFailedMs } = limits
   const shortest = Math.min(retentionCompletedMs, retentionFailedMs)
   const intervalMs = Math.min(intervalMsMax, Math.max(intervalMsMin, shortest / 2))
-  const all = queues.names.flatMap((queue): Kept[] => [
-    ...finished.setsOf(queue, 'completed').map((set) => ({ set, ageMs: retentionCompletedMs, count: removeOnComplete })),
-    ...finished.setsOf(queue, 'failed').map((set) => ({ set, ageMs: retentionFailedMs, count: removeOnFail })),
-  ])
+  const kept: FinishedLimits = {
+    completed: { ageMs: retentionCompletedMs, count: removeOnComplete },
+    failed: { ageMs: retentionFailedMs, count: removeOnFail },
+  }
 
   /** How many jobs were removed. */
   const removeAll = async (signal: AbortSignal): Promise<number> => {
     const end = performance.now() + intervalMs / 2
     let total = 0
     // A step of each in turn: a large backlog holds up no other queue.
-    for (let open = all; open.length > 0; ) {
-      const more: Kept[] = []
+    for (let open = await finished.exceeding(kept); open.length > 0; ) {
+      const more: FinishedSet[] = []
       for (const each of open) {
         const start = performance.now()
         if (signal.aborted || start > end) return total
-        const { removed, isMore } = await finished.removeSome(each.set, each.ageMs, each.count)
+        const { removed, isMore } = await finished.removeSome(each, kept[each.state])
         total += removed
         if (isMore) more.push(each)
         // Every second moment is left to others: Redis does one thing at a time.

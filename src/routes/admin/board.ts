@@ -15,13 +15,23 @@ import { problem, problemDetailsOf } from '../../http/problems/problem-json.js'
 import { problemResponses } from '../../http/problems/problem-schema.js'
 import { type BoardQueue, showFlow } from '../../operations/board-queues.js'
 import { operatorTags } from '../../operations/queue-schema.js'
+import { shareFor } from '../../runtime/single-flight.js'
 import { carryOutBoardAct } from './board-actions.js'
 import boardLogin, { boardPath, mayUseBoard, sendLogin, toReturn, toSessionToken } from './board-login.js'
 
 export interface AdminBoardOptions {
   readonly services: Pick<
     Services,
-    'apiKeys' | 'audit' | 'boardQueues' | 'boardSessions' | 'config' | 'control' | 'operations' | 'queueControl' | 'workerInstances'
+    | 'apiKeys'
+    | 'audit'
+    | 'boardQueues'
+    | 'boardSessions'
+    | 'config'
+    | 'control'
+    | 'operations'
+    | 'queueControl'
+    | 'queues'
+    | 'workerInstances'
   >
 }
 
@@ -29,6 +39,9 @@ export interface AdminBoardOptions {
 const ownStyles = "'sha256-r2N1TB/gHbBtBZFKg7ejmq1acVSREzucTAEw6ga4hoU=' 'sha256-kLmvWqfziFavKtqHqRsb90f006UAK2Dmd0It5Iz2KFA='"
 
 const securityPolicy = `default-src 'none'; script-src 'self'; style-src 'self' ${ownStyles}; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'`
+
+/** A list of workers is shown to all who ask within this time. */
+const workersMs = 1000
 
 /** The interface asks for what it shows on one page; more would only fill memory. */
 const jobsPerPageMax = 50
@@ -127,11 +140,19 @@ const capPage = ({ query }: FastifyRequest): void => {
   if (Number(asked.jobsPerPage) > jobsPerPageMax) asked.jobsPerPage = String(jobsPerPageMax)
 }
 
-const board = ({ boardQueues, config, workerInstances }: AdminBoardOptions['services']) => {
+const board = ({ boardQueues, config, queues, workerInstances }: AdminBoardOptions['services']) => {
   const { readOnly } = config.board
   const serverAdapter = new FastifyAdapter().setBasePath(boardPath)
-  createBullBoard({
-    queues: boardQueues.map((queue) => toAdapter(queue, readOnly, workerInstances)),
+  const adapters = new WeakMap<BoardQueue, BullMQAdapter>()
+  // A page asks for the workers of each queue.
+  const readWorkers = shareFor(workersMs, workerInstances)
+  const toKnownAdapter = (queue: BoardQueue): BullMQAdapter => {
+    const adapter = adapters.get(queue) ?? toAdapter(queue, readOnly, readWorkers)
+    adapters.set(queue, adapter)
+    return adapter
+  }
+  const { replaceQueues } = createBullBoard({
+    queues: [],
     serverAdapter,
     options: {
       uiConfig: {
@@ -144,8 +165,15 @@ const board = ({ boardQueues, config, workerInstances }: AdminBoardOptions['serv
       },
     },
   })
+  let shown: readonly string[] = []
   const plugin = serverAdapter.registerPlugin()
   return async (scope: FastifyInstance, options: object) => {
+    // Queues come and go; nothing is opened for them before somebody looks.
+    scope.addHook('onRequest', async () => {
+      if (shown === queues.names()) return
+      shown = queues.names()
+      replaceQueues(boardQueues().map(toKnownAdapter))
+    })
     const facade = toFacade(scope)
     await new Promise<void>((resolve, reject) => plugin(facade, options, (error) => (error ? reject(error) : resolve())))
   }
@@ -167,12 +195,15 @@ const toFacade = (scope: FastifyInstance): FastifyInstance =>
 
 /** BullMQ counts workers by their connections, which Jobgate's share: it knows them by their heartbeats. */
 const toAdapter = (
-  { queue, getJob, getJobs, getJobLogs }: BoardQueue,
+  { name: queueName, queue, getJob, getJobs, getJobLogs }: BoardQueue,
   readOnlyMode: boolean,
   workerInstances: Services['workerInstances'],
 ): BullMQAdapter => {
   const adapter = new BullMQAdapter(queue, { readOnlyMode })
-  const getWorkers = async () => (await workerInstances()).map(({ id, host, pid }) => ({ id, name: host, addr: `process ${pid}`, age: 0 }))
+  const getWorkers = async () =>
+    (await workerInstances())
+      .filter(({ queues }) => queues.includes(queueName))
+      .map(({ id, host, pid }) => ({ id, name: host, addr: `process ${pid}`, age: 0 }))
   const getFlowProducer = async () => showFlow(await BullMQAdapter.prototype.getFlowProducer.call(adapter))
   return Object.assign(adapter, { getJob, getJobs, getJobLogs, getWorkers, getFlowProducer })
 }

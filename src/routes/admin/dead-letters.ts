@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { KnownQueues } from '../../bullmq/queues.js'
 import { requireScope } from '../../http/authenticate.js'
 import { operationResponses, sendOperation } from '../../http/operation-responses.js'
 import { problem } from '../../http/problems/problem-json.js'
@@ -19,6 +20,7 @@ import { closed, Nullable, Time } from '../../types/schema-parts.js'
 export interface AdminDeadLettersOptions {
   readonly operations: Operations
   readonly list: ListDeadLetters
+  readonly queues: KnownQueues
 }
 
 const filterMembers = {
@@ -76,7 +78,7 @@ const Page = Type.Object(
   { ...closed, description: 'A page of dead letters.' },
 )
 
-const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = async (app, { operations, list }) => {
+const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = async (app, { operations, list, queues }) => {
   const onRequest = requireScope('admin')
 
   app.route({
@@ -101,7 +103,7 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
       response: { 200: jsonResponse(Page, 'A page of dead letters.'), ...problemResponses },
     },
     handler: async ({ params, query: { limit, cursor, ...filter } }) => {
-      const page = await list(requireQueueName(params.queue), toFilter(filter), { limit, cursor })
+      const page = await list(requireQueueName(queues, params.queue), toFilter(filter), { limit, cursor })
       if (page.kind === 'cursor-invalid') throw problem('cursor-invalid', 'This cursor was not issued for this list, or it was modified.')
       const items = page.items.map((each) => ({ ...each, createdAt: toTime(each.createdAt), failedAt: toTime(each.failedAt) }))
       return { items, next: page.next }
@@ -124,7 +126,7 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
       response: operationResponses,
     },
     handler: async (request, reply) => {
-      const queue = requireQueueName(request.params.queue)
+      const queue = requireQueueName(queues, request.params.queue)
       const { ratePerSecond = redriveRate } = request.body
       const wanted = { ...requireChoice(request.body), ratePerSecond }
       return sendOperation(reply, operations, { kind: 'redrive', queue, by: request.principal.keyId, request: wanted }, request.query)
@@ -146,7 +148,7 @@ const adminDeadLetters: FastifyPluginAsyncTypebox<AdminDeadLettersOptions> = asy
       response: operationResponses,
     },
     handler: async (request, reply) => {
-      const queue = requireQueueName(request.params.queue)
+      const queue = requireQueueName(queues, request.params.queue)
       const wanted = requireChoice(request.body)
       return sendOperation(reply, operations, { kind: 'purge', queue, by: request.principal.keyId, request: wanted }, request.query)
     },

@@ -3,6 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { historyMinutesMax } from '../../bullmq/queue-history.js'
+import type { KnownQueues } from '../../bullmq/queues.js'
 import { requireScope } from '../../http/authenticate.js'
 import { problemResponses } from '../../http/problems/problem-schema.js'
 import { requireQueueName } from '../../http/queue-param.js'
@@ -15,6 +16,7 @@ import { closed, Nullable, Time } from '../../types/schema-parts.js'
 export interface AdminHealthOptions {
   readonly metrics: QueueMetricsReader
   readonly limits: HealthLimits
+  readonly queues: KnownQueues
 }
 
 export const QueueHealth = Type.Object(
@@ -92,7 +94,7 @@ const Overall = Type.Object(
   { ...closed, description: 'The health of all queues.' },
 )
 
-const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, { metrics, limits }) => {
+const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, { metrics, limits, queues }) => {
   const onRequest = requireScope('admin')
 
   app.route({
@@ -107,7 +109,7 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       tags: operatorTags,
       response: { 200: jsonResponse(Overall, 'The health of all queues.'), ...problemResponses },
     },
-    handler: async () => toOverallHealth(await metrics.all(), limits),
+    handler: async () => toOverallHealth((await metrics.all()).queues, limits),
   })
 
   app.route({
@@ -122,7 +124,7 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       querystring: HistoryQuery,
       response: { 200: jsonResponse(PerQueue(QueueMetricsRef, 'The metrics of all queues.'), 'Metrics by queue.'), ...problemResponses },
     },
-    handler: async ({ query }) => metrics.details(query.minutes),
+    handler: async ({ query }) => Object.fromEntries(await metrics.details(query.minutes)),
   })
 
   app.route({
@@ -137,7 +139,7 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       params: QueueParams,
       response: { 200: jsonResponse(QueueHealthRef, 'Health of the queue.'), ...problemResponses },
     },
-    handler: async ({ params }) => toHealth(await metrics.one(requireQueueName(params.queue)), limits),
+    handler: async ({ params }) => toHealth(await metrics.one(requireQueueName(queues, params.queue)), limits),
   })
 
   app.route({
@@ -153,7 +155,7 @@ const adminHealth: FastifyPluginAsyncTypebox<AdminHealthOptions> = async (app, {
       querystring: HistoryQuery,
       response: { 200: jsonResponse(QueueMetricsRef, 'Current metrics of the queue.'), ...problemResponses },
     },
-    handler: async ({ params, query }) => metrics.detailsOf(requireQueueName(params.queue), query.minutes),
+    handler: async ({ params, query }) => metrics.detailsOf(requireQueueName(queues, params.queue), query.minutes),
   })
 }
 

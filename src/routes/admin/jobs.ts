@@ -11,10 +11,10 @@ import { requireQueueName } from '../../http/queue-param.js'
 import { JobRef, jsonResponse } from '../../http/response-schemas.js'
 import { Count, operatorTags, QueueParam } from '../../operations/queue-schema.js'
 import type { JobError } from '../../types/job-schema.js'
-import { closed, Nullable, Time } from '../../types/schema-parts.js'
+import { closed, Nullable, paramCharsMax, Time } from '../../types/schema-parts.js'
 
 export interface AdminJobsOptions {
-  readonly services: Pick<Services, 'readSnapshot' | 'readJobRecord'>
+  readonly services: Pick<Services, 'queues' | 'readSnapshot' | 'readJobRecord'>
 }
 
 const JobErrorRef = Type.Unsafe<JobError>(Type.Ref('JobError'))
@@ -70,7 +70,7 @@ const JobRecord = Type.Object(
 )
 
 const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { services }) => {
-  const { readSnapshot, readJobRecord } = services
+  const { queues, readSnapshot, readJobRecord } = services
 
   app.route({
     method: 'GET',
@@ -81,11 +81,11 @@ const adminJobs: FastifyPluginAsyncTypebox<AdminJobsOptions> = async (app, { ser
       summary: 'Read a job in full',
       description: 'A job of any tenant, with its options, attempts, worker, stack traces, logs and earlier runs.',
       tags: operatorTags,
-      params: Type.Object({ queue: QueueParam, id: Type.String({ maxLength: 64, description: 'ID of the job.' }) }, closed),
+      params: Type.Object({ queue: QueueParam, id: Type.String({ maxLength: paramCharsMax, description: 'ID of the job.' }) }, closed),
       response: { 200: jsonResponse(JobRecord, 'Everything known about the job.'), ...problemResponses },
     },
     handler: async ({ params: { queue: name, id } }) => {
-      const queue = requireQueueName(name)
+      const queue = requireQueueName(queues, name)
       if (queueOfJobId(id) !== queue) throw jobNotFound()
       const [found, record] = await Promise.all([readSnapshot(id), readJobRecord(id)])
       if (!found || !record) throw jobNotFound()

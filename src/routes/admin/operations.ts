@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { KnownQueues } from '../../bullmq/queues.js'
 import { requireScope } from '../../http/authenticate.js'
 import { operationPollSeconds, operationResponses, sendOperation } from '../../http/operation-responses.js'
 import { problem } from '../../http/problems/problem-json.js'
@@ -16,6 +17,7 @@ import { closed, Nullable } from '../../types/schema-parts.js'
 
 export interface AdminOperationsOptions {
   readonly operations: Operations
+  readonly queues: KnownQueues
 }
 
 const Params = Type.Object({ id: Type.String({ maxLength: 64, description: 'ID of the operation.' }) }, closed)
@@ -52,7 +54,7 @@ const plain: readonly { kind: OperationKind; operationId: string; summary: strin
   },
 ]
 
-const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async (app, { operations }) => {
+const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async (app, { operations, queues }) => {
   const onRequest = requireScope('admin')
 
   for (const { kind, ...texts } of plain) {
@@ -62,7 +64,7 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
       onRequest,
       schema: { ...texts, tags: operatorTags, params: QueueParams, querystring: DryRunQuery, response: operationResponses },
       handler: async (request, reply) => {
-        const queue = requireQueueName(request.params.queue)
+        const queue = requireQueueName(queues, request.params.queue)
         return sendOperation(reply, operations, { kind, queue, by: request.principal.keyId, request: {} }, request.query)
       },
     })
@@ -85,7 +87,7 @@ const adminOperations: FastifyPluginAsyncTypebox<AdminOperationsOptions> = async
       response: operationResponses,
     },
     handler: async (request, reply) => {
-      const queue = requireQueueName(request.params.queue)
+      const queue = requireQueueName(queues, request.params.queue)
       return sendOperation(reply, operations, { kind: 'obliterate', queue, by: request.principal.keyId, request: {} }, request.query)
     },
   })

@@ -2,20 +2,26 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { KnownQueues } from '../../bullmq/queues.js'
 import { requireScope } from '../../http/authenticate.js'
 import { problemResponses } from '../../http/problems/problem-schema.js'
 import { requireQueueName } from '../../http/queue-param.js'
 import { jsonResponse } from '../../http/response-schemas.js'
 import { type Audit, auditActs } from '../../operations/audit.js'
 import type { QueueControl } from '../../operations/queue-control.js'
+import type { QueueMetrics, QueueMetricsReader } from '../../operations/queue-metrics.js'
 import { Count, operatorTags, PerQueue, QueueParams } from '../../operations/queue-schema.js'
 import { day } from '../../runtime/durations.js'
-import { type QueueName, queueNames } from '../../types/job-schema.js'
+import { type QueueName, QueueNameText } from '../../types/queue-name.js'
+import type { JobTypes } from '../../types/registry.js'
 import { closed, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
 
 export interface AdminQueuesOptions {
   readonly control: QueueControl
   readonly audit: Audit
+  readonly jobTypes: Pick<JobTypes, 'all'>
+  readonly metrics: Pick<QueueMetricsReader, 'all'>
+  readonly queues: KnownQueues
 }
 
 const Paused = Type.Object(
@@ -64,6 +70,27 @@ const Cleaned = PerQueue(
   'Number of jobs removed, by queue.',
 )
 
+const QueueSummary = Type.Object(
+  {
+    queue: QueueNameText(),
+    types: Type.Array(Type.String(), { description: 'Job types whose jobs are in this queue.' }),
+    workers: Count('Worker processes that take jobs from this queue and reported within the last 30 s.'),
+    isPaused: Type.Boolean({ description: 'Whether the queue is paused.' }),
+    waiting: Count('Jobs that are ready to run; 0 while the queue is paused.'),
+    active: Count('Running jobs.'),
+    delayed: Count('Jobs that are waiting for their due time or their next attempt.'),
+    paused: Count('Jobs that are ready to run in a paused queue; otherwise 0.'),
+    waitingChildren: Count('Jobs that are waiting for other jobs.'),
+    completed: Count('Completed jobs that are still retained.'),
+    failed: Count('Failed jobs that are still retained, including cancelled ones.'),
+  },
+  { ...closed, description: 'A queue.' },
+)
+const QueueList = Type.Object(
+  { items: Type.Array(QueueSummary), next: Nullable(Type.String(), { description: 'Always null: all queues are on one page.' }) },
+  { ...closed, description: 'All queues.' },
+)
+
 const AuditPage = Type.Object(
   {
     items: Type.Array(
@@ -73,7 +100,7 @@ const AuditPage = Type.Object(
           at: Time({ description: 'When it happened.' }),
           by: Type.String({ description: 'ID of the API key. `admin` is the first key, `command-line` the `keys` command.' }),
           act: StringEnum(auditActs, { description: 'What the operator did.' }),
-          queue: Nullable(StringEnum(queueNames), { description: 'null for all queues, and for actions that do not concern a queue.' }),
+          queue: Nullable(QueueNameText(), { description: 'null for all queues, and for actions that do not concern a queue.' }),
           details: Type.Record(Type.String(), Type.Unknown(), {
             description: 'What was requested, and how many jobs changed. Contains IDs, never secrets.',
           }),
@@ -86,12 +113,37 @@ const AuditPage = Type.Object(
   { ...closed, description: 'A page of actions.' },
 )
 
-const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, { control, audit }) => {
+const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, { control, audit, jobTypes, metrics, queues }) => {
   const onRequest = requireScope('admin')
 
-  for (const [verb, act, paused, what] of [
-    ['pause', control.pause, true, 'Workers start no more jobs. Running jobs continue, and submissions are still accepted.'],
-    ['resume', control.resume, false, 'Workers start jobs again.'],
+  app.route({
+    method: 'GET',
+    url: '/admin/queues',
+    onRequest,
+    schema: {
+      operationId: 'listQueues',
+      summary: 'List queues',
+      description: 'Every queue with its job types, its workers and the number of its jobs by state.',
+      tags: operatorTags,
+      response: { 200: jsonResponse(QueueList, 'All queues.'), ...problemResponses },
+    },
+    handler: async () => {
+      const { queues: all } = await metrics.all()
+      const types = new Map<QueueName, string[]>([...all.keys()].map((queue) => [queue, []]))
+      for (const { name, queue } of jobTypes.all) types.get(queue)?.push(name)
+      return { items: [...all].map(([queue, each]) => toSummary(queue, types.get(queue) ?? [], each)), next: null }
+    },
+  })
+
+  for (const [verb, act, actOnAll, paused, what] of [
+    [
+      'pause',
+      control.pause,
+      control.pauseAll,
+      true,
+      'Workers start no more jobs. Running jobs continue, and submissions are still accepted.',
+    ],
+    ['resume', control.resume, control.resumeAll, false, 'Workers start jobs again.'],
   ] as const) {
     const title = paused ? 'Pause' : 'Resume'
     app.route({
@@ -106,8 +158,8 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
         response: { 200: jsonResponse(AllPaused, 'Done.'), ...problemResponses },
       },
       handler: async (request) => {
-        await act(queueNames, request.principal.keyId)
-        return Object.fromEntries(queueNames.map((name) => [name, { paused }])) as Record<QueueName, { paused: boolean }>
+        const names = await actOnAll(request.principal.keyId)
+        return Object.fromEntries(names.map((name) => [name, { paused }]))
       },
     })
 
@@ -124,7 +176,7 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
         response: { 200: jsonResponse(Paused, 'Done.'), ...problemResponses },
       },
       handler: async (request) => {
-        await act([requireQueueName(request.params.queue)], request.principal.keyId)
+        await act(requireQueueName(queues, request.params.queue), request.principal.keyId)
         return { paused }
       },
     })
@@ -172,6 +224,11 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
       return { items: items.map((each) => ({ ...each, at: new Date(each.at).toISOString() })), next }
     },
   })
+}
+
+const toSummary = (queue: QueueName, types: string[], metrics: QueueMetrics): typeof QueueSummary.static => {
+  const { workers, isPaused, waiting, active, delayed, paused, waitingChildren, completed, failed } = metrics
+  return { queue, types, workers, isPaused, waiting, active, delayed, paused, waitingChildren, completed, failed }
 }
 
 /** Where no member has to be there, the body need not be there either. */

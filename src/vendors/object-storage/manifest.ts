@@ -13,7 +13,7 @@ export const objectStorage = {
     variable: 'STORAGE_AWS_BUCKET, STORAGE_ALIYUN_BUCKET or STORAGE_TENCENT_BUCKET',
     async open({ config, log }: Opening<{ objectStorage: ObjectStorageSettings; outbound: OutboundSettings }>) {
       const { objectStorage: settings, outbound } = config.settings
-      const placesAtOnce = config.queues.concurrency['external-api']
+      const placesAtOnce = config.queues.concurrency.byQueue['external-api']
       if (!Object.values(settings.buckets).some((bucket) => bucket !== undefined)) return undefined
       if (outbound.allowPrivateHosts.length > 0) {
         log.warn('OUTBOUND_ALLOW_PRIVATE_HOSTS is set, so job data can make this worker fetch from private hosts. Unset it in production.')

@@ -144,7 +144,7 @@ t.test('400: every member is bounded, unknown ones are refused', async (t) => {
   }
   for (const body of [
     { ...good, types: ['Not A Type'] },
-    { ...good, queues: ['other'] },
+    { ...good, queues: ['Other'] },
     { ...good, expiresAt: 'tomorrow' },
   ]) {
     t.equal((await call(app, 'POST', '/admin/api-keys', body)).statusCode, 400, JSON.stringify(body))

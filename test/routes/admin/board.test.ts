@@ -318,15 +318,15 @@ t.test('acts', async (t) => {
   await t.test('403 a cookie alone is not enough; a key in Authorization is', async (t) => {
     for (const headers of [{}, { host: 'gate.example', origin: 'http://evil.example' }, { 'sec-fetch-site': 'cross-site' }])
       t.equal((await act('email/pause', headers)).statusCode, 403)
-    t.equal(await test.services.boardQueues[1]?.queue.isPaused(), false)
+    t.equal(await test.services.queues.isPaused('email'), false)
     t.equal((await act('email/resume', { cookie: '', authorization: `Bearer ${key}` })).statusCode, 200)
   })
 
   await t.test('200 pause, resume, retry, promote, drain, obliterate: by the gateway, and noted', async (t) => {
     t.equal((await act('email/pause')).statusCode, 200)
-    t.equal(await test.services.boardQueues[1]?.queue.isPaused(), true)
+    t.equal(await test.services.queues.isPaused('email'), true)
     t.equal((await act('resume')).statusCode, 200)
-    t.equal(await test.services.boardQueues[1]?.queue.isPaused(), false)
+    t.equal(await test.services.queues.isPaused('email'), false)
 
     const late = await submit({ delayMs: 60_000 })
     t.equal((await act(`external-api/${late}/promote`)).statusCode, 200)
@@ -353,7 +353,7 @@ t.test('acts', async (t) => {
     )
     for (const wanted of [
       'queue.paused email',
-      'queue.resumed meeting',
+      'queue.resumed',
       'job.promoted external-api',
       'job.retried external-api',
       'operation.requested external-api promote-delayed',

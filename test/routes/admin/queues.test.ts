@@ -30,10 +30,13 @@ t.test('pausing and resuming', async (t) => {
   })
 
   await t.test('the audit trail names key, act and queue; the log has a line', async (t) => {
-    const { items } = await get(test, '/admin/audit?limit=2')
+    const { items } = await get(test, '/admin/audit?limit=5')
     t.match(items, [
+      { by: 'admin', act: 'queue.resumed', queue: null, details: { queues: 3 } },
+      { by: 'admin', act: 'queue.paused', queue: null },
+      { by: 'admin', act: 'queue.paused', queue: null },
       { by: 'admin', act: 'queue.resumed', queue: 'external-api' },
-      { by: 'admin', act: 'queue.resumed', queue: 'email' },
+      { by: 'admin', act: 'queue.paused', queue: 'external-api' },
     ])
     t.ok(test.logs.some((line) => line.includes('"queue.paused"') && line.includes('"by":"admin"')))
   })
