@@ -13,7 +13,7 @@ import {
   retry,
 } from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
-import type { JobTypes } from '../types/registry.js'
+import { type JobTypes, toPresentData } from '../types/registry.js'
 import type { Attempt } from './attempt.js'
 import { gatherChildren } from './children.js'
 import type { Refusal } from './outcome.js'
@@ -54,15 +54,16 @@ export const createBegin = (deps: Deps) => {
     if (admission.kind === 'refused') return admission
     const { type: name, envelope } = attempt.job
     if (envelope.refusal) return decided(fail(envelope.refusal.code, envelope.refusal.message))
-    const type = jobTypes.find(name)
-    if (!type) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
+    const registered = jobTypes.get(name)
+    if (!registered) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
+    const { type } = registered
     if (envelope.fanOut) return gatherChildren(redis, attempt.job, type).then(decided)
     // Its queue is left as soon as this worker hears of it: a job that was handed out a moment before goes back.
     if (!isRunnable(type)) return decided(defer('handler_error', 'Other programs run this job type.', handBackMs))
     const missing = missingIntegration(type, deps)
     if (missing) return decided(fail('not_configured', `Set ${missing} on the workers.`))
     try {
-      return { kind: 'begun', type, data: sensitive.get(name)?.open(envelope.data), isExpired: admission.isExpired }
+      return { kind: 'begun', type, data: toPresentData(registered, sensitive.get(name)?.open(envelope.data)), isExpired: admission.isExpired }
     } catch (error) {
       attempt.log.error({ err: error }, 'the data of a job cannot be decrypted')
       return decided(retry('handler_error', jobErrors.handler_error.meaning))

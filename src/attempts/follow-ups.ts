@@ -5,7 +5,7 @@ import type { Accept } from '../jobs/accept.js'
 import type { JobEnvelope, StoredFollowUp } from '../jobs/envelope.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import { readPointer, replaceAtPointer } from '../runtime/json-pointer.js'
-import { dataProblems, type JobTypes } from '../types/registry.js'
+import { dataProblems, type JobTypes, toPresentData } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 
 export type FollowUpsOutcome =
@@ -41,7 +41,7 @@ export const createFollowUps = ({ accept, jobTypes, config, sensitive }: Deps) =
   ): Ready | string => {
     const registered = jobTypes.get(name)
     if (!registered) return 'its job type is unknown'
-    const filled = structuredClone(sensitive.get(name)?.open(data) ?? data)
+    const filled = toPresentData(registered, structuredClone(sensitive.get(name)?.open(data) ?? data))
     for (const [into, from] of Object.entries(resultInto)) {
       const value = readPointer(result, from)
       if (value === undefined) return 'the result has no member at a pointer in resultInto'

@@ -3,7 +3,7 @@
 import type { Static } from '@sinclair/typebox'
 import { StringEnum } from '../types/schema-parts.js'
 
-export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work'] as const
+export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work', 'types:manage'] as const
 
 /** What kind of act a key allows. `admin` implies all others; `work` is kept for remote workers. */
 export const Scope = StringEnum(scopes, { description: 'What a key allows; `admin` implies all others.' })

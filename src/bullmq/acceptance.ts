@@ -28,6 +28,8 @@ export interface NewJob {
 /** One submission: its first job is the one that clients get; further ones are its children. */
 export interface Acceptance {
   readonly queue: QueueName
+  /** The queue belongs to a type that may be removed at any time: it takes the jobs only while the type is there. */
+  readonly isRemovable?: boolean
   /** Where its jobs, its index entry and its claim lie: the partition that the ids of its jobs name. */
   readonly partition: Partition
   readonly jobs: readonly [NewJob, ...NewJob[]]
@@ -55,6 +57,8 @@ export type AcceptanceOutcome =
   | { readonly kind: 'reused' }
   /** QUEUE_MAX_DEPTH is reached; nothing was stored. */
   | { readonly kind: 'full' }
+  /** The job type was removed; nothing was stored. */
+  | { readonly kind: 'gone' }
 
 /** Once this many submissions are there they go off, and Redis stores them while the next ones are still being read. */
 const jobsAtOnce = 16
@@ -104,6 +108,8 @@ export const createAcceptance = ({
       queue.waitingChildren,
     ]
     const partitionKeys = queue.partition.keys
+    // All are of one queue.
+    const isRemovable = acceptances[0]?.isRemovable === true
     const kinds: JobKind[] = []
     const submissions: (string | number)[] = []
     for (const acceptance of acceptances) {
@@ -111,7 +117,7 @@ export const createAcceptance = ({
       keys.push(indexKey, acceptance.claim ? partitionKeys.idempotency(acceptance.claim.digest) : indexKey)
       appendSubmission(submissions, kinds, acceptance)
     }
-    const values = [queue.base, depthMax, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, kinds.length]
+    const values = [queue.base, depthMax, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, isRemovable ? '1' : '0', kinds.length]
     for (const { kind, name, options } of kinds) values.push(kind, name, options)
     for (const value of submissions) values.push(value)
     const start = performance.now()
@@ -173,6 +179,8 @@ const toOutcome = (result: string): AcceptanceOutcome | Error => {
       return unconfirmed(result.slice(1))
     case 'x':
       return { kind: 'reused' }
+    case 'g':
+      return { kind: 'gone' }
     default:
       return { kind: 'full' }
   }

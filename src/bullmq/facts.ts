@@ -52,8 +52,11 @@ export const jobFields = {
   schedulerKey: 'rjk',
 } as const
 
-/** Members of `meta`. `paused` is there while the queue is paused; `concurrency` limits all workers together. */
-export const metaFields = { paused: 'paused', concurrency: 'concurrency', eventsMax: 'opts.maxLenEvents' } as const
+/**
+ * Members of `meta`. `paused` is there while the queue is paused; `concurrency` limits all workers together. `jg:isOpen` is ours:
+ * the queue of a type that was registered at run time takes jobs only while it is there.
+ */
+export const metaFields = { paused: 'paused', concurrency: 'concurrency', eventsMax: 'opts.maxLenEvents', isOpen: 'jg:isOpen' } as const
 /** Entries of the event stream that BullMQ keeps unless `meta` says otherwise. */
 export const eventsMaxDefault = 10_000
 

@@ -2,9 +2,8 @@
 
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { compareContracts, type Finding } from '../types/contracts/compare.js'
 import { type DefinitionFault, parseDefinition, type TypeDefinition } from '../types/contracts/definition.js'
-import { findCounterexample } from '../types/contracts/sample.js'
+import { compareDefinitions } from '../types/contracts/evolution.js'
 
 const usage = `Usage:
   jobgate types check FILE [--against FILE]
@@ -66,33 +65,20 @@ const readDefinition = async (file: string, print: Print): Promise<TypeDefinitio
 
 const toLine = ({ pointer, detail, rule }: DefinitionFault): string => `  ${pointer} ${detail}${rule === undefined ? '' : ` (${rule})`}`
 
-/** Data must go on fitting; results must go on being what readers know. */
 const compare = (
   earlier: TypeDefinition,
   later: TypeDefinition,
   { file, against }: { file: string; against: string | undefined },
   print: Print,
 ) => {
-  const data = compareContracts(earlier.data, later.data)
-  const result = earlier.result && later.result ? compareContracts(later.result, earlier.result) : { findings: [], warnings: [] }
-  for (const warning of data.warnings) print(toLine(placed('data', warning)))
-  if (data.findings.length + result.findings.length === 0) {
+  const { incompatibilities, warnings, counterexample } = compareDefinitions(earlier, later)
+  for (const warning of warnings) print(toLine(warning))
+  if (incompatibilities.length === 0) {
     print(`${file} is fine, and compatible with ${against}.`)
     return 0
   }
   print(`${file} is not compatible with ${against}:`)
-  for (const finding of data.findings) print(toFindingLine('data', finding))
-  for (const finding of result.findings) print(toFindingLine('result', finding))
-  const example = data.findings.length > 0 ? findCounterexample(earlier.data, later.data) : undefined
-  if (example !== undefined) print(`For example, this was fine and no longer is:\n  ${JSON.stringify(example)}`)
+  for (const each of incompatibilities) print(`${toLine(each)}${each.isCertain ? '' : '; whether that refuses something is undecided'}`)
+  if (counterexample !== undefined) print(`For example, this was fine and no longer is:\n  ${JSON.stringify(counterexample)}`)
   return 1
 }
-
-const placed = (member: string, { pointer, rule, detail }: Omit<Finding, 'isCertain'>): DefinitionFault => ({
-  pointer: `#/${member}${pointer.slice(1)}`,
-  rule,
-  detail,
-})
-
-const toFindingLine = (member: string, finding: Finding): string =>
-  `${toLine(placed(member, finding))}${finding.isCertain ? '' : '; whether that refuses something is undecided'}`

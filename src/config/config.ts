@@ -199,6 +199,7 @@ const toConfig = (env: Environment) => ({
     maxDepth: env.QUEUE_MAX_DEPTH,
     durability: env.DURABILITY,
   },
+  jobTypesMax: env.JOB_TYPES_MAX,
   schedules: { max: env.SCHEDULES_MAX },
   /** Undefined when traces are off. */
   tracing: toTracingSettings(env),

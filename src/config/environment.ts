@@ -69,6 +69,7 @@ export const Environment = Type.Object({
   QUEUE_MAX_WAITING_JOBS: count(100, 0, 1_000_000_000, 'A queue with more waiting jobs than this is unhealthy.'),
   QUEUE_MAX_FAILED_JOBS: count(50, 0, 1_000_000_000, 'A queue with more failed jobs than this is unhealthy.'),
   QUEUE_MAX_DEPTH: count(1_000_000, 1, 1_000_000_000, 'Submissions are refused when a queue has more unfinished jobs than this.'),
+  JOB_TYPES_MAX: count(500, 0, 10_000, 'Maximum number of job types registered at run time.'),
   SCHEDULES_MAX: count(1000, 0, 1_000_000, 'Maximum number of schedules per tenant.'),
   DURABILITY: choice(
     'memory',

@@ -35,15 +35,17 @@ export interface IdempotencyRecord {
   readonly createdAt: number
   readonly options: Pick<ResolvedOptions, 'attempts' | 'priority' | 'runAt' | 'expiresAt'>
   readonly fanOut: boolean
+  /** Of the job type. */
+  readonly typeVersion: number
 }
 
 /** Text that the acceptance script stores behind the fingerprint. */
-export const encodeRecord = ({ jobId, createdAt, options, fanOut }: IdempotencyRecord): string =>
-  `${jobId}|${createdAt}|${options.attempts}|${options.priority}|${options.runAt ?? ''}|${options.expiresAt ?? ''}|${fanOut ? 1 : ''}`
+export const encodeRecord = ({ jobId, createdAt, options, fanOut, typeVersion }: IdempotencyRecord): string =>
+  `${jobId}|${createdAt}|${options.attempts}|${options.priority}|${options.runAt ?? ''}|${options.expiresAt ?? ''}|${fanOut ? 1 : ''}${typeVersion === 1 ? '' : `|${typeVersion}`}`
 
 /** Reads what `encodeRecord` wrote. */
 export const decodeRecord = (text: string): IdempotencyRecord => {
-  const [jobId = '', createdAt, attempts, priority, runAt, expiresAt, fanOut] = text.split('|')
+  const [jobId = '', createdAt, attempts, priority, runAt, expiresAt, fanOut, typeVersion = '1'] = text.split('|')
   return {
     jobId,
     createdAt: Number(createdAt),
@@ -54,6 +56,7 @@ export const decodeRecord = (text: string): IdempotencyRecord => {
       ...(expiresAt ? { expiresAt: Number(expiresAt) } : {}),
     },
     fanOut: fanOut === '1',
+    typeVersion: Number(typeVersion),
   }
 }
 

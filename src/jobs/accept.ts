@@ -7,8 +7,8 @@ import type { QueuePlaces } from '../bullmq/queues.js'
 import type { Config } from '../config/config.js'
 import { decodeRecord, encodeRecord, type IdempotencyRecord, type ReadClaim, toClaim } from '../idempotency/claim.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import type { JobTypes } from '../types/registry.js'
-import type { Submission } from '../types/submission.js'
+import { dataProblems, type JobTypes, unknownType } from '../types/registry.js'
+import { isChecked, type Submission } from '../types/submission.js'
 import { checkSubmission } from './check-submission.js'
 import { type AcceptContext, type FollowUpQueues, type JobEnvelope, toEnvelope, toJobs } from './envelope.js'
 import type { SensitiveDataByType } from './sensitive-data.js'
@@ -59,13 +59,20 @@ export const createAccept = ({ config, jobTypes, queues, readClaim, sensitive, s
       return earlier ? toReplay(submission, context, earlier, true, followUpQueues) : { kind: 'invalid', errors: checked.errors }
     }
 
-    const { type, options } = checked
+    const { registered, options } = checked
+    const { type, version: typeVersion } = registered
+    // Between the check of the body and now the type may have got another version.
+    if (!isChecked(submission, registered)) {
+      const errors = dataProblems(registered, submission.data)
+      if (errors.length > 0) return { kind: 'invalid', errors }
+    }
     const jobId = context.jobId ?? mintJobId(type.queue, partition)
     const children = type.fanOut?.(submission.data) ?? null
-    const envelope = toEnvelope(submission, context, jobId, options, followUpQueues)
-    const acceptance: Acceptance = { jobId, type: type.name, createdAt: now, options, envelope, fanOut: children !== null }
+    const envelope = toEnvelope(submission, context, jobId, options, typeVersion, followUpQueues)
+    const acceptance: Acceptance = { jobId, type: type.name, typeVersion, createdAt: now, options, envelope, fanOut: children !== null }
     const outcome = await store({
       queue: type.queue,
+      isRemovable: type.registered !== undefined,
       partition,
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
       tenant,
@@ -81,6 +88,8 @@ export const createAccept = ({ config, jobTypes, queues, readClaim, sensitive, s
         // Our own id: the connection broke after the first try was carried out, and the client library sent it again.
         return toReplay(submission, context, record, record.jobId !== jobId, followUpQueues)
       }
+      case 'gone':
+        return { kind: 'invalid', errors: [unknownType()] }
       default:
         return outcome
     }
@@ -97,7 +106,7 @@ const toReplay = (
   replayed: boolean,
   followUpQueues: FollowUpQueues,
 ): AcceptOutcome => {
-  const { jobId, createdAt, options, fanOut } = record
-  const envelope = toEnvelope(submission, context, jobId, { ...options, timeoutMs: 0 }, followUpQueues)
-  return { kind: 'accepted', acceptance: { jobId, type: submission.type, createdAt, options, envelope, fanOut }, replayed }
+  const { jobId, createdAt, options, fanOut, typeVersion } = record
+  const envelope = toEnvelope(submission, context, jobId, { ...options, timeoutMs: 0 }, typeVersion, followUpQueues)
+  return { kind: 'accepted', acceptance: { jobId, type: submission.type, typeVersion, createdAt, options, envelope, fanOut }, replayed }
 }

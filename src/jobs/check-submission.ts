@@ -9,7 +9,7 @@ import type { FieldProblem } from '../types/field-problems.js'
 import { toPointerToken } from '../types/field-problems.js'
 import type { FollowUp } from '../types/follow-up.js'
 import type { JobOptions } from '../types/job-schema.js'
-import { type JobTypes, unknownType } from '../types/registry.js'
+import { type JobTypes, type RegisteredType, unknownType } from '../types/registry.js'
 
 /** What is looked at: a submission, or a job that is to follow one. */
 interface Payload {
@@ -26,20 +26,21 @@ interface Check extends SubmissionCheck {
 }
 
 export type CheckOutcome =
-  | { readonly kind: 'fits'; readonly type: JobType; readonly options: ResolvedOptions }
+  | { readonly kind: 'fits'; readonly registered: RegisteredType; readonly options: ResolvedOptions }
   | { readonly kind: 'refused'; readonly errors: readonly FieldProblem[] }
 
 const none: readonly FieldProblem[] = []
 
 /** What the options come to, or everything that is wrong. */
 export const checkSubmission = ({ type: name, data, options, followUps }: Payload, check: Check): CheckOutcome => {
-  const type = check.jobTypes.find(name)
-  if (!type) return { kind: 'refused', errors: [unknownType()] }
+  const registered = check.jobTypes.get(name)
+  if (!registered) return { kind: 'refused', errors: [unknownType()] }
+  const { type } = registered
   const resolved = resolveOptions(type, data, options, check.config.queues, check.now)
   const ofData = check.isChecked ? none : (type.check?.(data, check) ?? none)
   const ofFollowUps = followUps === undefined ? none : followUps.flatMap((each, step) => followUpProblems(each, step, check))
   if (resolved.kind === 'resolved' && ofData.length === 0 && ofFollowUps.length === 0) {
-    return { kind: 'fits', type, options: resolved.options }
+    return { kind: 'fits', registered, options: resolved.options }
   }
   const ofOptions = resolved.kind === 'refused' ? resolved.errors : none
   return { kind: 'refused', errors: [...ofData, ...ofOptions, ...ofFollowUps] }

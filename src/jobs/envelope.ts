@@ -26,12 +26,14 @@ export interface FollowUpKind {
 
 /**
  * The `data` member of a BullMQ job. Times are milliseconds since 1970.
- * `tenant` and then `followUpKinds` come first in the stored text, where `bullmq/read-jobs` looks for them.
+ * `tenant`, `followUpKinds` and `typeVersion` come first in the stored text, where Lua looks for them.
  */
 export interface JobEnvelope {
   tenant: string
   /** Of `followUps`; also where these are left out, as in children and in refused runs. */
   followUpKinds?: readonly FollowUpKind[] | undefined
+  /** Of the type, under which the data were accepted; absent: 1. */
+  typeVersion?: number | undefined
   data: unknown
   correlationId: string
   userId?: string | undefined
@@ -78,10 +80,12 @@ export const toEnvelope = (
   context: AcceptContext,
   jobId: string,
   { timeoutMs, runAt, expiresAt }: Pick<ResolvedOptions, 'timeoutMs' | 'runAt' | 'expiresAt'>,
+  typeVersion: number,
   followUpQueues: FollowUpQueues,
 ): JobEnvelope => ({
   tenant: context.tenant,
   followUpKinds: submission.followUps?.map(({ type }, step) => ({ type, queue: followUpQueues?.[step] })),
+  typeVersion: typeVersion === 1 ? undefined : typeVersion,
   data: submission.data,
   correlationId: submission.correlationId ?? toCorrelationId(jobId),
   timeoutMs,

@@ -1,7 +1,6 @@
 // The sensitive members of a job's data: masked for readers, encrypted at rest on demand, opened for handlers.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import type { TSchema } from '@sinclair/typebox'
 import type { JobType } from '../types/definition.js'
 import type { JobTypes } from '../types/registry.js'
 
@@ -60,8 +59,11 @@ const isEncrypted = (value: unknown): value is Encrypted =>
  * Protects the sensitive members of one job type's data.
  * `keys` are AES-256 keys: the first encrypts, all decrypt; none leaves data as they are.
  */
-export const createSensitiveData = (schema: TSchema, keys: readonly Buffer[]) => {
-  const paths = findSensitivePaths(schema as SchemaNode)
+export const createSensitiveData = (
+  { data, registered }: Pick<JobType, 'data' | 'registered'>,
+  keys: readonly Buffer[],
+) => {
+  const paths = registered?.sensitive ?? findSensitivePaths(data as SchemaNode)
   const byId = new Map(keys.map((key) => [keyId(key), key]))
   const [first] = keys
   const apply = (data: unknown, change: (member: unknown) => unknown) => paths.reduce((value, path) => changeAt(value, path, change), data)
@@ -95,7 +97,7 @@ export const createSensitiveDataByType = (jobTypes: JobTypes, keys: readonly Buf
     get(name) {
       const type = jobTypes.find(name)
       if (!type) return undefined
-      const known = made.get(type) ?? createSensitiveData(type.data, keys)
+      const known = made.get(type) ?? createSensitiveData(type, keys)
       made.set(type, known)
       return known
     },

@@ -78,6 +78,7 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
       const view: JobView = {
         id: job.id,
         type: job.name,
+        typeVersion: envelope.typeVersion ?? 1,
         queue: queueOfJobId(job.id) as JobView['queue'],
         state,
         data: maskData(job.name, envelope.data),
@@ -101,10 +102,11 @@ export const createJobViews = (sensitive: SensitiveDataByType) => {
     },
 
     /** A job as it was in the moment of its acceptance: what the first answer, and every replay of it, says. */
-    ofAccepted({ jobId: id, type, envelope, options, createdAt, fanOut }: Acceptance): JobView {
+    ofAccepted({ jobId: id, type, typeVersion, envelope, options, createdAt, fanOut }: Acceptance): JobView {
       const view: JobView = {
         id,
         type,
+        typeVersion,
         queue: queueOfJobId(id) as JobView['queue'],
         state: fanOut ? 'waiting-children' : options.runAt === undefined ? 'waiting' : 'delayed',
         data: maskData(type, envelope.data),

@@ -16,6 +16,8 @@ export const auditActs = [
   'api-key.issued',
   'api-key.rotated',
   'api-key.revoked',
+  'job-type.registered',
+  'job-type.removed',
 ] as const
 export type AuditAct = (typeof auditActs)[number]
 

@@ -69,6 +69,14 @@ export const createKeys = (prefix: string) => {
     operation: (id: string) => `${own}:operation:${id}`,
     /** Held by the instance that runs an operation. */
     operationLease: (id: string) => `${own}:operation-lease:${id}`,
+    /** Hash of job type → what counts of it. */
+    jobTypes: `${own}:job-types`,
+    /** Hash of version → definition, of one job type. */
+    jobType: (name: string) => `${own}:job-type:${name}`,
+    /** Another text after every change of a job type. */
+    jobTypesRevision: `${own}:job-types-revision`,
+    /** Names of job types that were removed, and whose queues still have keys. */
+    jobTypesRemoved: `${own}:job-types-removed`,
     /** For subjects that are not known here; `kind` is a name that nothing above has. */
     of: (kind: string, id: string) => `${own}:${kind}:${id}`,
   }

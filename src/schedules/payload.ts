@@ -3,7 +3,7 @@
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import { type JobErrorCode, jobErrors } from '../types/job-errors.js'
-import { dataProblems, type JobTypes, unknownType } from '../types/registry.js'
+import { dataProblems, type JobTypes, toPresentData, unknownType } from '../types/registry.js'
 import type { Submission } from '../types/submission.js'
 import type { ScheduleRecord } from './record.js'
 
@@ -54,7 +54,8 @@ export const createSchedulePayloads = ({ jobTypes, sensitive }: Deps) => {
       } catch {
         return toRefused([{ pointer: '#/data', detail: 'cannot be decrypted with the DATA_ENCRYPTION_KEY of this worker' }])
       }
-      const { data, options, userId, correlationId, metadata, followUps } = opened
+      const { options, userId, correlationId, metadata, followUps } = opened
+      const data = toPresentData(registered, opened.data)
       const errors = dataProblems(registered, data)
       if (errors.length > 0) return toRefused(errors)
       const unknown = (followUps ?? []).findIndex((each) => !jobTypes.find(each.type))

@@ -16,6 +16,8 @@ export interface ScheduleRecord {
   readonly id: string
   readonly tenant: string
   readonly type: string
+  /** Of the type, under which the data were accepted; absent: 1. */
+  readonly typeVersion?: number
   /** That of the type, for the day on which the type is no longer known. */
   readonly queue: QueueName
   readonly data: unknown
@@ -190,6 +192,24 @@ export const createScheduleRecords = ({
         yield found
         cursor = next
       } while (cursor !== '0')
+    },
+
+    /** The schedules that submit jobs of a type, or follow-ups of it, and the versions under which their data were accepted. */
+    async usesOf(type: string): Promise<{ count: number; versions: ReadonlySet<number> }> {
+      const versions = new Set<number>()
+      let count = 0
+      for await (const found of this.all()) {
+        const texts = await Promise.all(found.map((key) => redis.hget(keys.schedule(key), 'record')))
+        for (const text of texts) {
+          const record = text === null ? null : (JSON.parse(text) as ScheduleRecord)
+          const isOwn = record?.type === type
+          if (!isOwn && !record?.followUps?.some((each) => each.type === type)) continue
+          count++
+          // What follows is of any version: it is checked once its turn comes.
+          if (isOwn) versions.add(record.typeVersion ?? 1)
+        }
+      }
+      return { count, versions }
     },
 
     /** Counts the run that is due at `dueAt` as one of at most `limit`. */

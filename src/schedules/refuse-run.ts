@@ -49,6 +49,7 @@ export const createRefuseRun =
     await redis.sadd(keys.tenants, tenant)
     return store({
       queue,
+      isRemovable: jobTypes.find(type)?.registered !== undefined,
       partition: queues.partitions.forSubmission(claim.digest, jobId),
       jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],
       tenant,

@@ -7,9 +7,8 @@ import type { Accept, AcceptOutcome } from '../jobs/accept.js'
 import { type Cursors, toCursorScope } from '../jobs/cursor.js'
 import type { AcceptContext } from '../jobs/envelope.js'
 import { toSubmissionKind } from '../jobs/job-kind.js'
-import type { JobType } from '../types/definition.js'
 import type { FieldProblem } from '../types/field-problems.js'
-import type { JobTypes } from '../types/registry.js'
+import type { JobTypes, RegisteredType } from '../types/registry.js'
 import { type ScheduleDefinition, scheduleProblems } from './checks.js'
 import type { ScheduleClock } from './clock.js'
 import type { SchedulePayloads } from './payload.js'
@@ -85,10 +84,10 @@ export const createSchedules = ({ accept, reconcile, jobTypes, clock, config, cu
   return {
     /** Creates or replaces a schedule. Putting the same again changes nothing, nor when it is due. */
     async put(caller: Principal, id: string, definition: ScheduleDefinition, preview?: number): Promise<PutScheduleOutcome> {
-      const type = jobTypes.find(definition.type)
+      const registered = jobTypes.get(definition.type)
       const errors = scheduleProblems(definition, { jobTypes, config, now: Date.now() })
-      if (!type || errors.length > 0) return { kind: 'invalid', errors }
-      const kind = await replace(caller, payloads.seal(toRecord(caller, id, definition, type)))
+      if (!registered || errors.length > 0) return { kind: 'invalid', errors }
+      const kind = await replace(caller, payloads.seal(toRecord(caller, id, definition, registered)))
       if (kind !== 'created' && kind !== 'updated') return { kind }
       const key = scheduleKey(caller.tenant, id)
       await reconcile(key)
@@ -159,13 +158,14 @@ export const createSchedules = ({ accept, reconcile, jobTypes, clock, config, cu
 
 export type Schedules = ReturnType<typeof createSchedules>
 
-const toRecord = ({ tenant, keyId }: Principal, id: string, definition: ScheduleDefinition, { queue }: JobType): ScheduleRecord => {
+const toRecord = ({ tenant, keyId }: Principal, id: string, definition: ScheduleDefinition, { type, version }: RegisteredType): ScheduleRecord => {
   const { startAt, endAt, ...rest } = definition
   return {
     ...rest,
     id,
     tenant,
-    queue,
+    queue: type.queue,
+    ...(version === 1 ? {} : { typeVersion: version }),
     putBy: keyId,
     ...(startAt === undefined ? {} : { startAt: Date.parse(startAt) }),
     ...(endAt === undefined ? {} : { endAt: Date.parse(endAt) }),

@@ -2,9 +2,11 @@
 
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Config } from '../config/config.js'
+import type { Runs } from './contracts/definition.js'
 import type { FieldProblem } from './field-problems.js'
 import type { JobPriority } from './job-schema.js'
 import type { QueueName } from './queue-name.js'
+import type { Validate } from './validator.js'
 
 /**
  * How an attempt ended. Anything thrown instead counts as `handler_error` and is retried.
@@ -76,6 +78,19 @@ export interface SubmissionCheck {
   readonly config: Config
 }
 
+/** What a type that is registered at run time has besides: its contracts are checked by functions of its own. */
+export interface Registered {
+  readonly runs: Runs
+  readonly compatibility: 'backward' | 'none'
+  readonly checkData: Validate
+  /** Whether a result may be that of a job; absent: any result may. */
+  readonly checkResult?: Validate
+  /** A copy of the data of an earlier version in which what is new and has a default is filled in. */
+  readonly fillDefaults: (data: unknown) => unknown
+  /** Paths to the members that are sensitive in this version or were so in an earlier one; `*` stands for every entry. */
+  readonly sensitive: readonly (readonly string[])[]
+}
+
 export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchema = TSchema, I = Integrations> {
   /** kebab-case; equals the file's name. */
   readonly name: string
@@ -105,6 +120,8 @@ export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchem
   fanOut?(data: Static<D>): Static<D>[] | null
   /** The result of the parent of a fan-out; `children` in the order of `fanOut`. */
   gather?(data: Static<D>, children: readonly ChildOutcome[]): Static<R>
+  /** Present on types that are registered at run time. */
+  readonly registered?: Registered
   /** One attempt. A type without it is worked by other programs: workers of Jobgate take none of its jobs. */
   run?(data: Static<D>, ctx: JobContext<I>): Promise<JobOutcome<Static<R>>>
 }

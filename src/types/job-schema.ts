@@ -86,6 +86,7 @@ export const JobView = Type.Object(
   {
     id: JobId,
     type: Type.String({ description: 'Name of the job type.' }),
+    typeVersion: Type.Integer({ minimum: 1, description: 'Version of the job type under which the job was accepted.' }),
     queue: QueueNameText({ examples: [...builtinQueues] }),
     state: JobState,
     data: Type.Unknown({ description: 'As submitted. Sensitive members appear as "***".' }),
@@ -123,6 +124,7 @@ export const JobView = Type.Object(
 export interface JobView {
   id: string
   type: string
+  typeVersion: number
   queue: QueueName
   state: JobState
   data: unknown

@@ -38,6 +38,18 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
       byName.delete(name)
       latest.delete(name)
     }
+  }
+
+  const addVersion = (type: JobType, version: number): void => {
+    const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
+    const versions = [...others, { type, version, validate: type.registered?.checkData ?? createOwnValidator(type.data) }]
+    setVersions(
+      type.name,
+      versions.sort((one, other) => one.version - other.version),
+    )
+  }
+
+  const tellChange = (): void => {
     all = [...latest.values()].map(({ type }) => type)
     queues = sameOr(queues, [...new Set([...builtinQueues, ...all.map(({ queue }) => queue)])])
     revision++
@@ -78,21 +90,27 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
     find: (name: string, version?: number): JobType | undefined => get(name, version)?.type,
     /** Registers one version of a type, in place of the one with the same number. */
     put(type: JobType, version = 1): void {
-      const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
-      const versions = [...others, { type, version, validate: createOwnValidator(type.data) }]
-      setVersions(
-        type.name,
-        versions.sort((one, other) => one.version - other.version),
-      )
+      addVersion(type, version)
+      tellChange()
     },
     /** Forgets one version of a type, or all of them; whether there was one. Jobs and schedules of it stay where they are. */
     remove(name: string, version?: number): boolean {
       if (!get(name, version)) return false
       setVersions(name, version === undefined ? [] : (byName.get(name) ?? []).filter((each) => each.version !== version))
+      tellChange()
       return true
     },
+    /** Many changes as one: each of `types` takes the place of all versions of its type, and the types of `gone` are forgotten. */
+    replace(types: readonly { readonly type: JobType; readonly version: number }[], gone: readonly string[] = []): void {
+      for (const name of gone) setVersions(name, [])
+      for (const { type, version } of types) {
+        byName.delete(type.name)
+        addVersion(type, version)
+      }
+      tellChange()
+    },
   }
-  for (const type of types) jobTypes.put(type)
+  jobTypes.replace(types.map((type) => ({ type, version: 1 })))
   return jobTypes
 }
 
@@ -105,6 +123,9 @@ const sameOr = <T>(before: readonly T[], after: readonly T[]): readonly T[] =>
 /** What is wrong with data by the schema of their type, with pointers into `#/data`; nothing: they fit. */
 export const dataProblems = ({ validate }: RegisteredType, data: unknown): FieldProblem[] =>
   validate(data) ? [] : toFieldProblems(validate.errors ?? [], 'body', '/data')
+
+/** Data that were accepted under an earlier version, as this one has them: what is new and has a default is filled in. */
+export const toPresentData = ({ type }: RegisteredType, data: unknown): unknown => type.registered?.fillDefaults(data) ?? data
 
 /** What is wrong with a submission whose type is not registered. */
 export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'is not a known type' })

@@ -5,7 +5,7 @@ import { isObject } from '../runtime/json-text.js'
 import type { SchemaError } from './field-problems.js'
 import { type FollowUp, followUpsMax, ResultInto } from './follow-up.js'
 import { CorrelationId, JobOptions, Metadata, UserId } from './job-schema.js'
-import type { JobTypes } from './registry.js'
+import type { JobTypes, RegisteredType } from './registry.js'
 import { closed } from './schema-parts.js'
 import { createOwnValidator, isThorough, type Validate } from './validator.js'
 
@@ -60,6 +60,13 @@ export const batchItemMembers = {
 const toEnvelope = (members: Members): Validate =>
   createOwnValidator(Type.Object({ type: Type.String(), data: Type.Unknown(), ...members }, closed))
 
+/** Under which version the data of a body were found to fit; of types that may change while the process runs. */
+const checkedUnder = new WeakMap<object, RegisteredType>()
+
+/** Whether the data of this very object were found to fit this very version of its type. */
+export const isChecked = (submission: Submission, registered: RegisteredType): boolean =>
+  registered.type.registered === undefined || checkedUnder.get(submission) === registered
+
 /**
  * Checks bodies that are submissions with `members` besides: first whether the type is registered, then the envelope, then data
  * against the schema of the type, and follow-ups alike. Of a type that is not registered nothing else is said.
@@ -78,6 +85,7 @@ export const createSubmissionValidator = (jobTypes: JobTypes, members: Members =
     const ofEnvelope = envelope.errors ?? []
     if (!isEnvelope && !isThorough(job)) return ofEnvelope
     const fits = data === undefined || registered.validate(data)
+    if (fits && registered.type.registered) checkedUnder.set(job, registered)
     if (isEnvelope && fits && followUps === undefined) return null
     const ofData = fits ? [] : toMemberFaults('/data', registered.validate.errors)
     const ofFollowUps = Array.isArray(followUps)

@@ -18,6 +18,7 @@ const floors = [
   'attempts',
   'schedules',
   'operations',
+  'catalog',
   'mail',
   'analysis',
   'vendors',

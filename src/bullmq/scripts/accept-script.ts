@@ -21,10 +21,12 @@ end
  * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
  * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
  * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),
- * 4 the queue's name with prefix, 5 ttl of claims in ms, 6 number of kinds of jobs; for each of these: kind, name, options;
+ * 4 the queue's name with prefix, 5 ttl of claims in ms, 6 '1' when the queue has to be open, since its type may be removed at any time,
+ * 7 number of kinds of jobs; for each of these: kind, name, options;
  * then for each submission: fingerprint and record in one ('' without claim), index member, number of jobs;
  * then for each job: number of its kind, from 1; id, timestamp, data.
- * Returns one string for each submission: c created, r<record> replayed, u<why> replayed but not written, x reused, f full.
+ * Returns one string for each submission: c created, r<record> replayed, u<why> replayed but not written, x reused, f full,
+ * g when the type of the queue is gone.
  *
  * Nearly all jobs only have to wait for their turn. `addWaitingJobs` writes of them what BullMQ's addPrioritizedJob would, but
  * once for all what they share: that took a quarter off the time of Redis for each. All others go through BullMQ's own text.
@@ -43,8 +45,8 @@ local delayedKeys = { KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], KEYS[8] }
 local parentKeys = { KEYS[2], KEYS[3], KEYS[5], KEYS[11], KEYS[6], KEYS[8] }
 -- What the jobs of a script have in common is sent and decoded once: nearly all are of one kind.
 local kinds = {}
-for number = 1, tonumber(ARGV[6]) do
-  local first = 4 + number * 3
+for number = 1, tonumber(ARGV[7]) do
+  local first = 5 + number * 3
   kinds[number] = { kind = ARGV[first], name = ARGV[first + 1], json = ARGV[first + 2], options = cjson.decode(ARGV[first + 2]) }
 end
 local function kindOf(job)
@@ -79,7 +81,9 @@ local function planIndex(key, member)
   entries[#entries + 1] = member
 end
 
-local at = 7 + 3 * #kinds
+local isGone = ARGV[6] == '1' and redis.call('HEXISTS', KEYS[2], '${metaFields.isOpen}') == 0
+
+local at = 8 + 3 * #kinds
 for key = 12, #KEYS, 2 do
   local indexKey, claimKey = KEYS[key], KEYS[key + 1]
   local value, member, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
@@ -95,6 +99,8 @@ for key = 12, #KEYS, 2 do
     else
       results[#results + 1] = 'x'
     end
+  elseif isGone then
+    results[#results + 1] = 'g'
   elseif depth + count > depthMax then
     results[#results + 1] = 'f'
   else

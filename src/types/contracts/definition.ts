@@ -12,6 +12,7 @@ import { createContractValidator } from './validator.js'
 
 const { attempts, backoff, timeoutMs } = JobOptions.properties
 
+/** Who runs the jobs of a type: programs that lease them, workers of Jobgate that send them or have a module, workers of BullMQ. */
 const Runs = Type.Union([
   Type.Object({ by: StringEnum(['pull', 'module']) }, closed),
   Type.Object(
@@ -34,23 +35,34 @@ const Runs = Type.Union([
   ),
 ])
 
-const Body = Type.Object(
+export type Runs = Static<typeof Runs>
+
+/** As its author sends it. What `data` and `result` may hold is checked by hand: see `parse.ts`. */
+export const JobTypeDefinition = Type.Object(
   {
-    description: Text(1000),
-    data: Type.Unknown(),
-    result: Type.Optional(Type.Unknown()),
-    example: Type.Unknown(),
+    description: Text(1000, { description: 'What a job of this type does, for callers.' }),
+    data: Type.Unknown({ description: 'The contract of `data`: JSON Schema 2020-12, in the subset of docs/own-job-types.md. Objects are closed.' }),
+    result: Type.Optional(Type.Unknown({ description: 'The contract of results, likewise. Without it any result is allowed.' })),
+    example: Type.Unknown({ description: 'Data that fit the contract, shown ready to send.' }),
     defaults: Type.Optional(
-      Type.Object({ attempts, backoff, timeoutMs: Type.Optional(timeoutMs), priority: Type.Optional(JobPriority) }, closed),
+      Type.Object(
+        { attempts, backoff, timeoutMs: Type.Optional(timeoutMs), priority: Type.Optional(JobPriority) },
+        { ...closed, description: 'Options of jobs whose submission names none.' },
+      ),
     ),
     runs: Runs,
-    compatibility: Type.Optional(StringEnum(['backward', 'none'])),
+    compatibility: Type.Optional(
+      StringEnum(['backward', 'none'], {
+        description: '`backward` (default): whatever fits an earlier version that is still in use has to fit this one.',
+      }),
+    ),
   },
-  closed,
+  { $id: 'JobTypeDefinition', ...closed, description: 'A job type to register.' },
 )
+export type JobTypeDefinition = Static<typeof JobTypeDefinition>
 
 /** A definition that was read; `data` and `result` as contracts, all else as written. */
-export interface TypeDefinition extends Omit<Static<typeof Body>, 'data' | 'result'> {
+export interface TypeDefinition extends Omit<Static<typeof JobTypeDefinition>, 'data' | 'result'> {
   readonly data: Contract
   readonly result?: Contract
 }
@@ -64,12 +76,12 @@ export type ParsedDefinition =
   | { readonly kind: 'definition'; readonly definition: TypeDefinition }
   | { readonly kind: 'refused'; readonly faults: readonly DefinitionFault[] }
 
-const validate = createOwnValidator(Body)
+const validate = createOwnValidator(JobTypeDefinition)
 
 /** `body` may come from anybody; never throws. */
 export const parseDefinition = (body: unknown): ParsedDefinition => {
   if (!validate(body)) return { kind: 'refused', faults: toFieldProblems(validate.errors ?? []) }
-  const { data, result, ...rest } = body as Static<typeof Body>
+  const { data, result, ...rest } = body as Static<typeof JobTypeDefinition>
   const parsed = { data: parseContract(data), result: result === undefined ? undefined : parseContract(result) }
   const faults = [...faultsBelow('data', parsed.data), ...faultsBelow('result', parsed.result)]
   if (faults.length > 0 || parsed.data.kind === 'refused') return { kind: 'refused', faults }
