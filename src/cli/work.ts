@@ -6,6 +6,7 @@ import { loadBuiltinConfig } from '../builtin/config.js'
 import { createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
+import { loadTypeModules } from '../types/modules/load.js'
 import { createJobTypes, type JobTypes } from '../types/registry.js'
 import { openWorkers } from '../worker.js'
 
@@ -16,6 +17,7 @@ const stopMarginMs = 15_000
 export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<void> => {
   tuneHeap()
   const log = createLogger({ level: config.logLevel })
+  await loadTypeModules(config.jobTypesDir, jobTypes)
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   const workers = await openWorkers({ config, jobTypes, log, scope })
   workers.metrics.watchProcess()

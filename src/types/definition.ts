@@ -5,6 +5,7 @@ import type { Config } from '../config/config.js'
 import type { FieldProblem } from './field-problems.js'
 import type { JobPriority } from './job-schema.js'
 import type { QueueName } from './queue-name.js'
+import type { Validate } from './validator.js'
 
 /**
  * How an attempt ended. Anything thrown instead counts as `handler_error` and is retried.
@@ -76,6 +77,34 @@ export interface SubmissionCheck {
   readonly config: Config
 }
 
+/** Who runs the jobs of a type that is registered at run time. */
+export type Runs =
+  /** Programs that lease jobs over HTTP. */
+  | { readonly by: 'pull' }
+  /** A module in JOB_TYPES_DIR of the workers. */
+  | { readonly by: 'module' }
+  /** A worker of Jobgate sends each job to `url`. */
+  | {
+      readonly by: 'push'
+      readonly url: string
+      readonly concurrency: number
+      readonly ratePerSecond?: number
+      readonly timeoutMs?: number
+    }
+  /** Workers that use BullMQ themselves. */
+  | { readonly by: 'bullmq'; readonly queue?: string; readonly prefix?: string }
+
+/** What a type that is registered at run time has besides: its contracts are checked by functions of its own. */
+export interface Registered {
+  readonly runs: Runs
+  readonly compatibility: 'backward' | 'none'
+  readonly checkData: Validate
+  /** Whether a result may be that of a job; absent: any result may. */
+  readonly checkResult?: Validate
+  /** A copy of the data of an earlier version in which what is new and has a default is filled in. */
+  readonly fillDefaults: (data: unknown) => unknown
+}
+
 export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchema = TSchema, I = Integrations> {
   /** kebab-case; equals the file's name. */
   readonly name: string
@@ -105,6 +134,8 @@ export interface JobTypeDefinition<D extends TSchema = TSchema, R extends TSchem
   fanOut?(data: Static<D>): Static<D>[] | null
   /** The result of the parent of a fan-out; `children` in the order of `fanOut`. */
   gather?(data: Static<D>, children: readonly ChildOutcome[]): Static<R>
+  /** Present on types that are registered at run time. */
+  readonly registered?: Registered
   /** One attempt. A type without it is worked by other programs: workers of Jobgate take none of its jobs. */
   run?(data: Static<D>, ctx: JobContext<I>): Promise<JobOutcome<Static<R>>>
 }

@@ -6,6 +6,10 @@ import { Matching } from './schema-parts.js'
 /** A job type registered at run time has a queue of its own, named like it: both have this form. */
 const namePattern = '^[a-z][a-z0-9-]{1,62}$'
 const nameCharsMax = 63
+const nameForm = new RegExp(namePattern)
+
+/** Whether a job type that is registered at run time may be called so, as far as the form goes. */
+export const isTypeName = (name: unknown): name is string => typeof name === 'string' && nameForm.test(name)
 
 /** A name of that form. No compiler checks it: what comes from outside is looked up among the queues that are there. */
 export type QueueName = string

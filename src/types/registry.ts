@@ -79,7 +79,7 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
     /** Registers one version of a type, in place of the one with the same number. */
     put(type: JobType, version = 1): void {
       const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
-      const versions = [...others, { type, version, validate: createOwnValidator(type.data) }]
+      const versions = [...others, { type, version, validate: type.registered?.checkData ?? createOwnValidator(type.data) }]
       setVersions(
         type.name,
         versions.sort((one, other) => one.version - other.version),
