@@ -3,7 +3,7 @@
 import { fillDefaults } from '../contracts/defaults.js'
 import type { TypeDefinition } from '../contracts/definition.js'
 import { createContractValidator } from '../contracts/validator.js'
-import { defer, done, fail, type JobContext, type JobOutcome, type RunnableJobType, retry } from '../definition.js'
+import { defer, done, fail, type JobContext, type JobOutcome, type RunnableJobType } from '../definition.js'
 import { toFieldProblems } from '../field-problems.js'
 import { type JobErrorCode, jobErrors } from '../job-errors.js'
 import type { Validate } from '../validator.js'
@@ -40,9 +40,9 @@ const ended = async (run: () => unknown): Promise<unknown> => {
 const toOutcome = ({ kind, code, message, afterMs = 0 }: JobEnd): JobOutcome => {
   switch (kind) {
     case 'fail':
-      return fail(code, message)
+      return { kind, code, message, retryable: false }
     case 'retry':
-      return retry(code, message)
+      return { kind, code, message, retryable: true }
     case 'defer':
       return defer(code, message, afterMs)
   }
