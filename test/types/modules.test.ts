@@ -85,14 +85,6 @@ t.test('a folder of modules', async (t) => {
   t.same(await wordCount?.type.run({ text: 'x' }, context()), { kind: 'done', result: { words: 42 } }, 'modules below it are found')
 })
 
-t.test('CommonJS, in a folder that says nothing of modules', async (t) => {
-  const { dir } = await createJobTypeFolder(t, {
-    'old.js': moduleSource('old').replace(/import (.*) from (.*)/, 'const $1 = require($2)').replace('export default', 'module.exports ='),
-  })
-  const [declared] = await loadTypeModules(dir, createJobTypes())
-  t.same(await declared?.type.run({ text: 'one two' }, context()), { kind: 'done', result: { words: 2 } })
-})
-
 t.test('no folder, no modules', async (t) => {
   const jobTypes = createJobTypes()
   t.same(await loadTypeModules(undefined, jobTypes), [])
@@ -191,8 +183,17 @@ t.test('what run returns or throws', async (t) => {
   t.same(await outcome('({ text }) => ({ words: text.length })'), { kind: 'done', result: { words: 7 } })
   t.same(await outcome('async () => ({ words: 1 })'), { kind: 'done', result: { words: 1 } })
   t.same(await outcome("() => { throw fail('no_words', 'None.') }"), { kind: 'fail', code: 'no_words', message: 'None.', retryable: false })
-  t.same(await outcome("async () => fail('no_words', 'None.')"), { kind: 'fail', code: 'no_words', message: 'None.', retryable: false }, 'returned alike')
-  t.same(await outcome("async () => { throw retry('api.busy', 'Later.') }"), { kind: 'retry', code: 'api.busy', message: 'Later.', retryable: true })
+  t.same(
+    await outcome("async () => fail('no_words', 'None.')"),
+    { kind: 'fail', code: 'no_words', message: 'None.', retryable: false },
+    'returned alike',
+  )
+  t.same(await outcome("async () => { throw retry('api.busy', 'Later.') }"), {
+    kind: 'retry',
+    code: 'api.busy',
+    message: 'Later.',
+    retryable: true,
+  })
   t.same(await outcome("() => { throw defer('limited', 'Soon.', 250) }"), {
     kind: 'defer',
     code: 'limited',
