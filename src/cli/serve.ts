@@ -24,7 +24,8 @@ const toAddress = (host: string): string => (host === 'localhost' ? '127.0.0.1' 
 export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<string> => {
   tuneHeap()
   const log = createLogger({ level: config.logLevel })
-  await loadTypeModules(config.jobTypesDir, jobTypes)
+  const modules = await loadTypeModules(config.jobTypesDir, jobTypes)
+  if (modules.length > 0) log.info({ types: modules.map(({ name }) => name) }, 'job types of modules registered')
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   return closeOnFailure(scope, async () => {
     const services = await openServices({ config, jobTypes, log, scope })

@@ -17,7 +17,8 @@ const stopMarginMs = 15_000
 export const work = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<void> => {
   tuneHeap()
   const log = createLogger({ level: config.logLevel })
-  await loadTypeModules(config.jobTypesDir, jobTypes)
+  const modules = await loadTypeModules(config.jobTypesDir, jobTypes)
+  if (modules.length > 0) log.info({ types: modules.map(({ name }) => name) }, 'job types of modules registered')
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   const workers = await openWorkers({ config, jobTypes, log, scope })
   workers.metrics.watchProcess()

@@ -137,12 +137,16 @@ t.test('a broken module stops the start with one line that names it', async (t) 
   }
 })
 
-t.test('a name twice, a folder that is not there, TypeScript where Node cannot run it', async (t) => {
+t.test('a name twice, a module that never loads, a folder that is not there, TypeScript where Node cannot run it', async (t) => {
   const { dir } = await createJobTypeFolder(t, { 'one.mjs': moduleSource('same'), 'two.mjs': moduleSource('same') })
   await t.rejects(loadTypeModules(dir, createJobTypes()), {
     message: 'JOB_TYPES_DIR: two.mjs: same is already the name of the job type in one.mjs',
   })
   await t.rejects(loadTypeModules(`${dir}/none`, createJobTypes()), { message: `JOB_TYPES_DIR: cannot read ${dir}/none (ENOENT)` })
+  const waits = await createJobTypeFolder(t, { 'waits.mjs': 'export default await new Promise(() => {})' })
+  await t.rejects(loadTypeModules(waits.dir, createJobTypes(), { loadMs: 1 }), {
+    message: 'JOB_TYPES_DIR: waits.mjs: does not finish loading within 1 ms',
+  })
   const typed = await createJobTypeFolder(t, { 'typed.ts': moduleSource('typed') })
   await t.rejects(loadTypeModules(typed.dir, createJobTypes(), { stripsTypes: false }), {
     message: /^JOB_TYPES_DIR: typed.ts: TypeScript needs Node.js 22.18 or newer; this is \d+/,

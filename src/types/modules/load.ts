@@ -25,7 +25,7 @@ const canStripTypes = (): boolean => Boolean((process.features as { typescript?:
 export const loadTypeModules = async (
   dir: string | undefined,
   jobTypes: JobTypes,
-  { stripsTypes = canStripTypes() } = {},
+  { stripsTypes = canStripTypes(), loadMs = loadMsMax } = {},
 ): Promise<readonly DeclaredType[]> => {
   if (dir === undefined) return []
   const files = listModules(dir)
@@ -34,7 +34,7 @@ export const loadTypeModules = async (
   for (const file of files) {
     if (file.endsWith('.ts') && !stripsTypes)
       throw broken(file, `TypeScript needs Node.js 22.18 or newer; this is ${process.versions.node}`)
-    const declaration = declareType(await importDefault(join(dir, file), file), file, jobTypes)
+    const declaration = declareType(await importDefault(join(dir, file), file, loadMs), file, jobTypes)
     if (declaration.kind === 'refused') throw broken(file, declaration.reason)
     const { declared } = declaration
     const other = byName.get(declared.name)
@@ -58,12 +58,12 @@ const listModules = (dir: string): string[] => {
   }
 }
 
-const importDefault = async (path: string, file: string): Promise<unknown> => {
+const importDefault = async (path: string, file: string, loadMs: number): Promise<unknown> => {
   const loading = import(pathToFileURL(path).href) as Promise<{ default?: unknown }>
-  const loaded = await withDeadline(loading, loadMsMax, null).catch((error: unknown) => {
+  const loaded = await withDeadline(loading, loadMs, null).catch((error: unknown) => {
     throw broken(file, toReason(error))
   })
-  if (loaded === null) throw broken(file, `does not finish loading within ${loadMsMax / 1000} s`)
+  if (loaded === null) throw broken(file, `does not finish loading within ${loadMs} ms`)
   return loaded.default
 }
 
