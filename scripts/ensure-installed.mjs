@@ -199,7 +199,7 @@ const newest = (path) => {
 const built = join(root, 'dist', 'main.js')
 
 const needsBuild = () => {
-  const sources = ['src', 'tsconfig.json'].map((name) => join(root, name))
+  const sources = ['src', 'tsconfig.json', 'tsconfig.types.json'].map((name) => join(root, name))
   if (!sources.every((path) => existsSync(path))) return false
   return !existsSync(built) || statSync(built).mtimeMs < Math.max(...sources.map(newest))
 }

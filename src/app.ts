@@ -39,10 +39,12 @@ import home from './routes/home.js'
 import inbound from './routes/inbound.js'
 import jobControl from './routes/job-control.js'
 import jobEvents from './routes/job-events.js'
-import jobTypes, { JobTypeView } from './routes/job-types.js'
+import { JobTypeVersion, JobTypeView, RegisteredJobType } from './routes/job-type-views.js'
+import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
 import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
+import registerJobTypes from './routes/register-job-types.js'
 import schedules from './routes/schedules.js'
 import submit from './routes/submit.js'
 import { ScheduleOptions, ScheduleView } from './schedules/schema.js'
@@ -60,6 +62,8 @@ const sharedSchemas = [
   JobView,
   BatchResult,
   JobTypeView,
+  JobTypeVersion,
+  RegisteredJobType,
   ScheduleOptions,
   ScheduleView,
   OperationView,
@@ -145,6 +149,7 @@ const registerAll = async (app: ReturnType<typeof createServer>, services: Servi
     await scope.register(jobControl, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
+    await scope.register(registerJobTypes, { services })
     await scope.register(schedules, { services, schedule: submissions.schedule })
     await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues, queues: services.queues })
     await scope.register(adminQueues, {

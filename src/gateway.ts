@@ -1,6 +1,8 @@
 // Everything of `jobgate serve` below HTTP, opened in order and closed in reverse.
 
 import { openAuth } from './auth/open-auth.js'
+import { openModuleRegistration } from './catalog/modules.js'
+import { createCatalog } from './catalog/open-catalog.js'
 import { openJobs } from './jobs/open-jobs.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { requireMailTemplates } from './mail/templates/templates.js'
@@ -25,13 +27,15 @@ export const openServices = async (options: StartOptions) => {
     const { redis, keys, metrics, queues, tracing } = base
     const request = redis.request
     const submissions = await openSubmissions(base, { role: 'request', connection: request }, scope)
+    const catalog = createCatalog({ ...base, redis: request, submissions })
+    await openModuleRegistration({ ...base, catalog }, scope)
     const tools = config.workersEnabled ? await openTools(base, scope) : undefined
     const schedules = await openSchedules(base, { connection: request, submissions }, scope)
     const auth = await openAuth(base, scope)
     const jobs = await openJobs(base, scope)
     const operating = await openOperating({ ...base, control: jobs.control, redis: request }, scope)
     const lock = createLock({ redis: request, keys })
-    await openDuties([...jobs.duties, ...operating.duties], { log, lock }, scope)
+    await openDuties([...jobs.duties, ...operating.duties, ...catalog.duties], { log, lock }, scope)
     // Opened last, so that they are drained before anything that they need is closed.
     const working = tools && startWorking(base, tools, scope)
 
@@ -47,6 +51,7 @@ export const openServices = async (options: StartOptions) => {
       emailTemplates,
       queues,
       accept: submissions.accept,
+      catalog,
       /** Why no submission can be as safe as DURABILITY says; null when it can be. */
       durabilityFault: () => submissions.durability?.fault() ?? null,
       schedules,

@@ -7,6 +7,9 @@ import type { BuiltinConfig } from './builtin/config.js'
 import { integrationVariables, openIntegrations } from './builtin/integrations.js'
 import { builtinErrors } from './builtin/job-errors.js'
 import { openQueues } from './bullmq/queues.js'
+import { openTypeFollower } from './catalog/follow.js'
+import { createCompletion, openModuleRegistration } from './catalog/modules.js'
+import { createCatalog } from './catalog/open-catalog.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { createSensitiveDataByType } from './jobs/sensitive-data.js'
 import { openMetricsListener } from './operations/metrics-listener.js'
@@ -20,18 +23,24 @@ import { openTicks } from './schedules/open-schedules.js'
 import { createMetrics } from './telemetry/metrics.js'
 import { openTracing } from './telemetry/tracing.js'
 import { forgetGoneNames } from './types/metric-names.js'
+import type { DeclaredType } from './types/modules/declare.js'
 import type { JobTypes } from './types/registry.js'
 
 export interface StartOptions {
   readonly config: BuiltinConfig
   readonly jobTypes: JobTypes
   readonly log: Logger
+  /** What the modules of JOB_TYPES_DIR declare. */
+  readonly modules?: readonly DeclaredType[]
   /** Everything is opened in it: closed here when the start fails, else by the caller. */
   readonly scope?: Scope
 }
 
+/** A start waits this long for Redis: after a restart, jobs of registered types are accepted at once. */
+const typesMsMax = 1000
+
 /** Opens what a gateway and a worker both begin with. `share` takes the embedded Redis of another process. */
-export const openBase = async ({ config, jobTypes, log }: StartOptions, { share }: { share: boolean }, scope: Scope) => {
+export const openBase = async ({ config, jobTypes, log, modules = [] }: StartOptions, { share }: { share: boolean }, scope: Scope) => {
   const { prefix } = config.redis
   for (const warning of config.warnings) log.warn(warning)
   const tracing = await scope.open('tracing', () => openTracing({ settings: config.tracing, instanceId: config.instanceId, log }))
@@ -40,14 +49,21 @@ export const openBase = async ({ config, jobTypes, log }: StartOptions, { share 
   const sensitive = createSensitiveDataByType(jobTypes, config.encryptionKeys)
   const metrics = createMetrics()
   forgetGoneNames(metrics, jobTypes)
+  const keys = createKeys(prefix)
+  const follower = await scope.open('job types', () =>
+    openTypeFollower({ redis: redis.request, keys, jobTypes, log, complete: createCompletion(modules) }),
+  )
+  await follower.loadWithin(typesMsMax)
   return {
     config,
+    follower,
     jobTypes,
+    modules,
     jobErrors: builtinErrors,
     log,
     tracing,
     redis,
-    keys: createKeys(prefix),
+    keys,
     queues,
     sensitive,
     metrics,
@@ -70,6 +86,7 @@ export const openWorking = async (base: Base, { connection, integrations }: Tool
   const { config, keys, log } = base
   const { shutdownGraceMs } = config.http
   const submissions = await openSubmissions(base, { role: 'worker', connection }, scope)
+  await openModuleRegistration({ ...base, catalog: createCatalog({ ...base, redis: base.redis.request, submissions }) }, scope)
   const submitFollowUps = createFollowUps({ ...base, accept: submissions.accept })
   const { close: _close, ...called } = integrations
   const ticks = await openTicks(base, { connection, submissions }, scope)

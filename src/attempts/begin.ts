@@ -63,7 +63,12 @@ export const createBegin = (deps: Deps) => {
     const missing = missingIntegration(type, deps)
     if (missing) return decided(fail('not_configured', `Set ${missing} on the workers.`))
     try {
-      return { kind: 'begun', type, data: toPresentData(registered, sensitive.get(name)?.open(envelope.data)), isExpired: admission.isExpired }
+      return {
+        kind: 'begun',
+        type,
+        data: toPresentData(registered, sensitive.get(name)?.open(envelope.data)),
+        isExpired: admission.isExpired,
+      }
     } catch (error) {
       attempt.log.error({ err: error }, 'the data of a job cannot be decrypted')
       return decided(retry('handler_error', jobErrors.handler_error.meaning))

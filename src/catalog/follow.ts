@@ -4,10 +4,11 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
+import { withDeadline } from '../runtime/deadline.js'
 import { openDuty } from '../runtime/duty.js'
+import { toJobType } from '../types/contracts/own-type.js'
 import type { JobType } from '../types/definition.js'
 import type { JobTypes } from '../types/registry.js'
-import { toJobType } from './own-type.js'
 import type { TypeHead, TypeVersion } from './records.js'
 
 /** A change is seen after at most this, and the time that it takes to read it. */
@@ -99,8 +100,18 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
     { log },
   )
 
+  /** As `load`, but waits for a Redis that is not there yet, `ms` at most; whether it was read. Never rejects. */
+  const loadWithin = async (ms: number): Promise<boolean> => {
+    const isLoaded = () => revision !== undefined
+    const tryNow = () => load().then(isLoaded, isLoaded)
+    if (redis.status === 'ready' && (await tryNow())) return true
+    const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()))
+    return withDeadline(ready.then(tryNow), ms, false)
+  }
+
   return {
     load,
+    loadWithin,
     /** Whether the types of Redis have ever been read: until then an unknown one may be registered. */
     isLoaded: (): boolean => revision !== undefined,
     close: duty.close,

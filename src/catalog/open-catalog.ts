@@ -52,7 +52,7 @@ export const createCatalog = ({ config, follower, jobTypes, keys, queues, redis,
     readVersionNumbers: records.readVersionNumbers,
     readHead: records.readHead,
     isLoaded: follower.isLoaded,
-    load: follower.load,
+    loadWithin: follower.loadWithin,
     duties: [createLeftoversDuty({ records, removeLeftovers })],
   }
 }

@@ -8,7 +8,7 @@ import type { Durability } from '../redis/durability.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { defineScript } from '../redis/script.js'
 import type { JobTypeDefinition } from '../types/contracts/definition.js'
-import type { SensitivePaths } from './own-type.js'
+import type { SensitivePaths } from '../types/contracts/own-type.js'
 
 /** What is read of every type when one has changed. Times are milliseconds since 1970. */
 export interface TypeHead {
@@ -142,13 +142,7 @@ export const createTypeRecords = ({ redis, writing, durability, keys }: Deps) =>
     },
 
     /** `before` is the text of the head that was read. */
-    async remove(remove: {
-      name: string
-      before: string
-      revision: string
-      queue: QueueKeys
-      note: AuditNote
-    }): Promise<RemoveOutcome> {
+    async remove(remove: { name: string; before: string; revision: string; queue: QueueKeys; note: AuditNote }): Promise<RemoveOutcome> {
       const { name, before, revision, queue, note } = remove
       const own = [keys.jobTypes, keys.jobType(name), keys.jobTypesRevision, keys.jobTypesRemoved, keys.audit]
       const jobs = await runRemoveScript([...own, queue.meta, ...toUnfinishedKeys(queue)], [name, before, revision, ...note])

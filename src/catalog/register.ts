@@ -4,11 +4,11 @@ import type { QueueGate } from '../bullmq/registered/queue-gate.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { type DefinitionFault, type JobTypeDefinition, parseDefinition, type TypeDefinition } from '../types/contracts/definition.js'
 import { compareDefinitions, type Incompatibility } from '../types/contracts/evolution.js'
+import { sensitivePathsOf, union } from '../types/contracts/own-type.js'
 import type { JobTypes } from '../types/registry.js'
 import { meets, type Preconditions } from './entity-tag.js'
 import { mintRevision, type TypeFollower } from './follow.js'
-import { sensitivePathsOf, union } from './own-type.js'
-import type { AuditNote, StoredHead, TypeHead, TypeRecords, TypeVersion } from './records.js'
+import type { AuditNote, TypeHead, TypeRecords, TypeVersion } from './records.js'
 import type { RemoveLeftovers } from './remove.js'
 import type { TypeUsage, TypeUsages } from './usage.js'
 
@@ -86,7 +86,11 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
   }
 
   /** Undefined: somebody else changed the type meanwhile. */
-  const tryOnce = async (wanted: Registration, body: JobTypeDefinition, definition: TypeDefinition): Promise<RegisterOutcome | undefined> => {
+  const tryOnce = async (
+    wanted: Registration,
+    body: JobTypeDefinition,
+    definition: TypeDefinition,
+  ): Promise<RegisterOutcome | undefined> => {
     const { name, by, isDryRun } = wanted
     const before = await records.readHead(name)
     if (!meets(before, wanted.preconditions)) return { kind: 'precondition-failed' }
@@ -97,7 +101,9 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
       return version ? { kind: 'unchanged', head: before.head, version, warnings: [] } : undefined
     }
     if (latest >= versionsMax) return { kind: 'full', of: 'versions' }
-    const { warnings, incompatible } = before ? await findIncompatibility(name, latest, definition) : { warnings: [], incompatible: undefined }
+    const { warnings, incompatible } = before
+      ? await findIncompatibility(name, latest, definition)
+      : { warnings: [], incompatible: undefined }
     if (incompatible) {
       if (definition.compatibility !== 'none') return { kind: 'incompatible', ...incompatible }
       const used = await usage.count(name)

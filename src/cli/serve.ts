@@ -9,6 +9,7 @@ import { openServices } from '../gateway.js'
 import { closeOnFailure, createScope } from '../runtime/scope.js'
 import { tuneHeap } from '../runtime/tune-heap.js'
 import { createLogger } from '../telemetry/logger.js'
+import { loadTypeModules } from '../types/modules/load.js'
 import { createJobTypes, type JobTypes } from '../types/registry.js'
 
 /** Beyond the drain and the grace of running jobs, a stop may take this long before it is forced. */
@@ -23,9 +24,11 @@ const toAddress = (host: string): string => (host === 'localhost' ? '127.0.0.1' 
 export const serve = async (jobTypes: JobTypes = createJobTypes(builtinTypes), config = loadBuiltinConfig()): Promise<string> => {
   tuneHeap()
   const log = createLogger({ level: config.logLevel })
+  const modules = await loadTypeModules(config.jobTypesDir, jobTypes)
+  if (modules.length > 0) log.info({ types: modules.map(({ name }) => name) }, 'job types of modules loaded')
   const scope = createScope({ watch: (step, name) => log.debug({ step, name }, 'start or stop') })
   return closeOnFailure(scope, async () => {
-    const services = await openServices({ config, jobTypes, log, scope })
+    const services = await openServices({ config, jobTypes, log, modules, scope })
     const app = await scope.open('application', () => buildApp(services))
     services.metrics.watchProcess()
 

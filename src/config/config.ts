@@ -170,6 +170,8 @@ const toConfig = (env: Environment) => ({
   adminApiKey: requireKey('ADMIN_API_KEY', env.ADMIN_API_KEY),
   workersEnabled: env.WORKERS_ENABLED,
   dataDir: resolve(env.DATA_DIR),
+  /** Where the modules of job types are; undefined: there are none. */
+  jobTypesDir: env.JOB_TYPES_DIR === undefined ? undefined : resolve(env.JOB_TYPES_DIR),
   /** Names this process in logs and worker records. */
   instanceId: randomUUID().slice(0, 8),
   redis: toRedisSettings(env),

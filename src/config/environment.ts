@@ -20,6 +20,7 @@ export const Environment = Type.Object({
   ),
   WORKERS_ENABLED: flag(false, 'Also run jobs in this process.'),
   DATA_DIR: textOr('.jobgate', "Folder for the embedded Redis's data and the generated API key."),
+  JOB_TYPES_DIR: text('Folder of JavaScript or TypeScript modules, one job type in each; see docs/own-job-types.md.'),
 
   REDIS_URL: text('redis://, rediss:// or unix:// URL of Redis. Without any REDIS_ variable, Jobgate starts an embedded Redis.'),
   REDIS_HOST: text('Redis host, instead of REDIS_URL.'),

@@ -59,10 +59,7 @@ const isEncrypted = (value: unknown): value is Encrypted =>
  * Protects the sensitive members of one job type's data.
  * `keys` are AES-256 keys: the first encrypts, all decrypt; none leaves data as they are.
  */
-export const createSensitiveData = (
-  { data, registered }: Pick<JobType, 'data' | 'registered'>,
-  keys: readonly Buffer[],
-) => {
+export const createSensitiveData = ({ data, registered }: Pick<JobType, 'data' | 'registered'>, keys: readonly Buffer[]) => {
   const paths = registered?.sensitive ?? findSensitivePaths(data as SchemaNode)
   const byId = new Map(keys.map((key) => [keyId(key), key]))
   const [first] = keys

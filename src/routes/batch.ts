@@ -9,7 +9,7 @@ import { type HeldKey, requireScope } from '../http/authenticate.js'
 import { problemOfJson } from '../http/bodies/json-body.js'
 import type { NdjsonLine } from '../http/bodies/line-stream.js'
 import ndjson, { isNdjson } from '../http/bodies/ndjson.js'
-import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { createRequireTypes, requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../http/problems/problem-json.js'
 import { type Problem, problemResponses } from '../http/problems/problem-schema.js'
 import type { ProblemDetails, ProblemName } from '../http/problems/problem-types.js'
@@ -25,7 +25,7 @@ import type { Validate } from '../types/validator.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface BatchOptions {
-  readonly services: Pick<Services, 'accept' | 'config' | 'jobTypes'>
+  readonly services: Pick<Services, 'accept' | 'catalog' | 'config' | 'jobTypes'>
   /** The `oneOf` over all job types with their optional keys; registered by the app. */
   readonly batchItem: TSchema
   /** Checks an item. */
@@ -82,6 +82,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     method: 'POST',
     url: '/v1/jobs/batch',
     onRequest: requireScope('jobs:submit'),
+    preValidation: createRequireTypes(services.catalog),
     // Documented is what an item should be; checked here is only the frame, since items are judged one by one.
     config: {
       sheddable: true,

@@ -3,71 +3,50 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
 import { maySee } from '../auth/grants.js'
+import { toEntityTag } from '../catalog/entity-tag.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
+import { matchesEtag } from '../http/headers/etag.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { JobType } from '../types/definition.js'
-import { JobPriority } from '../types/job-schema.js'
-import { QueueNameText } from '../types/queue-name.js'
-import { closed, Nullable, paramCharsMax, StringEnum } from '../types/schema-parts.js'
+import type { RegisteredType } from '../types/registry.js'
+import { closed, headerCharsMax, Nullable, paramCharsMax } from '../types/schema-parts.js'
+import { JobTypeVersion, JobTypeView, toTypeView, toVersionView } from './job-type-views.js'
 
 export interface JobTypesOptions {
-  readonly services: Pick<Services, 'jobTypes' | 'config' | 'workerInstances'>
+  readonly services: Pick<Services, 'catalog' | 'config' | 'jobTypes' | 'workerInstances'>
 }
 
-export const JobTypeView = Type.Object(
-  {
-    type: Type.String({ description: 'Name, as in a submission.' }),
-    queue: QueueNameText(),
-    description: Type.String(),
-    available: Type.Boolean({
-      description:
-        'Whether a worker that is configured for it, or for some of its jobs, is running now. Submissions are accepted either way.',
-    }),
-    requires: Type.Array(Type.String(), { description: 'Integrations that a worker needs.' }),
-    requiresOneOf: Type.Array(Type.String(), { description: 'Integrations of which a worker needs the one that the data names.' }),
-    defaults: Type.Object(
-      {
-        attempts: Type.Integer(),
-        backoff: Type.Object({ type: StringEnum(['fixed', 'exponential']), delayMs: Type.Integer() }, closed),
-        priority: JobPriority,
-        timeoutMs: Type.Integer(),
-      },
-      { ...closed, description: 'Defaults for submissions.' },
-    ),
-    dataSchema: Type.Any({ description: 'JSON Schema of `data`.' }),
-    resultSchema: Type.Any({ description: 'JSON Schema of `result`.' }),
-    example: Type.Any({ description: 'A ready-to-send body for POST /v1/jobs.' }),
-  },
-  { $id: 'JobType', ...closed, description: 'A job type.' },
-)
-const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
+const JobTypeRef = Type.Unsafe<JobTypeView>(Type.Ref(JobTypeView.$id as string))
+const VersionRef = Type.Unsafe<Static<typeof JobTypeVersion>>(Type.Ref(JobTypeVersion.$id as string))
+const name = Type.String({ maxLength: paramCharsMax, description: 'Name of the job type.' })
+
+/** The same answer for what does not exist and for what the caller may not see. */
+export const typeNotFound = () => problem('not-found', 'There is no job type with this name.')
 
 const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
-  const { jobTypes, config, workerInstances } = services
+  const { catalog, jobTypes, config, workerInstances } = services
   app.addHook('onRequest', requireScope('jobs:read'))
 
   const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))
+  const isVisible = (request: { principal: Parameters<typeof maySee>[0] }, { name: type, queue }: JobType): boolean =>
+    maySee(request.principal, { type, queue, followUps: [] })
 
-  const toView = (type: JobType, available: ReadonlySet<string>): Static<typeof JobTypeView> => ({
-    type: type.name,
-    queue: type.queue,
-    description: type.description,
-    available: available.has(type.name),
-    requires: [...type.requires],
-    requiresOneOf: [...(type.requiresOneOf ?? [])],
-    defaults: {
-      attempts: type.defaults.attempts ?? config.queues.defaultAttempts,
-      backoff: type.defaults.backoff ?? { type: 'exponential', delayMs: config.queues.defaultBackoffMs },
-      priority: type.defaults.priority,
-      timeoutMs: type.defaults.timeoutMs,
-    },
-    dataSchema: type.data,
-    resultSchema: type.result,
-    example: { type: type.name, data: type.example },
-  })
+  /** Throws 404 for a type that is not there or that the caller may not see. */
+  const requireType = (request: { params: { type: string }; principal: Parameters<typeof maySee>[0] }): RegisteredType => {
+    const registered = jobTypes.get(request.params.type)
+    if (!registered || !isVisible(request, registered.type)) throw typeNotFound()
+    return registered
+  }
+
+  /** Versions of a built-in type change with the release of Jobgate: only those that were registered are kept. */
+  const requireRegistered = (request: Parameters<typeof requireType>[0]): string => {
+    const { type } = requireType(request)
+    if (!type.registered) throw problem('not-found', 'Built-in job types have no stored versions.')
+    return type.name
+  }
 
   app.route({
     method: 'GET',
@@ -75,7 +54,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     schema: {
       operationId: 'listJobTypes',
       summary: 'List job types',
-      description: 'All job types that this gateway accepts, with schemas, defaults and an example.',
+      description: 'All job types that this gateway accepts, built-in and registered ones, with schemas, defaults and an example.',
       tags: ['catalog'],
       response: {
         200: jsonResponse(Type.Object({ items: Type.Array(JobTypeRef), next: Nullable(Type.String()) }, closed), 'All job types.'),
@@ -84,8 +63,8 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     },
     handler: async (request) => {
       const available = await readAvailable()
-      const visible = jobTypes.all.filter(({ name, queue }) => maySee(request.principal, { type: name, queue, followUps: [] }))
-      return { items: visible.map((type) => toView(type, available)), next: null }
+      const visible = jobTypes.latest().filter(({ type }) => isVisible(request, type))
+      return { items: visible.map((each) => toTypeView(each, { config, available })), next: null }
     },
   })
 
@@ -97,15 +76,69 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       summary: 'Read a job type',
       description: "The job type's schemas, defaults and example, and whether a worker can run it now.",
       tags: ['catalog'],
-      params: Type.Object({ type: Type.String({ maxLength: paramCharsMax, description: 'Name of the job type.' }) }),
-      response: { 200: jsonResponse(JobTypeRef, 'The job type.'), ...problemResponses },
+      params: Type.Object({ type: name }),
+      headers: Type.Object({
+        'If-None-Match': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'ETags you already have; `*` matches any.' })),
+      }),
+      response: {
+        200: jsonResponse(JobTypeRef, 'The job type.', ['ETag']),
+        304: Type.Null({ description: 'The version has not changed.' }),
+        ...problemResponses,
+      },
+    },
+    handler: async (request, reply) => {
+      const registered = requireType(request)
+      if (registered.type.registered) {
+        const head = await catalog.readHead(registered.type.name)
+        if (!head) throw typeNotFound()
+        const etag = `"${toEntityTag(head.head)}"`
+        reply.header('etag', etag)
+        if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send(null)
+      }
+      return toTypeView(registered, { config, available: await readAvailable() })
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/job-types/:type/versions',
+    schema: {
+      operationId: 'listJobTypeVersions',
+      summary: 'List the versions of a job type',
+      description: 'The numbers of all versions of a registered job type, latest first.',
+      tags: ['catalog'],
+      params: Type.Object({ type: name }),
+      response: {
+        200: jsonResponse(
+          Type.Object({ items: Type.Array(Type.Object({ version: Type.Integer() }, closed)), next: Nullable(Type.String()) }, closed),
+          'All versions.',
+        ),
+        ...problemResponses,
+      },
     },
     handler: async (request) => {
-      const type = jobTypes.find(request.params.type)
-      if (!type || !maySee(request.principal, { type: type.name, queue: type.queue, followUps: [] })) {
-        throw problem('not-found', 'There is no job type with this name.')
-      }
-      return toView(type, await readAvailable())
+      const numbers = await catalog.readVersionNumbers(requireRegistered(request))
+      return { items: numbers.map((version) => ({ version })), next: null }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/job-types/:type/versions/:version',
+    schema: {
+      operationId: 'getJobTypeVersion',
+      summary: 'Read a version of a job type',
+      description: 'The definition of one version, as it was registered.',
+      tags: ['catalog'],
+      params: Type.Object({ type: name, version: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Number of the version.' }) }),
+      response: { 200: jsonResponse(VersionRef, 'The version.'), ...problemResponses },
+    },
+    handler: async (request) => {
+      const { version: number } = request.params
+      const type = requireRegistered(request)
+      const version = await catalog.readVersion(type, number)
+      if (!version) throw problem('not-found', 'The job type has no such version.')
+      return toVersionView(type, number, version)
     },
   })
 }

@@ -7,7 +7,7 @@ import { maySee, type Principal } from '../auth/grants.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { toPageLinks } from '../http/headers/page-links.js'
-import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { createRequireTypes, requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
@@ -19,7 +19,7 @@ import { closed, headerCharsMax, Nullable } from '../types/schema-parts.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface SchedulesOptions {
-  readonly services: Pick<Services, 'config' | 'jobTypes' | 'readSnapshot' | 'schedules' | 'views'>
+  readonly services: Pick<Services, 'catalog' | 'config' | 'jobTypes' | 'readSnapshot' | 'schedules' | 'views'>
   /** The `oneOf` over all job types with the members of a schedule; registered by the app. */
   readonly schedule: TSchema
 }
@@ -58,6 +58,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     method: 'PUT',
     url: '/v1/schedules/:id',
     onRequest: requireScope('jobs:submit'),
+    preValidation: createRequireTypes(services.catalog),
     config: {
       documentedExamples: Object.fromEntries(
         jobTypes.all.map((type) => [

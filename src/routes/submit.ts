@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { applyPreference } from '../http/headers/prefer.js'
-import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { createRequireTypes, requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
@@ -18,7 +18,7 @@ import { headerCharsMax } from '../types/schema-parts.js'
 import type { Submission } from '../types/submission.js'
 
 export interface SubmitOptions {
-  readonly services: Pick<Services, 'accept' | 'awaitFinish' | 'config' | 'jobTypes' | 'views'>
+  readonly services: Pick<Services, 'accept' | 'awaitFinish' | 'catalog' | 'config' | 'jobTypes' | 'views'>
   /** The `oneOf` over all job types; registered by the app. */
   readonly submission: TSchema
 }
@@ -58,6 +58,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     method: 'POST',
     url: '/v1/jobs',
     onRequest: requireScope('jobs:submit'),
+    preValidation: createRequireTypes(services.catalog),
     config: {
       sheddable: true,
       documentedExamples: Object.fromEntries(

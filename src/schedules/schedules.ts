@@ -158,7 +158,12 @@ export const createSchedules = ({ accept, reconcile, jobTypes, clock, config, cu
 
 export type Schedules = ReturnType<typeof createSchedules>
 
-const toRecord = ({ tenant, keyId }: Principal, id: string, definition: ScheduleDefinition, { type, version }: RegisteredType): ScheduleRecord => {
+const toRecord = (
+  { tenant, keyId }: Principal,
+  id: string,
+  definition: ScheduleDefinition,
+  { type, version }: RegisteredType,
+): ScheduleRecord => {
   const { startAt, endAt, ...rest } = definition
   return {
     ...rest,

@@ -14,10 +14,10 @@ import type { Validate } from './validator.js'
  */
 export type JobOutcome<R = unknown, C extends string = string> =
   | { readonly kind: 'done'; readonly result: R }
-  /** Never again: the job is failed. */
-  | { readonly kind: 'fail'; readonly code: C; readonly message: string }
+  /** Never again: the job is failed. `retryable` here and below for codes that are in no table. */
+  | { readonly kind: 'fail'; readonly code: C; readonly message: string; readonly retryable?: boolean }
   /** Again after the job's backoff, as long as attempts are left. */
-  | { readonly kind: 'retry'; readonly code: C; readonly message: string }
+  | { readonly kind: 'retry'; readonly code: C; readonly message: string; readonly retryable?: boolean }
   /** Again in `afterMs`, without using up an attempt: rate limits and busy locks. */
   | { readonly kind: 'defer'; readonly code: C; readonly message: string; readonly afterMs: number }
 

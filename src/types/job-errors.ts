@@ -20,6 +20,10 @@ export const jobErrors = {
     retryable: false,
     meaning: 'The worker does not know this job type, because gateway and workers run different versions.',
   },
+  invalid_result: {
+    retryable: false,
+    meaning: 'The handler is done, but its result does not match the result schema of the job type.',
+  },
   invalid_data: { retryable: false, meaning: 'The stored data does not match what the handler expects.' },
   removed: { retryable: false, meaning: "An operator removed this recipient's job before it finished." },
   worker_lost: { retryable: false, meaning: 'The workers that ran the job died or stalled too many times.' },

@@ -6,6 +6,13 @@ import { Matching } from './schema-parts.js'
 /** A job type registered at run time has a queue of its own, named like it: both have this form. */
 const namePattern = '^[a-z][a-z0-9-]{1,62}$'
 const nameCharsMax = 63
+const nameForm = new RegExp(namePattern)
+
+/** Whether a job type that is registered at run time may be called so, as far as the form goes. */
+export const isTypeName = (name: unknown): name is string => typeof name === 'string' && nameForm.test(name)
+
+/** What a name lacks that is not of that form. */
+export const typeNameDetail = 'must be 2 to 63 lowercase letters, digits and hyphens, and begin with a letter'
 
 /** A name of that form. No compiler checks it: what comes from outside is looked up among the queues that are there. */
 export type QueueName = string
@@ -28,7 +35,7 @@ export const jobIdPrefix = (queue: QueueName): string => prefixes.get(queue) ?? 
 export const queueOfPrefix = (prefix: string): QueueName => queuesByPrefix.get(prefix) ?? prefix
 
 /** Words that stand in addresses where a queue or a job type may stand. */
-const routeWords = ['clean', 'health', 'metrics', 'pause', 'resume']
+const routeWords = ['clean', 'health', 'metrics', 'pause', 'resume', 'versions', 'secret']
 /** Keys in Redis begin with the name of a queue: these belong to the gateway itself. */
 const keyWords = ['gate', 'schedules']
 /** What metrics say instead of a name. */
@@ -41,7 +48,7 @@ export const isReservedWord = (word: string): boolean => reserved.has(word)
 
 /** The name of a queue in requests and answers. Which queues there are, the registry of job types says. */
 export const QueueNameText = (options: StringOptions = {}) =>
-  Matching(namePattern, 'must be 2 to 63 lowercase letters, digits and hyphens, and begin with a letter', {
+  Matching(namePattern, typeNameDetail, {
     maxLength: nameCharsMax,
     description: 'Name of a queue.',
     ...options,

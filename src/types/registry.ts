@@ -65,6 +65,8 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
     get all(): readonly JobType[] {
       return all
     },
+    /** The same with their numbers. */
+    latest: (): readonly RegisteredType[] => [...latest.values()],
     /** Another number after every change. */
     get revision(): number {
       return revision

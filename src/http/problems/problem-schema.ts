@@ -7,6 +7,7 @@ const FieldProblem = Type.Object(
   {
     pointer: Type.String({ description: 'JSON Pointer to the invalid member, as a URI fragment.', examples: ['#/data/to'] }),
     detail: Type.String({ description: 'What is wrong. Never repeats the value.' }),
+    rule: Type.Optional(Type.String({ description: 'The rule of job contracts that is broken.' })),
     in: Type.Optional(
       Type.Unsafe<'query' | 'path' | 'header'>({ type: 'string', enum: ['query', 'path', 'header'], description: 'Absent for the body.' }),
     ),

@@ -108,6 +108,27 @@ export const problems = {
     title: 'The schedule no longer matches its job type',
     remedy: 'Fix the members listed in `errors` and PUT the schedule again.',
   },
+  'contract-incompatible': {
+    status: 409,
+    title: 'The contract is not compatible with an earlier version',
+    remedy:
+      'Keep what `errors` lists as it was, or give new required members a default. Otherwise register the type under a new name, or with `"compatibility": "none"` once no job or schedule needs the earlier versions.',
+  },
+  'job-type-in-use': {
+    status: 409,
+    title: 'Jobs or schedules still need the job type',
+    remedy: 'Wait until its jobs have finished, or cancel them; delete its schedules. Then retry.',
+  },
+  'job-types-full': {
+    status: 409,
+    title: 'The maximum number of job types has been reached',
+    remedy: 'Delete job types that are no longer needed, or ask the operator to raise JOB_TYPES_MAX.',
+  },
+  'precondition-failed': {
+    status: 412,
+    title: 'The resource is not the version that the request names',
+    remedy: 'Read the resource again, apply your change to it, and send the request with the new ETag.',
+  },
   'queue-busy': {
     status: 409,
     title: 'Jobs of this queue are running',

@@ -13,7 +13,7 @@ import { createContractValidator } from './validator.js'
 const { attempts, backoff, timeoutMs } = JobOptions.properties
 
 /** Who runs the jobs of a type: programs that lease them, workers of Jobgate that send them or have a module, workers of BullMQ. */
-const Runs = Type.Union([
+export const Runs = Type.Union([
   Type.Object({ by: StringEnum(['pull', 'module']) }, closed),
   Type.Object(
     {
@@ -41,7 +41,9 @@ export type Runs = Static<typeof Runs>
 export const JobTypeDefinition = Type.Object(
   {
     description: Text(1000, { description: 'What a job of this type does, for callers.' }),
-    data: Type.Unknown({ description: 'The contract of `data`: JSON Schema 2020-12, in the subset of docs/own-job-types.md. Objects are closed.' }),
+    data: Type.Unknown({
+      description: 'The contract of `data`: JSON Schema 2020-12, in the subset of docs/own-job-types.md. Objects are closed.',
+    }),
     result: Type.Optional(Type.Unknown({ description: 'The contract of results, likewise. Without it any result is allowed.' })),
     example: Type.Unknown({ description: 'Data that fit the contract, shown ready to send.' }),
     defaults: Type.Optional(

@@ -1,11 +1,11 @@
 // A definition as its author sent it, made into a job type.
 
-import type { Contract } from '../types/contracts/contract.js'
-import { fillDefaults } from '../types/contracts/defaults.js'
-import { type JobTypeDefinition, parseDefinition, type TypeDefinition } from '../types/contracts/definition.js'
-import { createContractValidator } from '../types/contracts/validator.js'
-import type { JobType } from '../types/definition.js'
-import type { Validate } from '../types/validator.js'
+import type { JobType } from '../definition.js'
+import type { Validate } from '../validator.js'
+import type { Contract } from './contract.js'
+import { fillDefaults } from './defaults.js'
+import { type JobTypeDefinition, parseDefinition, type TypeDefinition } from './definition.js'
+import { createContractValidator } from './validator.js'
 
 /** Where the definition of a type says nothing. */
 const defaultTimeoutMs = 60_000
