@@ -267,6 +267,29 @@ t.test('a queue comes with its job type and goes with it', async (t) => {
   })
 })
 
+t.test('a queue goes while a job of it runs, is followed and waited for: the job ends, and nobody is left hanging', async (t) => {
+  const test = await buildTestApp(t)
+  const { jobTypes, workerInstances } = test.services
+  jobTypes.put(ownType(test))
+  const id = await submit(test, 'block going')
+  await test.probes.started('block going')
+  let gone = () => {}
+  const isFollowed = new Promise<void>((resolve) => {
+    gone = resolve
+  })
+  const events = followed(test, id, gone)
+  const waited = statusOf(test, `/v1/jobs/${id}?waitMs=20000`)
+  await isFollowed
+  jobTypes.remove(queue)
+  await eventually('its worker has taken leave', async () => !(await workerInstances())[0]?.queues.includes(queue))
+  test.probes.release('block going')
+  t.equal(await waited, 404)
+  t.equal((await events)[0], 'active')
+  jobTypes.put(ownType(test))
+  t.match(await test.finished(id), { state: 'completed', attempts: { made: 1 } })
+  t.match(await run(test, 'next'), { state: 'completed' })
+})
+
 t.test('a queue that comes, goes or is idle while Redis is away works once it is back', async (t) => {
   const { dataDir } = await createDataDir(t)
   const redis = await startOwnRedis(t, dataDir)
