@@ -6,8 +6,10 @@ import type { RunnableJobType } from '../src/types/definition.js'
 import { adminKey, buildTestApp, type TestApp } from './helpers/build-test-app.js'
 import { eventually } from './helpers/eventually.js'
 import { carryOut } from './helpers/operations.js'
+import { startOwnRedis } from './helpers/own-redis.js'
 import { parsePrometheusText, sampleValue } from './helpers/prometheus-text.js'
 import { parseSse } from './helpers/read-sse.js'
+import { createDataDir } from './helpers/start-probe-process.js'
 
 const queue = 'resize-image'
 const own = { type: queue, queue }
@@ -263,4 +265,51 @@ t.test('a queue comes with its job type and goes with it', async (t) => {
       'also in lists',
     )
   })
+})
+
+t.test('a queue goes while a job of it runs, is followed and waited for: the job ends, and nobody is left hanging', async (t) => {
+  const test = await buildTestApp(t)
+  const { jobTypes, workerInstances } = test.services
+  jobTypes.put(ownType(test))
+  const id = await submit(test, 'block going')
+  await test.probes.started('block going')
+  let gone = () => {}
+  const isFollowed = new Promise<void>((resolve) => {
+    gone = resolve
+  })
+  const events = followed(test, id, gone)
+  const waited = statusOf(test, `/v1/jobs/${id}?waitMs=20000`)
+  await isFollowed
+  jobTypes.remove(queue)
+  await eventually('its worker has taken leave', async () => !(await workerInstances())[0]?.queues.includes(queue))
+  test.probes.release('block going')
+  t.equal(await waited, 404)
+  t.equal((await events)[0], 'active')
+  jobTypes.put(ownType(test))
+  t.match(await test.finished(id), { state: 'completed', attempts: { made: 1 } })
+  t.match(await run(test, 'next'), { state: 'completed' })
+})
+
+t.test('a queue that comes, goes or is idle while Redis is away works once it is back', async (t) => {
+  const { dataDir } = await createDataDir(t)
+  const redis = await startOwnRedis(t, dataDir)
+  const test = await buildTestApp(t, { env: { REDIS_URL: redis.url }, isHasty: true })
+  const { jobTypes, redis: connections } = test.services
+  const put = (name: string) => jobTypes.put({ ...ownType(test), name, queue: name })
+  const runs = async (type: string) => {
+    const { id } = (await test.submit({ type, data: { label: type } })).json()
+    t.match(await test.finished(id), { queue: type, state: 'completed' })
+  }
+  for (const name of ['goes', 'idle']) put(name)
+  await runs('goes')
+
+  const away = new Promise<void>((resolve) => connections.request.once('close', resolve))
+  await redis.kill()
+  await away
+  put('comes')
+  jobTypes.remove('goes')
+  await redis.restart()
+  await eventually('it is back', async () => statusOf(test, '/readyz').then((status) => status === 200))
+  put('goes')
+  for (const name of ['comes', 'goes', 'idle']) await runs(name)
 })

@@ -13,6 +13,7 @@ import {
   retry,
 } from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
+import { isBuiltinQueue, type QueueName } from '../types/queue-name.js'
 import { type JobTypes, toPresentData } from '../types/registry.js'
 import type { Attempt } from './attempt.js'
 import { gatherChildren } from './children.js'
@@ -52,10 +53,10 @@ export const createBegin = (deps: Deps) => {
 
   const begin = (attempt: Attempt, admission: Admission): Beginning | Promise<Beginning> => {
     if (admission.kind === 'refused') return admission
-    const { type: name, envelope } = attempt.job
+    const { type: name, queue, envelope } = attempt.job
     if (envelope.refusal) return decided(fail(envelope.refusal.code, envelope.refusal.message))
     const registered = jobTypes.get(name)
-    if (!registered) return decided(fail('unknown_job_type', jobErrors.unknown_job_type.meaning))
+    if (!registered) return decided(toUnknown(queue))
     const { type } = registered
     if (envelope.fanOut) return gatherChildren(redis, attempt.job, type).then(decided)
     // Its queue is left as soon as this worker hears of it: a job that was handed out a moment before goes back.
@@ -82,6 +83,12 @@ export const createBegin = (deps: Deps) => {
 }
 
 const decided = (outcome: JobOutcome): Beginning => ({ kind: 'decided', outcome })
+
+/** A queue of its own goes with its job type: what was handed out a moment before waits there until the type is back. */
+const toUnknown = (queue: QueueName): JobOutcome => {
+  const { meaning } = jobErrors.unknown_job_type
+  return isBuiltinQueue(queue) ? fail('unknown_job_type', meaning) : defer('unknown_job_type', meaning, handBackMs)
+}
 
 const missingIntegration = (
   { requires }: JobType,

@@ -15,6 +15,9 @@ export type FollowUpsOutcome =
   /** Some may have been submitted already; trying again doubles none. */
   | { readonly kind: 'full' }
 
+/** A worker hears of a new job type a moment after the gateway that accepted a job with such a follow-up: it waits this long for it. */
+const unknownMsMax = 3000
+
 interface Ready {
   readonly id: string
   readonly submission: Submission
@@ -30,7 +33,8 @@ interface Deps {
 /**
  * In: the envelope and the id of a job whose work is done, and its result.
  * All are checked before the first is submitted. Each has an id that follows from the job's, so repeating this submits nothing twice,
- * even when the result has changed meanwhile. Throws the error of Redis.
+ * even when the result has changed meanwhile. A job type that is not known here is waited for before it is refused.
+ * Throws the error of Redis.
  */
 export const createFollowUps = ({ accept, jobTypes, config, sensitive }: Deps) => {
   /** What is wrong as text, or the submission. */
@@ -55,6 +59,7 @@ export const createFollowUps = ({ accept, jobTypes, config, sensitive }: Deps) =
   }
 
   return async (first: JobEnvelope, result: unknown): Promise<FollowUpsOutcome> => {
+    await untilKnown(jobTypes, first.followUps ?? [])
     const ready: Ready[] = []
     for (const [step, followUp] of (first.followUps ?? []).entries()) {
       const prepared = prepare(followUp, first, result)
@@ -74,6 +79,21 @@ export const createFollowUps = ({ accept, jobTypes, config, sensitive }: Deps) =
 }
 
 export type SubmitFollowUps = ReturnType<typeof createFollowUps>
+
+/** Resolves once the job types of all are registered, or when that takes too long. */
+const untilKnown = (jobTypes: Pick<JobTypes, 'find' | 'onChange'>, followUps: readonly { readonly type: string }[]): Promise<void> => {
+  const areKnown = () => followUps.every(({ type }) => jobTypes.find(type) !== undefined)
+  if (areKnown()) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      stopFollowing()
+      resolve()
+    }
+    const timer = setTimeout(end, unknownMsMax)
+    const stopFollowing = jobTypes.onChange(() => areKnown() && end())
+  })
+}
 
 const refused = (step: number, { type }: { type: string }, detail: string): FollowUpsOutcome => ({
   kind: 'refused',

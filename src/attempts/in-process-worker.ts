@@ -75,7 +75,7 @@ export const openWorkerPool = async (deps: Deps) => {
     const ready = worker.waitUntilReady()
     // Closed before Redis was ever there: nobody has to hear of it.
     ready.catch(() => {})
-    return { ready, idleSince, close: (isCutOff) => worker.close(isCutOff) }
+    return { ready, idleSince, close: (isCutOff) => (isCutOff ? worker.close(true) : closeConnected(worker)) }
   }
 
   const open = (name: QueueName): QueueWorker => {
@@ -136,6 +136,12 @@ export const openWorkerPool = async (deps: Deps) => {
 }
 
 export type WorkerPool = Awaited<ReturnType<typeof openWorkerPool>>
+
+/** A worker of BullMQ 6.7 whose waiting connection is just being made again never closes: that is waited for first. */
+const closeConnected = async (worker: Worker): Promise<void> => {
+  await worker.backend.reconnectBlocking().catch(() => {})
+  await worker.close()
+}
 
 /** Workers of built-in queues stay: nothing is counted for each of their attempts. */
 const alwaysUsed = (processor: Process) => ({ processor, idleSince: () => null })

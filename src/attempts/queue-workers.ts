@@ -40,7 +40,7 @@ export const openQueueWorkers = ({ jobTypes, log, open, openIdle, idleMs = idleM
   let served: ReadonlySet<QueueName> = new Set()
   const workers = new Map<QueueName, QueueWorker>()
   /** Workers that are being closed, by queue. */
-  const leaving = new Map<QueueName, Promise<void>>()
+  const leaving = new Map<QueueName, { readonly worker: QueueWorker; readonly closed: Promise<void> }>()
   let isClosed = false
 
   const openWorker = (queue: QueueName): void => {
@@ -58,7 +58,7 @@ export const openQueueWorkers = ({ jobTypes, log, open, openIdle, idleMs = idleM
         leaving.delete(queue)
         follow()
       })
-    leaving.set(queue, closed)
+    leaving.set(queue, { worker, closed })
   }
 
   /** Every queue that is served has a worker, is watched, or is about to be. */
@@ -102,7 +102,8 @@ export const openQueueWorkers = ({ jobTypes, log, open, openIdle, idleMs = idleM
     async close(isCutOff: boolean): Promise<void> {
       isClosed = true
       stopFollowing()
-      await Promise.all([duty.close(), idle.close(), ...leaving.values(), ...[...workers.values()].map((worker) => worker.close(isCutOff))])
+      const left = [...leaving.values()].map(({ worker, closed }) => (isCutOff ? worker.close(true) : closed))
+      await Promise.all([duty.close(), idle.close(), ...left, ...[...workers.values()].map((worker) => worker.close(isCutOff))])
     },
   }
 }

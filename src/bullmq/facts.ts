@@ -65,7 +65,7 @@ export const delayedScoresPerMs = 0x1000
 /** `prioritized` is scored by priority, shifted by 32 bits, plus a counter: within a priority the first has waited longest. */
 export const scoresPerPriority = 0x100000000
 
-/** Wakes a worker that waits: the base marker. Delayed jobs have one of their own, scored by when the first is due. */
+/** Wakes a worker that waits: the base marker. Delayed jobs have one of their own, scored by when the first is due, in milliseconds. */
 export const marker = { score: 0, member: '0' } as const
 
 /** Id of a job that a job scheduler made: `repeat:<key>:<milliseconds>`. */
@@ -91,6 +91,7 @@ const witnesses: readonly (readonly [script: string, keys: number, text: string]
   ['addPrioritizedJob', 9, 'return priority * 0x100000000 + prioCounter % 0x100000000'],
   ['addPrioritizedJob', 9, 'rcall("ZADD", markerKey, 0, "0")'],
   ['addPrioritizedJob', 9, '"opts.maxLenEvents"'],
+  ['addDelayedJob', 6, 'rcall("ZADD", markerKey, nextTimestamp, "1")'],
   ['addJobScheduler', 11, 'local jobId = "repeat:" .. jobSchedulerId .. ":" .. nextMillis'],
   ['moveToActive', 11, 'rcall("HINCRBY", jobKey, "ats", 1)'],
   ['moveToActive', 11, 'rcall("HEXISTS", jobKey, "defa")'],

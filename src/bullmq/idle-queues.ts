@@ -13,6 +13,8 @@ import type { QueuePlaces } from './queues.js'
 
 /** A blocking read returns at least this often, so that a stopped watch ends. */
 const blockSeconds = 5
+/** Before 7.0.8, Redis may take a shorter time for none at all and block for ever. */
+const blockMsMin = 2
 /** A marker may be lost with the process that took it: queues are looked at this often besides. BullMQ's own workers do the same. */
 const lookMs = 5000
 /** Pause after a failed read; the connection itself reconnects by its own rules. */
@@ -84,7 +86,7 @@ const createMarkerWatch = ({ connect, redis, log, wakeKey, found }: WatchDeps & 
     const now = Date.now()
     for (const [key, { dueAt }] of [...taken]) if (dueAt <= now) found(watched.get(key) as QueueName)
     const next = Math.min(...[...taken.values()].map(({ dueAt }) => dueAt))
-    return Math.min(blockSeconds, Math.max(1, next - now) / 1000)
+    return Math.min(blockSeconds, Math.max(blockMsMin, next - now) / 1000)
   }
 
   const waitLoop = async (reader: RedisClient): Promise<void> => {
@@ -108,6 +110,8 @@ const createMarkerWatch = ({ connect, redis, log, wakeKey, found }: WatchDeps & 
 
   const endRead = (): void => {
     if (!isWaiting) return
+    // Once is enough, however many queues come and go before it has ended.
+    isWaiting = false
     const entry = redis.pipeline().zadd(wakeKey, 0, 'wake').pexpire(wakeKey, wakeMs)
     // Without it the read ends when its time is over.
     entry.exec().catch((error: Error) => log.debug({ error: error.message }, 'the watch of idle queues was not woken'))

@@ -41,6 +41,9 @@ export const createSchedulePayloads = ({ jobTypes, sensitive }: Deps) => {
     /** For answers. */
     mask: (record: ScheduleRecord): ScheduleRecord => changeAll(record, 'mask'),
 
+    /** Whether this version, and this process by now, knows the job types of all follow-ups. */
+    knowsFollowUps: ({ followUps = [] }: ScheduleRecord): boolean => followUps.every(({ type }) => jobTypes.find(type) !== undefined),
+
     /**
      * What a run is to submit, data checked against their schema: the job type may have moved on since the schedule was put.
      * What the schema cannot see is left to the submission.

@@ -20,6 +20,8 @@ const waitingMsMax = 60_000
 const intervalMsMin = 1000
 /** Runs that were missed although a worker lived are made up for when they were due within this time. */
 const madeUpMsMax = 60_000
+/** A worker hears of a new job type a moment after the gateway that stored a schedule with such a follow-up: a run waits this long for it. */
+const unknownMsMax = 3000
 
 /** Times are milliseconds since 1970. */
 export interface Tick {
@@ -39,7 +41,7 @@ export type TickOutcome =
   | { readonly kind: 'void' }
   /** Left out, since earlier runs still wait. */
   | { readonly kind: 'skipped' }
-  /** The queue is full, or not known here yet: the tick is to be tried again. */
+  /** The queue is full, or a job type is not known here yet: the tick is to be tried again. */
   | { readonly kind: 'waits'; readonly reason: string }
 
 /** One run on its way. `name` is the same however often it is tried. */
@@ -151,6 +153,9 @@ export const createRunSchedule = (deps: Deps) => {
       return { kind: 'void' }
     }
     if (!queues.has(stored.record.queue)) return giveWay(key, stored, dueAt, 'its job type is not registered')
+    if (Date.now() - dueAt < unknownMsMax && !payloads.knowsFollowUps(stored.record)) {
+      return giveWay(key, stored, dueAt, 'the job type of a follow-up is not registered')
+    }
     if (await isPilingUp(key)) return skip(key, stored, 'earlier runs are waiting for a worker')
     let runs = 0
     for (const each of [dueAt, ...(await missedRuns(key, stored, dueAt, tick))]) {

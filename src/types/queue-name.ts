@@ -31,8 +31,9 @@ const queuesByPrefix: ReadonlyMap<string, BuiltinQueue> = new Map(builtinQueues.
 /** How the ids of a queue's jobs begin, before the first `_`. */
 export const jobIdPrefix = (queue: QueueName): string => prefixes.get(queue) ?? queue
 
-/** The queue whose ids begin with `prefix`, be it there or not. */
-export const queueOfPrefix = (prefix: string): QueueName => queuesByPrefix.get(prefix) ?? prefix
+/** The queue whose ids begin with `prefix`, be it there or not; undefined when no queue's can. */
+export const queueOfPrefix = (prefix: string): QueueName | undefined =>
+  queuesByPrefix.get(prefix) ?? (isBuiltinQueue(prefix) ? undefined : prefix)
 
 /** Words that stand in addresses where a queue or a job type may stand. */
 const routeWords = ['clean', 'health', 'metrics', 'pause', 'resume', 'versions', 'secret']

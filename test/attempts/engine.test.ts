@@ -187,6 +187,7 @@ t.test('failed for good, whatever attempts are left', async (t) => {
   t.match(errorOf(refused.writes), { code: 'invalid_data', retryable: false })
 
   t.match((await attempt({ type: 'no-such' })).end, { kind: 'failed', code: 'unknown_job_type' })
+  t.match((await attempt({ type: 'gone', queue: 'gone' })).end, { kind: 'deferred', code: 'unknown_job_type' }, 'it waits for its type')
   t.match((await attempt({ type: 'needy' })).end, { kind: 'failed', code: 'not_configured', message: /CRM_URL/ })
   const refusal = { code: 'schedule_refused', message: 'No longer fits.' } as const
   t.match((await attempt({ envelope: { refusal } })).end, { kind: 'failed', ...refusal })

@@ -6,6 +6,7 @@ import { createFollowUps } from '../../src/attempts/follow-ups.js'
 import { builtinTypes } from '../../src/builtin/builtin.js'
 import { loadBuiltinConfig } from '../../src/builtin/config.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
+import type { JobType } from '../../src/types/definition.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import type { Submission } from '../../src/types/submission.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
@@ -152,6 +153,30 @@ t.test('every real job type can follow: the check with the result in it knows al
   const outcome = await followUps({ ...first, followUps: [{ ...record, resultInto: {} }, past] }, { at: '2020-01-01T00:00:00Z' })
   t.match(outcome, { kind: 'refused', detail: /follow-up 1/ }, 'what the schema cannot see is checked before the first is submitted too')
   t.equal(submitted.length, before)
+})
+
+t.test('a job type that is not known here yet is waited for, and refused when it does not come', async (t) => {
+  const jobTypes = createJobTypes(builtinTypes)
+  const known = jobTypes.all[0] as JobType
+  const submitted: string[] = []
+  const submit = async ({ type }: Submission) => {
+    submitted.push(type)
+    return { kind: 'reused' } as const
+  }
+  const followUps = createFollowUps({ jobTypes, config: loadBuiltinConfig({}, tmpdir()), sensitive: new Map(), accept: submit })
+  const chain = ['first-own', 'second-own'].map((type) => ({ id: type, type, data: known.example }))
+  const running = () => followUps({ data: null, tenant: 'default', correlationId: 'c', timeoutMs: 1000, followUps: chain }, null)
+
+  const waiting = running()
+  jobTypes.put({ ...known, name: 'first-own' })
+  t.match(await running(), { kind: 'refused', detail: /follow-up 1 \(second-own\): its job type is unknown/ })
+  t.match(await waiting, { kind: 'refused' })
+  t.same(submitted, [], 'all are checked before the first is submitted')
+
+  const again = running()
+  jobTypes.put({ ...known, name: 'second-own' })
+  t.same(await again, { kind: 'submitted' })
+  t.same(submitted, ['first-own', 'second-own'])
 })
 
 t.test('an attempt that is repeated after its follow-ups were submitted submits none again, whatever its result', async (t) => {

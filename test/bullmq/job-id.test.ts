@@ -58,6 +58,7 @@ t.test('what a client made up is no id', async (t) => {
     'mail_',
     'mail_short',
     'n_3q2AMb1cT7mR0wZk9vYxFg',
+    'email_3q2AMb1cT7mR0wZk9vYxFg',
     'Nope_3q2AMb1cT7mR0wZk9vYxFg',
     `${'a'.repeat(64)}_3q2AMb1cT7mR0wZk9vYxFg`,
     'mail_3q2AMb1cT7mR0wZk9vYx:g',

@@ -305,7 +305,7 @@ t.test('ticks, served by hand', async (t) => {
     t.match(await older.tick('unknown', second), { kind: 'submitted' })
     t.match(await jobsOf(app, 'unknown'), [{ type: 'flaky', state: 'waiting' }], 'a job, which then fails')
     await put(app, 'followed', { ...echo('x', everySecond), followUps: [{ type: 'flaky', data: { label: 'y' } }] })
-    t.match(await older.tick('followed', second), { kind: 'submitted' })
+    t.match(await older.tick('followed', second - 10_000), { kind: 'submitted' })
     const [followed] = await jobsOf(app, 'followed')
     const seenWith = async (grants: object) => {
       const payload = { name: 'k', scopes: ['jobs:read'], ...grants }
@@ -315,6 +315,12 @@ t.test('ticks, served by hand', async (t) => {
     t.equal(await seenWith({ types: ['echo', 'flaky'] }), 200)
     t.equal(await seenWith({ types: ['echo'] }), 404, 'hidden by its follow-up, which it never gets')
     t.equal(await seenWith({ queues: ['external-api'] }), 404, 'nobody knows the queue of that')
+
+    const justDue = { everyMs: 3_600_000, startAt: new Date(Date.now() + minute).toISOString() }
+    await put(app, 'early', { ...echo('x', justDue), followUps: [{ type: 'flaky', data: { label: 'y' } }] })
+    const due = Date.parse(justDue.startAt)
+    t.match(await older.tick('early', due), { kind: 'waits', reason: /follow-up/ }, 'it may be about to hear of the type')
+    t.match(await tick('early', due), { kind: 'submitted' })
 
     const env = { WORKERS_ENABLED: 'false', DATA_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') }
     const sealing = await buildTestApp(t, { beside: app, env })
