@@ -58,7 +58,7 @@ t.test('register, read, change, and conditions', async (t) => {
   t.same([second.statusCode, second.json().version], [200, 2])
   t.not(second.headers['etag'], etag)
   t.same((await get(test, `${url}/versions`)).items, [{ version: 2 }, { version: 1 }])
-  t.match(await get(test, `${url}/versions/1`), { type: name, version: 1, createdBy: 'first', definition: definition() })
+  t.match(await get(test, `${url}/versions/1`), { type: name, version: 1, createdBy: 'admin', definition: definition() })
   t.equal((await test.request({ method: 'GET', url: `${url}/versions/3` })).statusCode, 404)
   t.equal((await test.request({ method: 'GET', url: '/v1/job-types/echo/versions' })).statusCode, 404)
   const added = await put(test, definition(closedObject({ source, width, fit: { enum: ['crop', 'pad', 'fill'] } }, ['source', 'width'])))
