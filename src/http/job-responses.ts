@@ -82,7 +82,7 @@ export const toJobTrace = (request: FastifyRequest): Pick<AcceptContext, 'trace'
 const typesMsMax = 500
 
 /**
- * Answers 503 as long as this instance has never read the registered job types: until then it cannot tell an unknown type from one that
+ * Refuses with 503 as long as this instance has never read the registered job types: until then it cannot tell an unknown type from one that
  * is registered. For `preValidation` of routes that take submissions.
  */
 export const createRequireTypes = ({ isLoaded, loadWithin }: Pick<Services['catalog'], 'isLoaded' | 'loadWithin'>) => {
