@@ -18,6 +18,8 @@ interface Queue {
   /** Being handled, in order; their turn to be sent has not come, or has just come. */
   readonly started: ServerResponse[]
   readonly waiting: [IncomingMessage, ServerResponse][]
+  /** One of those that wait is about to be started. */
+  isAdvancing: boolean
   /** Once it has had too many waiting, nothing more is taken from the connection. */
   isCut: boolean
 }
@@ -62,14 +64,13 @@ const enqueue = (handle: Handler, request: IncomingMessage, response: ServerResp
   const socket = request.socket as Pipelined
   const queue = socket[queueKey] ?? openQueue(socket)
   if (queue.isCut) return
-  // One more is in work, or has just been answered: the first one, which is in no list.
-  if (queue.started.length < inFlightMax - 1) start(queue, handle, request, response)
+  if (queue.waiting.length === 0 && hasRoom(queue)) start(queue, handle, request, response)
   else if (queue.waiting.length < waitingMax) queue.waiting.push([request, response])
   else cut(socket, queue, onCut)
 }
 
 const openQueue = (socket: Pipelined): Queue => {
-  const queue: Queue = { started: [], waiting: [], isCut: false }
+  const queue: Queue = { started: [], waiting: [], isAdvancing: false, isCut: false }
   socket[queueKey] = queue
   socket.once('close', () => {
     queue.waiting.length = 0
@@ -78,15 +79,30 @@ const openQueue = (socket: Pipelined): Queue => {
   return queue
 }
 
+/** One more is in work, or has just been answered: the first one, which is in no list. */
+const hasRoom = ({ started }: Queue): boolean => started.length < inFlightMax - 1
+
 const start = (queue: Queue, handle: Handler, request: IncomingMessage, response: ServerResponse): void => {
   queue.started.push(response)
   response.once('close', () => {
     queue.started.splice(queue.started.indexOf(response), 1)
-    const next = queue.waiting.shift()
-    if (next) start(queue, handle, ...next)
-    else if (queue.isCut && queue.started.length === 0) endConnection(request.socket, toRawProblem(tooMany))
+    if (queue.isCut && queue.started.length === 0) endConnection(request.socket, toRawProblem(tooMany))
+    else advance(queue, handle)
   })
   handle(request, response)
+}
+
+/** Starts what waits, one in each turn of the event loop: other connections come in between, however fast these are answered. */
+const advance = (queue: Queue, handle: Handler): void => {
+  if (queue.isAdvancing || queue.waiting.length === 0) return
+  queue.isAdvancing = true
+  setImmediate(() => {
+    queue.isAdvancing = false
+    const next = hasRoom(queue) ? queue.waiting.shift() : undefined
+    if (!next) return
+    start(queue, handle, ...next)
+    advance(queue, handle)
+  })
 }
 
 /** What Node does for the response whose turn it is. */
