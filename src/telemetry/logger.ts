@@ -27,8 +27,8 @@ export const toLoggedError = (error: unknown, depth = 3): LoggedError => {
   }
 }
 
-/** Members that are censored wherever a log call puts them, one level below its top included. */
-const secretMembers = [
+/** Members that are censored wherever a log call puts them, two levels below its top included. */
+const secretMembers: ReadonlySet<string> = new Set([
   'authorization',
   'cookie',
   'set-cookie',
@@ -42,13 +42,31 @@ const secretMembers = [
   'signature',
   'data',
   'body',
-]
+])
+const censored = '***'
+const depthMax = 3
 
-/** Paths in the notation of pino's redaction. */
-const toPaths = (name: string): string[] => {
-  const member = /^[A-Za-z]+$/.test(name) ? name : `["${name}"]`
-  const below = member.startsWith('[') ? `*${member}` : `*.${member}`
-  return [member, below, `*.headers${member.startsWith('[') ? '' : '.'}${member}`]
+/**
+ * The members of a line with secret ones censored; the object itself when there are none. Pino's own redaction took
+ * nine tenths of the time of a line: it looks for every path, where here each member is looked at once.
+ */
+const censor = (members: Record<string, unknown>, depth = depthMax): Record<string, unknown> => {
+  let copy: Record<string, unknown> | undefined
+  for (const name of Object.keys(members)) {
+    const value = members[name]
+    const shown = secretMembers.has(name) ? censored : mayHold(value) && depth > 1 ? censor(value, depth - 1) : value
+    if (shown === value) continue
+    copy ??= { ...members }
+    copy[name] = shown
+  }
+  return copy ?? members
+}
+
+/** Errors, requests and replies have serializers, which leave everything out that is not named in them. */
+const mayHold = (value: unknown): value is Record<string, unknown> => {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** The request and the reply, as far as they may be logged: no query, no header, no body. */
@@ -58,6 +76,8 @@ interface RequestLike {
 }
 
 const serializers = {
+  // Of the bindings of child loggers, which no formatter sees: these have no members below.
+  ...Object.fromEntries([...secretMembers].map((name) => [name, () => censored])),
   err: (error: unknown) => toLoggedError(error),
   req: (request: RequestLike) => ({ method: request.method, route: request.routeOptions?.url ?? null }),
   res: (reply: { statusCode?: number }) => ({ statusCode: reply.statusCode }),
@@ -71,8 +91,7 @@ export const toLoggerOptions = ({ level, bindings = {} }: { level: string; bindi
   level,
   base: { pid: process.pid, ...bindings },
   timestamp: pino.stdTimeFunctions.isoTime,
-  formatters: { level: (label) => ({ level: label }) },
-  redact: { paths: secretMembers.flatMap(toPaths), censor: '***' },
+  formatters: { level: (label) => ({ level: label }), log: (members) => censor(members) },
   serializers,
 })
 

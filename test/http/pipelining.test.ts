@@ -34,7 +34,15 @@ const pipelineApp = async (t: Test) => {
   })
   const numberOf = (url: string) => Number(url.split('?')[1])
   app.get('/file', async (_request, reply) => reply.send(createReadStream(path)))
-  app.get('/fast', async ({ url }) => `answer ${numberOf(url)}\n`)
+  const fast = { onStart: () => {} }
+  app.get('/fast', async ({ url }) => {
+    fast.onStart()
+    return `answer ${numberOf(url)}\n`
+  })
+  app.get('/at-once', ({ url }, reply) => {
+    fast.onStart()
+    reply.send(`answer ${numberOf(url)}\n`)
+  })
   app.get('/held', async ({ url }, reply) => {
     held.begun++
     held.now++
@@ -56,7 +64,7 @@ const pipelineApp = async (t: Test) => {
     const links = (await readdir('/proc/self/fd')).map((name) => readlink(`/proc/self/fd/${name}`).catch(() => ''))
     return (await Promise.all(links)).filter((target) => target === path).length
   }
-  return { ...(await listen(app)), app, lines, held, release: () => release(), countOpen }
+  return { ...(await listen(app)), app, lines, held, fast, release: () => release(), countOpen }
 }
 
 t.test('files of responses that nobody reads are closed with the connection', async (t) => {
@@ -106,6 +114,31 @@ t.test('a few are handled at once, the others wait; responses come in order', as
   await answer
   t.equal(held.closed, inFlightMax + waitingMax)
 })
+
+for (const path of ['/fast', '/at-once']) {
+  t.test(`those that wait are started one in each turn of the event loop: ${path}`, async (t) => {
+    const { port, fast } = await pipelineApp(t)
+    let turn = 0
+    let isOver = false
+    const countTurns = () => {
+      turn++
+      if (!isOver) setImmediate(countTurns)
+    }
+    const turns: number[] = []
+    fast.onStart = () => turns.push(turn)
+    const { socket } = rawConnection(port)
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    countTurns()
+    socket.write(times(waitingMax, path))
+    await eventually('all are answered', () => answersIn(text).length === waitingMax)
+    isOver = true
+    socket.destroy()
+    t.equal(new Set(turns.slice(inFlightMax)).size, waitingMax - inFlightMax)
+  })
+}
 
 t.test('too many waiting: what is in work is answered, then the connection is closed', async (t) => {
   const { app, port, held, release, lines } = await pipelineApp(t)

@@ -6,7 +6,10 @@ import type { ProblemDetails } from '../problems/problem-types.js'
 import { toRawProblem } from '../problems/raw-problem.js'
 import { destroyLater, discardInput, endConnection } from './end-connection.js'
 
-/** Requests of one connection that are handled at once. Clients that do not pipeline have one. */
+/**
+ * Requests of one connection that are handled at once, and that are begun in one turn of the event loop: of those that are answered
+ * at once, none is being handled any more when the next one comes. Clients that do not pipeline have one.
+ */
 const inFlightMax = 8
 /** Requests of one connection that may wait behind those: Node parses all of a chunk, and cannot be stopped within it. */
 const waitingMax = 100
@@ -18,6 +21,8 @@ interface Queue {
   /** Being handled, in order; their turn to be sent has not come, or has just come. */
   readonly started: ServerResponse[]
   readonly waiting: [IncomingMessage, ServerResponse][]
+  /** One of those that wait is about to be started. */
+  isAdvancing: boolean
   /** Once it has had too many waiting, nothing more is taken from the connection. */
   isCut: boolean
 }
@@ -29,7 +34,35 @@ const tooMany: ProblemDetails = {
 }
 
 const queueKey = Symbol('queue')
-type Pipelined = Socket & { [queueKey]?: Queue }
+const burstKey = Symbol('burst')
+/** Requests of one connection in the turn in which it last had one. */
+interface Burst {
+  turn: number
+  count: number
+}
+type Pipelined = Socket & { [queueKey]?: Queue; [burstKey]?: Burst }
+
+/** Turns of the event loop in which there were requests. */
+let turns = 0
+let isCounting = false
+const endTurn = () => {
+  turns++
+  isCounting = false
+}
+
+/** Whether the connection has had its share of this turn; counts one request more. */
+const exceedsBurst = (socket: Pipelined): boolean => {
+  if (!isCounting) setImmediate(endTurn)
+  isCounting = true
+  const burst = socket[burstKey]
+  if (burst === undefined) socket[burstKey] = { turn: turns, count: 1 }
+  else if (burst.turn === turns) burst.count++
+  else {
+    burst.turn = turns
+    burst.count = 1
+  }
+  return burst !== undefined && burst.count > inFlightMax
+}
 
 /**
  * Takes the place of the one listener for requests that `server` has. `onCut` is told of each connection that is closed
@@ -43,7 +76,8 @@ export const boundPipelining = (server: Server, onCut: (socket: Socket) => void)
   server.off('request', handle)
   server.on('request', (request, response) => {
     // Node gives the connection to the response whose turn it is: without pipelining, to every one at once.
-    if (response.socket === null) enqueue(handle, request, response, onCut)
+    const isBurst = exceedsBurst(request.socket)
+    if (isBurst || response.socket === null) enqueue(handle, request, response, isBurst, onCut)
     else handle(request, response)
   })
 }
@@ -58,18 +92,26 @@ export const lastPending = (socket: Socket): ServerResponse | null => {
   return last ?? (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null
 }
 
-const enqueue = (handle: Handler, request: IncomingMessage, response: ServerResponse, onCut: (socket: Socket) => void): void => {
+const enqueue = (
+  handle: Handler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isBurst: boolean,
+  onCut: (socket: Socket) => void,
+): void => {
   const socket = request.socket as Pipelined
   const queue = socket[queueKey] ?? openQueue(socket)
   if (queue.isCut) return
-  // One more is in work, or has just been answered: the first one, which is in no list.
-  if (queue.started.length < inFlightMax - 1) start(queue, handle, request, response)
-  else if (queue.waiting.length < waitingMax) queue.waiting.push([request, response])
-  else cut(socket, queue, onCut)
+  if (!isBurst && queue.waiting.length === 0 && hasRoom(queue)) start(queue, handle, request, response)
+  else if (queue.waiting.length === waitingMax) cut(socket, queue, onCut)
+  else {
+    queue.waiting.push([request, response])
+    if (hasRoom(queue)) advance(queue, handle)
+  }
 }
 
 const openQueue = (socket: Pipelined): Queue => {
-  const queue: Queue = { started: [], waiting: [], isCut: false }
+  const queue: Queue = { started: [], waiting: [], isAdvancing: false, isCut: false }
   socket[queueKey] = queue
   socket.once('close', () => {
     queue.waiting.length = 0
@@ -78,15 +120,30 @@ const openQueue = (socket: Pipelined): Queue => {
   return queue
 }
 
+/** One more is in work, or has just been answered: the first one, which is in no list. */
+const hasRoom = ({ started }: Queue): boolean => started.length < inFlightMax - 1
+
 const start = (queue: Queue, handle: Handler, request: IncomingMessage, response: ServerResponse): void => {
   queue.started.push(response)
   response.once('close', () => {
     queue.started.splice(queue.started.indexOf(response), 1)
-    const next = queue.waiting.shift()
-    if (next) start(queue, handle, ...next)
-    else if (queue.isCut && queue.started.length === 0) endConnection(request.socket, toRawProblem(tooMany))
+    if (queue.isCut && queue.started.length === 0) endConnection(request.socket, toRawProblem(tooMany))
+    else advance(queue, handle)
   })
   handle(request, response)
+}
+
+/** Starts what waits, one in each turn of the event loop: other connections come in between, however fast these are answered. */
+const advance = (queue: Queue, handle: Handler): void => {
+  if (queue.isAdvancing || queue.waiting.length === 0) return
+  queue.isAdvancing = true
+  setImmediate(() => {
+    queue.isAdvancing = false
+    const next = hasRoom(queue) ? queue.waiting.shift() : undefined
+    if (!next) return
+    start(queue, handle, ...next)
+    advance(queue, handle)
+  })
 }
 
 /** What Node does for the response whose turn it is. */

@@ -1,6 +1,7 @@
 // Row 21: many connections that do next to nothing, and good clients beside them.
 
 import { setTimeout as pause } from 'node:timers/promises'
+import { openDescriptors } from '../../helpers/process-facts.js'
 import type { Row } from '../row.js'
 
 const connections = 500
@@ -13,12 +14,15 @@ export const manyConnections: Row = {
   matrix: 21,
   quick: true,
   async run({ open, tried, check, world }) {
+    const before = (await openDescriptors(world.pid)).sockets
     const wires = Array.from({ length: connections }, () => open())
     tried(connections)
     for (const wire of wires) wire.send(half)
     await pause(holdMs)
+    const held = (await openDescriptors(world.pid)).sockets - before
+    check(`no attack: only ${held} connections were held`, held > connections * 0.9)
     const { requests } = await world.good.peek()
     check('the good client got no further', requests > 0)
-    return `good client: ${requests} requests meanwhile`
+    return `${held} connections held; good client: ${requests} requests meanwhile`
   },
 }

@@ -65,6 +65,8 @@ export const slowReaders: Row = {
     const imports = openImports(attack, importClients)
     const began = Date.now()
     await pause(holdMs)
+    const held = (await openDescriptors(world.pid)).sockets - before
+    check(`no attack: only ${held} connections were held`, held >= clients)
     const { p99Ms } = await world.good.peek()
     if (isQuick) return `good client p99 ${p99Ms} ms meanwhile`
     for (const wire of asked) wire.close()
