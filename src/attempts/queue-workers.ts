@@ -1,7 +1,7 @@
 // Which queues this process takes jobs from: each has a worker, which comes and goes with the job types that are run here.
 
 import type { Logger } from 'pino'
-import type { IdleQueues } from '../bullmq/idle-queues.js'
+import type { IdleQueues } from '../bullmq/registered/idle-queues.js'
 import { openDuty } from '../runtime/duty.js'
 import { isRunnable } from '../types/definition.js'
 import { builtinQueues, isBuiltinQueue, type QueueName } from '../types/queue-name.js'

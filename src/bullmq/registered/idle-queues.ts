@@ -2,14 +2,14 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { RedisClient } from '../redis/connect.js'
-import { defineScript } from '../redis/script.js'
-import { withDeadline } from '../runtime/deadline.js'
-import { openDuty } from '../runtime/duty.js'
-import type { QueueName } from '../types/queue-name.js'
-import { delayedScoresPerMs, metaFields } from './facts.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { QueuePlaces } from './queues.js'
+import type { RedisClient } from '../../redis/connect.js'
+import { defineScript } from '../../redis/script.js'
+import { withDeadline } from '../../runtime/deadline.js'
+import { openDuty } from '../../runtime/duty.js'
+import type { QueueName } from '../../types/queue-name.js'
+import { delayedScoresPerMs, metaFields } from '../facts.js'
+import type { QueueKeys } from '../queue-keys.js'
+import type { QueuePlaces } from '../queues.js'
 
 /** A blocking read returns at least this often, so that a stopped watch ends. */
 const blockSeconds = 5
