@@ -139,7 +139,7 @@ const views = async (t: Test, test: TestApp) => {
   await t.test('operators: list, health, metrics, dashboard', async (t) => {
     await eventually('its worker told of itself', async () => (await get(test, `/admin/queues/${queue}/metrics`)).workers === 1)
     const { items } = await get(test, '/admin/queues')
-    t.match(items.at(-1), { queue, types: [queue], workers: 1, isPaused: false })
+    t.match(items.at(-1), { queue, types: [queue], runBy: 'workers', workers: 1, isPaused: false })
     t.same(names(items), ['meeting', 'email', 'external-api', queue])
     t.match(await get(test, '/v1/job-types/resize-image'), { ...own, available: true })
     const health = await get(test, '/admin/queues/health')

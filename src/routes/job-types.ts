@@ -6,13 +6,12 @@ import { maySee } from '../auth/grants.js'
 import { toEntityTag } from '../catalog/entity-tag.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
-import { matchesEtag } from '../http/headers/etag.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { JobType } from '../types/definition.js'
 import type { RegisteredType } from '../types/registry.js'
-import { closed, headerCharsMax, Nullable, paramCharsMax } from '../types/schema-parts.js'
+import { closed, Nullable, paramCharsMax } from '../types/schema-parts.js'
 import { JobTypeVersion, JobTypeView, toTypeView, toVersionView } from './job-type-views.js'
 
 export interface JobTypesOptions {
@@ -48,6 +47,13 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     return type.name
   }
 
+  const readEntityTag = async ({ type, version }: RegisteredType): Promise<string> => {
+    if (!type.registered) return `${version}-built-in`
+    const stored = await catalog.readHead(type.name)
+    if (!stored) throw typeNotFound()
+    return toEntityTag(stored.head)
+  }
+
   app.route({
     method: 'GET',
     url: '/v1/job-types',
@@ -77,24 +83,15 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       description: "The job type's schemas, defaults and example, and whether a worker can run it now.",
       tags: ['catalog'],
       params: Type.Object({ type: name }),
-      headers: Type.Object({
-        'If-None-Match': Type.Optional(Type.String({ maxLength: headerCharsMax, description: 'ETags you already have; `*` matches any.' })),
-      }),
       response: {
         200: jsonResponse(JobTypeRef, 'The job type.', ['ETag']),
-        304: Type.Null({ description: 'The version has not changed.' }),
         ...problemResponses,
       },
     },
     handler: async (request, reply) => {
       const registered = requireType(request)
-      if (registered.type.registered) {
-        const head = await catalog.readHead(registered.type.name)
-        if (!head) throw typeNotFound()
-        const etag = `"${toEntityTag(head.head)}"`
-        reply.header('etag', etag)
-        if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send(null)
-      }
+      // Of the version, for If-Match: whether a worker runs it now is no part of that.
+      reply.header('etag', `"${await readEntityTag(registered)}"`)
       return toTypeView(registered, { config, available: await readAvailable() })
     },
   })

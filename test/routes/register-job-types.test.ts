@@ -42,7 +42,7 @@ t.test('register, read, change, and conditions', async (t) => {
   t.match(first.json(), { type: name, version: 1, queue: name, runs: { by: 'pull' }, compatibility: 'backward', warnings: [] })
   t.match(await get(test, url), { type: name, version: 1, dataSchema: definition().data, resultSchema: null, example: { type: name } })
   const etag = first.headers['etag'] as string
-  t.equal((await test.request({ method: 'GET', url, headers: { 'if-none-match': etag } })).statusCode, 304)
+  t.equal((await test.request({ method: 'GET', url })).headers['etag'], etag)
 
   const again = await put(test, JSON.parse(JSON.stringify(definition())))
   t.same([again.statusCode, again.json().version, again.headers['etag']], [200, 1, etag], 'the same body is no new version')

@@ -12,6 +12,7 @@ import type { QueueControl } from '../../operations/queue-control.js'
 import type { QueueMetrics, QueueMetricsReader } from '../../operations/queue-metrics.js'
 import { Count, operatorTags, PerQueue, QueueParams } from '../../operations/queue-schema.js'
 import { day } from '../../runtime/durations.js'
+import type { JobType } from '../../types/definition.js'
 import { type QueueName, QueueNameText } from '../../types/queue-name.js'
 import type { JobTypes } from '../../types/registry.js'
 import { closed, Nullable, StringEnum, Time } from '../../types/schema-parts.js'
@@ -74,6 +75,9 @@ const QueueSummary = Type.Object(
   {
     queue: QueueNameText(),
     types: Type.Array(Type.String(), { description: 'Job types whose jobs are in this queue.' }),
+    runBy: StringEnum(['workers', 'module', 'pull', 'push', 'bullmq'], {
+      description: 'Who runs its jobs: workers of Jobgate for built-in job types, else `runs.by` of the job type.',
+    }),
     workers: Count('Worker processes that take jobs from this queue and reported within the last 30 s.'),
     isPaused: Type.Boolean({ description: 'Whether the queue is paused.' }),
     waiting: Count('Jobs that are ready to run; 0 while the queue is paused.'),
@@ -129,8 +133,8 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
     },
     handler: async () => {
       const { queues: all } = await metrics.all()
-      const types = new Map<QueueName, string[]>([...all.keys()].map((queue) => [queue, []]))
-      for (const { name, queue } of jobTypes.all) types.get(queue)?.push(name)
+      const types = new Map<QueueName, JobType[]>([...all.keys()].map((queue) => [queue, []]))
+      for (const type of jobTypes.all) types.get(type.queue)?.push(type)
       return { items: [...all].map(([queue, each]) => toSummary(queue, types.get(queue) ?? [], each)), next: null }
     },
   })
@@ -226,9 +230,11 @@ const adminQueues: FastifyPluginAsyncTypebox<AdminQueuesOptions> = async (app, {
   })
 }
 
-const toSummary = (queue: QueueName, types: string[], metrics: QueueMetrics): typeof QueueSummary.static => {
+const toSummary = (queue: QueueName, types: readonly JobType[], metrics: QueueMetrics): typeof QueueSummary.static => {
   const { workers, isPaused, waiting, active, delayed, paused, waitingChildren, completed, failed } = metrics
-  return { queue, types, workers, isPaused, waiting, active, delayed, paused, waitingChildren, completed, failed }
+  const runBy = types[0]?.registered?.runs.by ?? 'workers'
+  const names = types.map(({ name }) => name)
+  return { queue, types: names, runBy, workers, isPaused, waiting, active, delayed, paused, waitingChildren, completed, failed }
 }
 
 /** Where no member has to be there, the body need not be there either. */
