@@ -24,6 +24,7 @@ import { toServerOptions } from './http/server-options.js'
 import sse from './http/sse.js'
 import { createSubmissionSchemas } from './http/submission-schemas.js'
 import traceRequests from './http/trace-requests.js'
+import { Beat, BeatResult, Lease, LeasedJob, LeaseRequest, RemoteWorker, Settlement, SettleResult } from './leases/schema.js'
 import { EstimateView, OperationView } from './operations/schema.js'
 import adminApiKeys from './routes/admin/api-keys.js'
 import adminBoard from './routes/admin/board.js'
@@ -41,10 +42,13 @@ import jobControl from './routes/job-control.js'
 import jobEvents from './routes/job-events.js'
 import jobTypes, { JobTypeView } from './routes/job-types.js'
 import jobs from './routes/jobs.js'
+import leases from './routes/leases.js'
 import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
 import schedules from './routes/schedules.js'
+import singleLease from './routes/single-lease.js'
 import submit from './routes/submit.js'
+import workers from './routes/workers.js'
 import { ScheduleOptions, ScheduleView } from './schedules/schema.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './types/job-schema.js'
 
@@ -58,6 +62,14 @@ const sharedSchemas = [
   Metadata,
   JobError,
   JobView,
+  LeaseRequest,
+  LeasedJob,
+  Lease,
+  Beat,
+  BeatResult,
+  Settlement,
+  SettleResult,
+  RemoteWorker,
   BatchResult,
   JobTypeView,
   ScheduleOptions,
@@ -145,6 +157,9 @@ const registerAll = async (app: ReturnType<typeof createServer>, services: Servi
     await scope.register(jobControl, { services })
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
+    await scope.register(leases, { services })
+    await scope.register(singleLease, { services })
+    await scope.register(workers, { services })
     await scope.register(schedules, { services, schedule: submissions.schedule })
     await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues, queues: services.queues })
     await scope.register(adminQueues, {

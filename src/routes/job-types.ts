@@ -14,7 +14,7 @@ import { QueueNameText } from '../types/queue-name.js'
 import { closed, Nullable, paramCharsMax, StringEnum } from '../types/schema-parts.js'
 
 export interface JobTypesOptions {
-  readonly services: Pick<Services, 'jobTypes' | 'config' | 'workerInstances'>
+  readonly services: Pick<Services, 'jobTypes' | 'config' | 'leases' | 'workerInstances'>
 }
 
 export const JobTypeView = Type.Object(
@@ -46,10 +46,13 @@ export const JobTypeView = Type.Object(
 const JobTypeRef = Type.Unsafe<Static<typeof JobTypeView>>(Type.Ref('JobType'))
 
 const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
-  const { jobTypes, config, workerInstances } = services
+  const { jobTypes, config, leases, workerInstances } = services
   app.addHook('onRequest', requireScope('jobs:read'))
 
-  const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))
+  const readAvailable = async (): Promise<ReadonlySet<string>> => {
+    const [instances, remote] = await Promise.all([workerInstances(), leases.workers.present()])
+    return new Set([...instances, ...remote].flatMap(({ types }) => types))
+  }
 
   const toView = (type: JobType, available: ReadonlySet<string>): Static<typeof JobTypeView> => ({
     type: type.name,

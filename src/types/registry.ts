@@ -12,6 +12,8 @@ export interface RegisteredType {
   readonly version: number
   /** Checks data against the schema, which is compiled on the first call and dropped with the version. */
   readonly validate: Validate
+  /** The same for a result. */
+  readonly validateResult: Validate
 }
 
 /**
@@ -79,7 +81,10 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
     /** Registers one version of a type, in place of the one with the same number. */
     put(type: JobType, version = 1): void {
       const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
-      const versions = [...others, { type, version, validate: createOwnValidator(type.data) }]
+      const versions = [
+        ...others,
+        { type, version, validate: createOwnValidator(type.data), validateResult: createOwnValidator(type.result) },
+      ]
       setVersions(
         type.name,
         versions.sort((one, other) => one.version - other.version),
@@ -105,6 +110,10 @@ const sameOr = <T>(before: readonly T[], after: readonly T[]): readonly T[] =>
 /** What is wrong with data by the schema of their type, with pointers into `#/data`; nothing: they fit. */
 export const dataProblems = ({ validate }: RegisteredType, data: unknown): FieldProblem[] =>
   validate(data) ? [] : toFieldProblems(validate.errors ?? [], 'body', '/data')
+
+/** What is wrong with a result by the schema of its type, with pointers into `#/result`; nothing: it fits. */
+export const resultProblems = ({ validateResult }: RegisteredType, result: unknown): FieldProblem[] =>
+  validateResult(result) ? [] : toFieldProblems(validateResult.errors ?? [], 'body', '/result')
 
 /** What is wrong with a submission whose type is not registered. */
 export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'is not a known type' })
