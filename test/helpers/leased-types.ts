@@ -58,3 +58,9 @@ export const submitLeased = async (test: TestApp, label: string, more: object = 
 }
 
 export const read = async (test: TestApp, id: string) => (await test.request({ method: 'GET', url: `/v1/jobs/${id}` })).json()
+
+/** Lets the lease of a job run out now. */
+export const expire = async ({ services }: TestApp, id: string): Promise<void> => {
+  const queue = id.slice(0, id.indexOf('_'))
+  await services.redis.request.pexpire(`{jobgate}:${queue}:${id}:lock`, 1)
+}
