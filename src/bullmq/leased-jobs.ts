@@ -290,7 +290,7 @@ export const createLeasedJobs = ({
                 [],
               )
         for (const [at, queue] of places.entries()) {
-          for (let from = 0; from < (counts[at] as number); from += placesPerScript) {
+          for (let from = 0; from < (counts[at] ?? 0); from += placesPerScript) {
             const rows = await runTakeOver(
               [queue.active],
               [queue.base, from, from + placesPerScript - 1, token, takeOverMs, takenOverAtOnce],

@@ -71,15 +71,15 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
   const look = (queue: QueueName): void => {
     hot.add(queue)
     attended.add(queue)
-    running ??= run().finally(() => {
-      running = undefined
-    })
+    running ??= run()
   }
 
   /** Each round looks into every hot queue once, for different polls. Polls that come together are served together. */
   const run = async (): Promise<void> => {
     await nextTurn()
     while (hot.size > 0) await Promise.all(inRandomOrder([...hot]).map(lookInto))
+    // In the same turn as the last look at what is hot: nothing gets hot in between.
+    running = undefined
   }
 
   /** `isWaitedFor`: by somebody for whom another queue is looked into, too. */
@@ -143,6 +143,8 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
     }
     for (const each of [...(impatient.get(queue) ?? [])]) tried(each, queue)
     watchAgain(queue, isFruitless)
+    // It went meanwhile.
+    if (!has(queue)) follow()
   }
 
   const end = (each: Parked, queue: QueueName, outcome: PollOutcome): void => {
@@ -220,6 +222,14 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
     if (!each.isAssigned && (isGone || each.untried.size === 0)) leaveWith(each, nothing)
   }
 
+  /** Ends the waits for queues that went. */
+  const follow = (): void => {
+    for (const [queue, set] of [...parked]) {
+      if (has(queue)) continue
+      for (const each of [...set]) if (!each.isAssigned && !each.poll.queues.some(has)) leaveWith(each, nothing)
+    }
+  }
+
   return {
     /**
      * Waits until there are jobs, until `waitMs` is over, or until `signal` fires, which is when nobody is there to take them. Every queue
@@ -254,13 +264,7 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
       }
     },
 
-    /** Ends the waits for queues that went. */
-    follow(): void {
-      for (const [queue, set] of [...parked]) {
-        if (has(queue)) continue
-        for (const each of [...set]) if (!each.isAssigned && !each.poll.queues.some(has)) leaveWith(each, nothing)
-      }
-    },
+    follow,
 
     /** How many wait: a gauge. */
     waiting: (): number => waiting,

@@ -90,7 +90,7 @@ t.test('a settlement counts once: the same again is 200, another one is lease-se
       const first = await worker.settle({ lease, ...said })
       t.same(first.json(), { items: [{ lease, status: 200, outcome }] })
       const before = await stateOf(test, id)
-      const reordered = 'error' in said ? { ...said, error: { message: said.error.message, ...said.error } } : said
+      const reordered = 'error' in said ? { ...said, error: Object.fromEntries(Object.entries(said.error).reverse()) } : said
       t.same((await worker.settle({ ...reordered, lease, log: ['once more'] })).json(), first.json(), 'the same settlement')
       const otherwise = outcome === 'completed' ? { outcome: 'released' } : { outcome: 'completed', result: width }
       t.match((await worker.settle({ lease, ...otherwise })).json().items, [{ status: 409, error: { type: '/problems/lease-settled' } }])

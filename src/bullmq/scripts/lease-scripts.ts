@@ -303,9 +303,10 @@ end
 return results
 `
 
-/** KEYS: lists of active jobs. Returns how long each is. */
+/** KEYS: lists of active jobs. Returns how long each is; nothing where all are empty. */
 export const activeScript = `
 local counts = {}
+if redis.call('EXISTS', unpack(KEYS)) == 0 then return counts end
 for at = 1, #KEYS do counts[at] = redis.call('LLEN', KEYS[at]) end
 return counts
 `
