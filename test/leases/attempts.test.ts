@@ -162,7 +162,7 @@ t.test('a result that does not fit: 422, and the lease goes on', async (t) => {
   const { lease, job } = await leased('unfit')
   const answer = await worker.one(lease, 'complete', { result: { width: 0, more: 1 } })
   t.equal(answer.statusCode, 422)
-  t.match(answer.json(), { type: '/problems/result-invalid', errors: [{ pointer: '#/result/width' }, { pointer: '#/result/more' }] })
+  t.match(answer.json(), { type: '/problems/result-invalid', errors: [{ pointer: '#/result/more' }, { pointer: '#/result/width' }] })
   t.match((await worker.settle({ lease, outcome: 'completed' })).json().items, [{ status: 422 }])
   t.match(await read(test, job.id), { state: 'active' })
   t.match((await worker.beat([{ lease }])).json().items, [{ status: 'held' }])
