@@ -20,7 +20,8 @@ const start = async (t: Test, env: Record<string, string> = {}) => {
 const stateOf = async ({ services }: TestApp, id: string) => {
   const { request } = services.redis
   const queue = id.slice(0, id.indexOf('_'))
-  const hash = await request.hgetall(`{jobgate}:${queue}:${id}`)
+  // Redis keeps no order.
+  const hash = Object.entries(await request.hgetall(`{jobgate}:${queue}:${id}`)).sort()
   const log = await request.lrange(`{jobgate}:${queue}:${id}:logs`, 0, -1)
   const lock = await request.get(`{jobgate}:${queue}:${id}:lock`)
   return JSON.stringify({ hash, log, lock })
