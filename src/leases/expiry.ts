@@ -11,8 +11,9 @@ import { isLeasable } from './leasable.js'
 import { mintLeaseSlot } from './lease-id.js'
 import { LeasedAttempt } from './leased-attempt.js'
 
-/** A lease that ran out is found at the latest after this. */
-const everyMs = 2000
+/** A lease that ran out is found at the latest after this, and a fifth of it. */
+const everyMs = 3000
+const jitter = 0.2
 
 interface Deps {
   readonly engine: Pick<AttemptEngine, 'resume' | 'settle'>
@@ -44,7 +45,8 @@ export const createExpiry = ({ engine, jobTypes, leasedJobs, log }: Deps): Duty 
   return {
     name: 'lease-expiry',
     everyMs,
-    isShared: true,
+    // Every instance looks: where nothing is held, that is one call for all queues, and less than a lock would cost.
+    jitter,
     failure: 'looking for expired leases failed',
     run: async () => {
       const queues = [...new Set(jobTypes.all.filter(isLeasable).map(({ queue }) => queue))]
