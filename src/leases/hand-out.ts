@@ -9,7 +9,6 @@ import type { JobViews } from '../jobs/view.js'
 import { toIsoTime } from '../runtime/iso-time.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { jobErrors } from '../types/job-errors.js'
-import type { MetricNames } from '../types/metric-names.js'
 import type { QueueName } from '../types/queue-name.js'
 import { type LeaseSlot, mintLeaseSlot, parseLeaseId, toLeaseId } from './lease-id.js'
 import { LeasedAttempt } from './leased-attempt.js'
@@ -36,13 +35,12 @@ interface Deps {
   readonly leasedJobs: LeasedJobs
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'leases'>
-  readonly names: MetricNames
   readonly sensitive: SensitiveDataByType
   readonly views: JobViews
 }
 
 /** All reject with the error of Redis. */
-export const createHandOut = ({ engine, leasedJobs, log, metrics, names, sensitive, views }: Deps) => {
+export const createHandOut = ({ engine, leasedJobs, log, metrics, sensitive, views }: Deps) => {
   const toHandedLease = (job: LeasedJob, lease: string, data: unknown): HandedLease => {
     const { view } = views.ofStored(job.stored)
     const { traceparent = null } = JSON.parse(job.stored.data) as { traceparent?: string }
@@ -60,7 +58,7 @@ export const createHandOut = ({ engine, leasedJobs, log, metrics, names, sensiti
     const attempt = engine.handOut(held)
     const begun = await engine.begin(attempt)
     if (begun.kind === 'begun' && !job.isCancelled && !job.isPoison) {
-      metrics.leases.labels(names.ofType(job.stored.name)).inc()
+      metrics.leases.inc()
       return toHandedLease(job, lease, begun.data)
     }
     const poison: AttemptReport = { kind: 'refused', code: 'worker_lost', message: jobErrors.worker_lost.meaning }

@@ -8,7 +8,6 @@ import { createJobViews } from '../jobs/view.js'
 import type { RedisConnections } from '../redis/connect.js'
 import { withDeadline } from '../runtime/deadline.js'
 import type { Scope } from '../runtime/scope.js'
-import { createMetricNames } from '../types/metric-names.js'
 import { createExpiry } from './expiry.js'
 import { createHandOut, type Poll } from './hand-out.js'
 import { createHeartbeat } from './heartbeat.js'
@@ -34,7 +33,6 @@ export const openLeases = async (deps: Deps, scope: Scope) => {
   const leasedJobs = createLeasedJobs({ config, queues, redis })
   const handOut = createHandOut({
     ...{ engine, leasedJobs, log, metrics, sensitive },
-    names: createMetricNames(jobTypes),
     views: createJobViews(sensitive),
   })
   const workers = await scope.open('remote workers', () => openRemoteWorkers({ redis, keys, log }))

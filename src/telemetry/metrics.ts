@@ -64,7 +64,7 @@ export const createMetrics = () => {
       attemptBounds,
     ),
     attemptsRunning: levels('jobgate_attempts_running', 'Attempts running in this process.'),
-    leases: counts('jobgate_leases_total', 'Jobs leased to programs by this process.', ['type']),
+    leases: counts('jobgate_leases_total', 'Jobs leased to programs by this process.', []),
     leasePolls: levels('jobgate_lease_polls_open', 'Requests held open until there is a job to lease.'),
     remoteWorkers: levels('jobgate_remote_workers', 'Programs that leased jobs or sent heartbeats within the last 90 s.'),
     jobWaits: durations('jobgate_job_wait_seconds', 'Time from when a job was due until its first attempt started.', ['queue'], waitBounds),
