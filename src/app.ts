@@ -24,7 +24,17 @@ import { toServerOptions } from './http/server-options.js'
 import sse from './http/sse.js'
 import { createSubmissionSchemas } from './http/submission-schemas.js'
 import traceRequests from './http/trace-requests.js'
-import { Beat, BeatResult, Lease, LeasedJob, LeaseRequest, RemoteWorker, Settlement, SettleResult } from './leases/schema.js'
+import {
+  Beat,
+  BeatResult,
+  Lease,
+  LeasedJob,
+  LeaseRequest,
+  RemoteWorker,
+  Settlement,
+  SettleResult,
+  settlementForms,
+} from './leases/schema.js'
 import { EstimateView, OperationView } from './operations/schema.js'
 import adminApiKeys from './routes/admin/api-keys.js'
 import adminBoard from './routes/admin/board.js'
@@ -62,14 +72,6 @@ const sharedSchemas = [
   Metadata,
   JobError,
   JobView,
-  LeaseRequest,
-  LeasedJob,
-  Lease,
-  Beat,
-  BeatResult,
-  Settlement,
-  SettleResult,
-  RemoteWorker,
   BatchResult,
   JobTypeView,
   ScheduleOptions,
@@ -81,6 +83,15 @@ const sharedSchemas = [
   ApiKey,
   ApiKeySecret,
   EmailTemplate,
+  LeaseRequest,
+  LeasedJob,
+  Lease,
+  Beat,
+  BeatResult,
+  ...settlementForms,
+  Settlement,
+  SettleResult,
+  RemoteWorker,
 ]
 
 /** Builds the application over opened services; closing it leaves them open. When it fails, nothing of the application is left. */

@@ -5,6 +5,7 @@ import { day } from '../runtime/durations.js'
 import { JobView, type JobView as JobViewType } from '../types/job-schema.js'
 import { QueueNameText } from '../types/queue-name.js'
 import { closed, DurationMs, Matching, Nullable, StringEnum, Text, Time } from '../types/schema-parts.js'
+import { TaggedUnion } from '../types/tagged-union.js'
 import { leaseIdCharsMax } from './lease-id.js'
 
 export const leasesMax = 100
@@ -158,21 +159,28 @@ export const failMembers = {
 }
 export const releaseMembers = notes
 
-/** Described as one union; `outcome` tells the forms apart. */
-const settlement = <const O extends string, M extends Record<string, TSchema>>(outcome: O, members: M) =>
-  Type.Object({ lease: LeaseId, outcome: StringEnum([outcome]), ...members }, closed)
-const Completed = settlement('completed', completeMembers)
-const Failed = settlement('failed', failMembers)
-const Released = settlement('released', releaseMembers)
-export const Settlement = Type.Unsafe<Static<typeof Completed> | Static<typeof Failed> | Static<typeof Released>>({
+/** `outcome` tells the forms apart. */
+const settlement = <const O extends string, M extends Record<string, TSchema>>($id: string, outcome: O, members: M, description: string) =>
+  Type.Object({ lease: LeaseId, outcome: StringEnum([outcome]), ...members }, { ...closed, $id, description })
+const Completed = settlement('LeaseCompleted', 'completed', completeMembers, 'The attempt succeeded.')
+const Failed = settlement('LeaseFailed', 'failed', failMembers, 'The attempt failed.')
+const Released = settlement('LeaseReleased', 'released', releaseMembers, 'The job returns to the queue without counting an attempt.')
+export const settlementForms = [Completed, Failed, Released] as const
+export type Settlement = Static<(typeof settlementForms)[number]>
+
+/** As it is checked: it refers to nothing outside itself. */
+export const checkedSettlement = TaggedUnion(
+  'outcome',
+  settlementForms.map(({ $id: _, ...form }) => form as TObject),
+  'How one attempt ended.',
+)
+
+/** As it is described: its forms have names. */
+export const Settlement = Type.Unsafe<Settlement>({
+  ...checkedSettlement,
   $id: 'LeaseSettlement',
-  description: 'How one attempt ended. `released` returns the job to the queue without counting an attempt.',
-  type: 'object',
-  required: ['outcome'],
-  discriminator: { propertyName: 'outcome' },
-  oneOf: [Completed, Failed, Released],
+  oneOf: settlementForms.map(({ $id }) => Type.Ref($id as string)),
 })
-export type Settlement = Static<typeof Settlement>
 
 export const SettledState = StringEnum(['completed', 'failed', 'retrying', 'deferred', 'released', 'cancelled'], {
   description:

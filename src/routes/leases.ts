@@ -12,7 +12,18 @@ import type { ProblemDetails } from '../http/problems/problem-types.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { LeaseOutcome } from '../leases/lease.js'
 import { leaseIdCharsMax } from '../leases/lease-id.js'
-import { Beat, BeatResult, itemsMax, Lease, LeaseRequest, Settlement, SettleResult, WorkerName, WorkerOrder } from '../leases/schema.js'
+import {
+  Beat,
+  BeatResult,
+  checkedSettlement,
+  itemsMax,
+  Lease,
+  LeaseRequest,
+  Settlement,
+  SettleResult,
+  WorkerName,
+  WorkerOrder,
+} from '../leases/schema.js'
 import type { SettleOutcome } from '../leases/settle.js'
 import { toFieldProblems } from '../types/field-problems.js'
 import { closed, headerCharsMax } from '../types/schema-parts.js'
@@ -50,7 +61,7 @@ interface SettleAnswer {
 const leases: FastifyPluginAsyncTypebox<LeasesOptions> = async (app, { services }) => {
   const { config } = services
   const { heartbeat, lease, release, settle } = services.leases
-  const checkSettlement = createOwnValidator(Settlement)
+  const checkSettlement = createOwnValidator(checkedSettlement)
 
   app.route({
     method: 'POST',
