@@ -24,6 +24,17 @@ import { toServerOptions } from './http/server-options.js'
 import sse from './http/sse.js'
 import { createSubmissionSchemas } from './http/submission-schemas.js'
 import traceRequests from './http/trace-requests.js'
+import {
+  Beat,
+  BeatResult,
+  Lease,
+  LeasedJob,
+  LeaseRequest,
+  RemoteWorker,
+  Settlement,
+  SettleResult,
+  settlementForms,
+} from './leases/schema.js'
 import { EstimateView, OperationView } from './operations/schema.js'
 import adminApiKeys from './routes/admin/api-keys.js'
 import adminBoard from './routes/admin/board.js'
@@ -42,11 +53,14 @@ import jobEvents from './routes/job-events.js'
 import { JobTypeVersion, JobTypeView, RegisteredJobType } from './routes/job-type-views.js'
 import jobTypes from './routes/job-types.js'
 import jobs from './routes/jobs.js'
+import leases from './routes/leases.js'
 import metrics from './routes/metrics.js'
 import probes from './routes/probes.js'
 import registerJobTypes from './routes/register-job-types.js'
 import schedules from './routes/schedules.js'
+import singleLease from './routes/single-lease.js'
 import submit from './routes/submit.js'
+import workers from './routes/workers.js'
 import { ScheduleOptions, ScheduleView } from './schedules/schema.js'
 import { JobError, JobOptions, JobState, JobView, Metadata } from './types/job-schema.js'
 
@@ -73,6 +87,15 @@ const sharedSchemas = [
   ApiKey,
   ApiKeySecret,
   EmailTemplate,
+  LeaseRequest,
+  LeasedJob,
+  Lease,
+  Beat,
+  BeatResult,
+  ...settlementForms,
+  Settlement,
+  SettleResult,
+  RemoteWorker,
 ]
 
 /** Builds the application over opened services; closing it leaves them open. When it fails, nothing of the application is left. */
@@ -150,6 +173,9 @@ const registerAll = async (app: ReturnType<typeof createServer>, services: Servi
     await scope.register(jobEvents, { services })
     await scope.register(jobTypes, { services })
     await scope.register(registerJobTypes, { services })
+    await scope.register(leases, { services })
+    await scope.register(singleLease, { services })
+    await scope.register(workers, { services })
     await scope.register(schedules, { services, schedule: submissions.schedule })
     await scope.register(adminHealth, { metrics: services.queueMetrics, limits: config.queues, queues: services.queues })
     await scope.register(adminQueues, {

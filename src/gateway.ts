@@ -1,10 +1,12 @@
 // Everything of `jobgate serve` below HTTP, opened in order and closed in reverse.
 
+import { createFollowUps } from './attempts/follow-ups.js'
 import { openAuth } from './auth/open-auth.js'
 import { openModuleRegistration } from './catalog/modules.js'
 import { createCatalog } from './catalog/open-catalog.js'
 import { openJobs } from './jobs/open-jobs.js'
 import { openSubmissions } from './jobs/open-submissions.js'
+import { openLeases } from './leases/open-leases.js'
 import { requireMailTemplates } from './mail/templates/templates.js'
 import { openOperating } from './operations/open-operations.js'
 import { createLock } from './redis/lock.js'
@@ -33,9 +35,10 @@ export const openServices = async (options: StartOptions) => {
     const schedules = await openSchedules(base, { connection: request, submissions }, scope)
     const auth = await openAuth(base, scope)
     const jobs = await openJobs(base, scope)
-    const operating = await openOperating({ ...base, control: jobs.control, redis: request }, scope)
+    const leases = await openLeases({ ...base, submitFollowUps: createFollowUps({ ...base, accept: submissions.accept }) }, scope)
+    const operating = await openOperating({ ...base, control: jobs.control, redis: request, remoteWorkers: leases.workers.present }, scope)
     const lock = createLock({ redis: request, keys })
-    await openDuties([...jobs.duties, ...operating.duties, ...catalog.duties], { log, lock }, scope)
+    await openDuties([...jobs.duties, ...leases.duties, ...operating.duties, ...catalog.duties], { log, lock }, scope)
     // Opened last, so that they are drained before anything that they need is closed.
     const working = tools && startWorking(base, tools, scope)
 
@@ -55,6 +58,7 @@ export const openServices = async (options: StartOptions) => {
       /** Why no submission can be as safe as DURABILITY says; null when it can be. */
       durabilityFault: () => submissions.durability?.fault() ?? null,
       schedules,
+      leases,
       ...auth,
       ...jobs,
       ...operating,

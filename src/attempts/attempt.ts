@@ -50,6 +50,14 @@ export const createOpenAttempt =
     return { job, startedAt, log: createLazyLogger(log, () => toBindings(job, span)), span }
   }
 
+/** Opens an attempt once more that was begun at `startedAt`, perhaps by another process. Costs no round trip. */
+export const createResumeAttempt =
+  ({ log, tracing }: Pick<Deps, 'log' | 'tracing'>) =>
+  (job: HandedOutJob, startedAt: number): Attempt => {
+    const span = tracing && startAttemptSpan(tracing, job, startedAt)
+    return { job, startedAt, log: createLazyLogger(log, () => toBindings(job, span)), span }
+  }
+
 /** When a job was to run for the first time. */
 export const dueAt = ({ createdAt, envelope }: HandedOutJob): number => Math.max(createdAt, envelope.runAt ?? 0)
 
@@ -67,7 +75,7 @@ const toBindings = ({ id, type, queue, attemptsMade, envelope }: HandedOutJob, s
 })
 
 /** Part of the trace in which the job was submitted; a job that carries no trace begins one with every attempt. */
-const startAttemptSpan = (tracing: Pick<Tracing, 'startAttempt'>, job: HandedOutJob): TraceSpan => {
+const startAttemptSpan = (tracing: Pick<Tracing, 'startAttempt'>, job: HandedOutJob, startedAt?: number): TraceSpan => {
   const { correlationId, traceparent, tracestate = null } = job.envelope
   const place = parseTraceparent(traceparent)
   return tracing.startAttempt({
@@ -82,5 +90,6 @@ const startAttemptSpan = (tracing: Pick<Tracing, 'startAttempt'>, job: HandedOut
       'jobgate.correlation.id': correlationId,
     },
     parent: place && { ...place, traceState: tracestate },
+    ...(startedAt === undefined ? {} : { startedAt }),
   })
 }

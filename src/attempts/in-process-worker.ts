@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Logger } from 'pino'
 import { assumeOldestRedis, marker } from '../bullmq/facts.js'
-import type { Partitions } from '../bullmq/partitions.js'
+import { toFinishedKept } from '../bullmq/finished-kept.js'
 import { historyMinutesMax } from '../bullmq/queue-history.js'
 import type { QueueKeys } from '../bullmq/queue-keys.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
@@ -27,12 +27,10 @@ import type { AttemptWriter } from './settle.js'
 
 /** A job whose worker died is handed out again this often before it counts as poison. */
 const stalledCountMax = 4
-/** Finished jobs that one finishing job removes at most. */
-const removedAtOnceMax = 1000
 /** Beyond the grace of running jobs, closing may take this long: Redis may go away in the middle of it. */
 const closeMarginMs = 5000
 
-interface Deps extends Omit<EngineDeps, 'redis'> {
+interface Deps extends Omit<EngineDeps, 'redis' | 'drives'> {
   readonly queues: QueuePlaces
   readonly redis: RedisConnections
 }
@@ -48,6 +46,7 @@ export const openWorkerPool = async (deps: Deps) => {
   const cancellation = await openCancellation({ subscriber: redis.connect('events'), redis: connection, keys, log })
   const { partitions } = deps.queues
   const limits = config.queues
+  const kept = toFinishedKept(limits, partitions)
 
   deps.metrics.onRender(() => {
     deps.metrics.attemptsRunning.set(cancellation.running())
@@ -64,8 +63,8 @@ export const openWorkerPool = async (deps: Deps) => {
       stalledInterval: limits.stalledIntervalMs,
       maxStalledCount: stalledCountMax,
       skipVersionCheck: true,
-      removeOnComplete: toKeep(limits.retentionCompletedMs, limits.removeOnComplete, partitions),
-      removeOnFail: toKeep(limits.retentionFailedMs, limits.removeOnFail, partitions),
+      removeOnComplete: kept.completed,
+      removeOnFail: kept.failed,
       metrics: { maxDataPoints: historyMinutesMax },
     })
     logErrors(worker, queue.queue, log)
@@ -164,13 +163,6 @@ const watchUse = (process: Process) => {
   return { processor, idleSince: (): number | null => (running > 0 ? null : since) }
 }
 
-/** BullMQ counts ages in seconds. */
-const toKeep = (ageMs: number, count: number | undefined, { share }: Partitions) => ({
-  age: Math.ceil(ageMs / 1000),
-  limit: removedAtOnceMax,
-  ...(count === undefined ? {} : { count: share(count) }),
-})
-
 const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
   worker.on(
     'error',
@@ -179,9 +171,9 @@ const logErrors = (worker: Worker, queue: QueueName, log: Logger) => {
 }
 
 /** Makes BullMQ's processors: each runs one attempt and tells BullMQ by its result, or by what it throws, how that ended. */
-const createProcessors = (deps: EngineDeps & { cancellation: Cancellation }) => {
+const createProcessors = (deps: Omit<EngineDeps, 'drives'> & { cancellation: Cancellation }) => {
   const { cancellation, config, integrations, log, redis } = deps
-  const engine = createAttemptEngine(deps)
+  const engine = createAttemptEngine({ ...deps, drives: isRunnable })
   const runHandler = createRunHandler({ integrations, markerTtlMs: config.queues.attemptMarkerMs, redis })
 
   const work = async (attempt: Attempt, held: HeldJob): Promise<unknown> => {

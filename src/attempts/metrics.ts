@@ -1,4 +1,4 @@
-// Counts attempts and their durations, under labels that no stored job can widen.
+// Counts attempts and their durations, under labels that no stored job can widen beyond a bound.
 
 import type { Durations } from '../telemetry/histogram.js'
 import { type Metrics, startedAtZero } from '../telemetry/metrics.js'
@@ -7,8 +7,10 @@ import { createMetricNames } from '../types/metric-names.js'
 import type { QueueName } from '../types/queue-name.js'
 import type { JobTypes } from '../types/registry.js'
 
-/** Stands for codes that are not in the table. */
+/** Stands for codes that are not in the table, and beyond the first of own job types. */
 const other = 'other'
+/** Codes that programs elsewhere come up with: so many of them have series of their own. */
+const ownCodesMax = 100
 /** The code of attempts that completed. */
 const none = 'none'
 
@@ -30,6 +32,13 @@ export const createAttemptMetrics = (
     waits.set(queue, known)
     return known
   }
+  const ownCodes = new Set<string>()
+  const toLabel = (type: string, code: string): string => {
+    if (Object.hasOwn(jobErrors, code)) return code
+    if (jobTypes.isBuiltin(type)) return other
+    if (ownCodes.size < ownCodesMax) ownCodes.add(code)
+    return ownCodes.has(code) ? code : other
+  }
   onRender(() => {
     for (const name of names.queues()) jobWaits.labels(name)
     for (const name of names.types()) {
@@ -42,7 +51,7 @@ export const createAttemptMetrics = (
     started: (queue: QueueName, waitedMs: number): void => waitsOf(queue).observe(Math.max(0, waitedMs) / 1000),
     ended(type: string, outcome: string, code: string | null, durationMs: number): void {
       const name = names.ofType(type)
-      attempts.labels(name, outcome, code === null ? none : Object.hasOwn(jobErrors, code) ? code : other).inc()
+      attempts.labels(name, outcome, code === null ? none : toLabel(type, code)).inc()
       attemptDurations.labels(name, outcome).observe(durationMs / 1000)
     },
   }

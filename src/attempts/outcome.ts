@@ -11,16 +11,34 @@ export interface Refusal {
   readonly message: string
 }
 
+/**
+ * What a program elsewhere says of an attempt that failed. It knows its own codes, and so whether they are worth another attempt;
+ * `afterMs` is the least time until that, where the backoff of the job is shorter.
+ */
+export interface RemoteFailure {
+  readonly kind: 'fail' | 'retry'
+  readonly code: string
+  readonly message: string
+  readonly retryable?: boolean
+  readonly afterMs?: number
+}
+
 /** What a driver says of an attempt: what its handler said, or that it was not let begin. */
-export type AttemptReport = JobOutcome | Refusal
+export type AttemptReport = JobOutcome | RemoteFailure | Refusal
 
 /** Every end an attempt can have. Only `retrying`, `deferred` and `released` let another attempt of the job follow. */
 export type AttemptEnd =
   | { readonly kind: 'completed'; readonly result: unknown }
-  /** Permanently, or because no attempt is left. */
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  /** Again after the job's backoff. */
-  | { readonly kind: 'retrying'; readonly code: string; readonly message: string }
+  /** Permanently, or because no attempt is left. `retryable` where the table of codes does not tell. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly retryable?: boolean | undefined }
+  /** Again after the job's backoff, and not before `afterMs`. */
+  | {
+      readonly kind: 'retrying'
+      readonly code: string
+      readonly message: string
+      readonly retryable?: boolean | undefined
+      readonly afterMs?: number | undefined
+    }
   /** Again in `afterMs`; no attempt is used up. */
   | { readonly kind: 'deferred'; readonly code: string; readonly message: string; readonly afterMs: number }
   /** Given up by a driver that stops, for others to take at once; no attempt is used up. */

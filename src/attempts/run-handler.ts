@@ -1,7 +1,7 @@
 // Runs the handler of an attempt in this process, under an abort handle and within its time.
 
 import type { RedisClient } from '../redis/connect.js'
-import { type Integrations, type JobContext, type JobOutcome, retry } from '../types/definition.js'
+import { type Integrations, type JobContext, type JobOutcome, type RunnableJobType, retry } from '../types/definition.js'
 import { jobErrors } from '../types/job-errors.js'
 import type { AbortHandle, AbortReason } from './abort-handle.js'
 import type { Attempt } from './attempt.js'
@@ -29,7 +29,7 @@ interface Deps {
 
 interface Run {
   readonly attempt: Attempt
-  readonly input: HandlerInput
+  readonly input: HandlerInput<RunnableJobType>
   readonly abort: AbortHandle
   readonly notes: AttemptNotes
 }

@@ -28,8 +28,8 @@ export interface AttemptWriter {
   complete(result: unknown): Written
   /** Permanently, whatever attempts are left. */
   fail(failedReason: string): Written
-  /** Again after the job's backoff. */
-  retry(failedReason: string): Written
+  /** Again after the job's backoff, or after `afterMs` where that is longer. */
+  retry(failedReason: string, afterMs?: number): Written
   /** Again at this time, in milliseconds since 1970; uses up no attempt. */
   delayUntil(at: number): Written
   /** Back to those that wait; uses up no attempt. */
@@ -70,7 +70,8 @@ export const createSettle = ({ jobErrors, limits, metrics, submitFollowUps }: De
     if (!end) {
       const outcome = report.kind === 'done' && job.envelope.followUps ? await withFollowUps(attempt, report) : report
       end = toEnd(job, outcome, abort.reason)
-      if (end.kind === 'deferred' && !(await limits.countDeferral(job, end.code))) end = toNext(job, end)
+      if (end.kind === 'deferred' && !(await limits.countDeferral(job, end.code)))
+        end = toNext(job, { code: end.code, message: end.message })
     }
     const written = write(job, end, writer)
     if (!(typeof written === 'boolean' ? written : await written)) end = lost
@@ -101,9 +102,9 @@ export const createSettle = ({ jobErrors, limits, metrics, submitFollowUps }: De
       case 'completed':
         return writer.complete(end.result)
       case 'failed':
-        return writer.fail(encodeJobError(end.code, end.message, jobErrors))
+        return writer.fail(encodeJobError(end.code, end.message, jobErrors, end.retryable))
       case 'retrying':
-        return writer.retry(encodeJobError(end.code, end.message, jobErrors))
+        return writer.retry(encodeJobError(end.code, end.message, jobErrors, end.retryable), end.afterMs)
       case 'cancelled':
         return writer.fail(cancelledReason)
       case 'deferred':
@@ -144,18 +145,28 @@ const toEnd = (job: HandedOutJob, report: AttemptReport, reason: AbortReason | n
   if (outside) return outside
   // What was not let begin is not released: it would look as if it had begun.
   if (reason === 'shutdown' && report.kind !== 'refused') return released
-  if (report.kind === 'fail' || report.kind === 'refused') return { kind: 'failed', code: report.code, message: report.message }
+  if (report.kind === 'fail' || report.kind === 'refused') return { ...sayingWhy(report), kind: 'failed' }
   // However a handler ends when its time is up: the time is the reason.
-  const { code, message } = reason === 'timed_out' ? toAbortedOutcome(reason) : report
-  return report.kind === 'defer' ? { kind: 'deferred', code, message, afterMs: report.afterMs } : toNext(job, { code, message })
+  const why = reason === 'timed_out' ? toAbortedOutcome(reason) : report
+  if (report.kind === 'defer') return { kind: 'deferred', code: why.code, message: why.message, afterMs: report.afterMs }
+  return toNext(job, why)
 }
 
+/** What a report tells of a failure. */
+interface Why {
+  readonly code: string
+  readonly message: string
+  readonly retryable?: boolean | undefined
+  readonly afterMs?: number | undefined
+}
+
+const sayingWhy = ({ code, message, retryable }: Why) => ({ code, message, ...(retryable === undefined ? {} : { retryable }) })
+
 /** As long as attempts are left. */
-const toNext = (job: HandedOutJob, { code, message }: { code: string; message: string }): AttemptEnd => ({
-  kind: job.attemptsMade + 1 >= job.attemptsMax ? 'failed' : 'retrying',
-  code,
-  message,
-})
+const toNext = (job: HandedOutJob, why: Why): AttemptEnd => {
+  if (job.attemptsMade + 1 >= job.attemptsMax) return { ...sayingWhy(why), kind: 'failed' }
+  return { ...sayingWhy(why), kind: 'retrying', ...(why.afterMs === undefined ? {} : { afterMs: why.afterMs }) }
+}
 
 /** What operators see. A cancelled job counts as failed, as it does in its queue. */
 const outcomeLabels: Readonly<Record<AttemptEnd['kind'], string>> = {

@@ -5,7 +5,7 @@ import { StringEnum } from '../types/schema-parts.js'
 
 export const scopes = ['jobs:submit', 'jobs:read', 'jobs:manage', 'admin', 'work', 'types:manage'] as const
 
-/** What kind of act a key allows. `admin` implies all others; `work` is kept for remote workers. */
+/** What kind of act a key allows. `admin` implies all others; `work` leases jobs of all tenants. */
 export const Scope = StringEnum(scopes, { description: 'What a key allows; `admin` implies all others.' })
 export type Scope = Static<typeof Scope>
 

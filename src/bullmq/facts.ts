@@ -24,6 +24,10 @@ export const keyNames = {
   marker: 'marker',
   meta: 'meta',
   id: 'id',
+  /** Counts what a queue with a rate limit handed out. */
+  limiter: 'limiter',
+  /** Ids of jobs whose worker is to show that it lives. */
+  stalled: 'stalled',
   /** Counts prioritized jobs, for their order within a priority. */
   pc: 'pc',
   /** Job schedulers by when each is due next. */
@@ -36,7 +40,13 @@ export const keyNames = {
 export const metricsDataEnding = ':data'
 
 /** Behind the key of a job's hash. The lock holds the token of the worker that has the job; token `0` skips its check. */
-export const jobKeyEndings = { dependencies: ':dependencies', processed: ':processed', failed: ':failed', lock: ':lock' } as const
+export const jobKeyEndings = {
+  dependencies: ':dependencies',
+  processed: ':processed',
+  failed: ':failed',
+  lock: ':lock',
+  logs: ':logs',
+} as const
 
 /** Members of a job's hash whose names do not say what they are; ours begin with `jg:`. */
 export const jobFields = {
@@ -66,7 +76,7 @@ export const delayedScoresPerMs = 0x1000
 export const scoresPerPriority = 0x100000000
 
 /** Wakes a worker that waits: the base marker. Delayed jobs have one of their own, scored by when the first is due, in milliseconds. */
-export const marker = { score: 0, member: '0' } as const
+export const marker = { score: 0, member: '0', delayedMember: '1' } as const
 
 /** Id of a job that a job scheduler made: `repeat:<key>:<milliseconds>`. */
 export const schedulerJobIdStart = 'repeat:'
@@ -77,6 +87,8 @@ export const lostTooOften = /^job (stalled|started) more than allowable limit/
 /** The two lines in which a script unpacks what BullMQ's client packed; ours hands over Lua tables instead. */
 export const unpackedArguments = 'cmsgpack.unpack(ARGV[1])'
 export const unpackedOptions = 'cmsgpack.unpack(ARGV[3])'
+/** The same in the script that ends a job. */
+export const unpackedFinish = 'cmsgpack.unpack(ARGV[8])'
 /** A function that BullMQ's build has put into a script: it ends with the first `end` that is not indented. */
 export const helperFunction = /^local function [\s\S]*?^end$/gm
 /** Where the functions of `obliterate` end and its work begins. */
@@ -99,6 +111,13 @@ const witnesses: readonly (readonly [script: string, keys: number, text: string]
   ['moveToActive', 11, 'table.insert(optionalValues, "pb")'],
   ['addPrioritizedJob', 9, 'table.insert(optionalValues, "rjk")'],
   ['retryJob', 11, 'rcall("HINCRBY", jobKey, "atm", 1)'],
+  ['moveToDelayed', 11, 'rcall("ZADD", markerKey, nextTimestamp, "1")'],
+  ['moveToDelayed', 11, 'if (ARGV[8] == "1") then'],
+  ['moveToFinished', 14, 'if (ARGV[6] == "1") then'],
+  ['moveToFinished', 14, 'local errorCode = removeLock(jobIdKey, KEYS[5], token, ARGV[1])'],
+  ['moveJobFromActiveToWait', 9, 'local errorCode = removeLock(jobKey, KEYS[3], token, jobId)'],
+  ['moveToActive', 11, 'if nextTimestamp ~= nil then return {0, 0, 0, nextTimestamp} end'],
+  ['addLog', 2, 'rcall("LTRIM", KEYS[2], -keepLogs, -1)'],
   ['moveStalledJobsToWait', 9, '"job stalled more than allowable limit"'],
   ['getMetrics', 2, 'rcall("HMGET", metricsKey, "count", "prevTS", "prevCount")'],
   ['moveToFinished', 14, 'rcall("HSET", metaKey, "prevCount", count, "prevTS", timestamp)'],

@@ -38,6 +38,8 @@ export const createQueueKeys = (partition: Partition, queue: QueueName) => {
     meta: base + keyNames.meta,
     id: base + keyNames.id,
     pc: base + keyNames.pc,
+    limiter: base + keyNames.limiter,
+    stalled: base + keyNames.stalled,
     repeat: base + keyNames.repeat,
     /** Hashes of how many jobs workers have finished this way. */
     metricsCompleted: base + keyNames.metricsCompleted,

@@ -7,9 +7,15 @@ import { lostTooOften } from './facts.js'
 /** Longest message that is kept; handlers build theirs from codes, so this only bounds accidents. */
 const messageCharsMax = 500
 
-/** The text of `failedReason` for an error of ours. `table` says what is retryable; a code that it lacks is not. */
-export const encodeJobError = (code: string, message: string, table: JobErrorTable): string =>
-  JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable: table[code]?.retryable ?? false } satisfies JobError)
+/**
+ * The text of `failedReason` for an error of ours. `table` says what is retryable, unless `retryable` does; a code that it lacks is not.
+ */
+export const encodeJobError = (
+  code: string,
+  message: string,
+  table: JobErrorTable,
+  retryable = (Object.hasOwn(table, code) && table[code]?.retryable) || false,
+): string => JSON.stringify({ code, message: message.slice(0, messageCharsMax), retryable } satisfies JobError)
 
 /** Reads `failedReason`. What BullMQ or an unexpected exception left there shows as a code, never as its raw text. */
 export const decodeJobError = (failedReason: string): JobError => {

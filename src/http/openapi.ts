@@ -11,6 +11,7 @@ export const tags = [
   { name: 'jobs', description: 'Submit jobs, one at a time or in batches, follow them, and cancel them.' },
   { name: 'catalog', description: 'Available job types, with the schemas of their data and results.' },
   { name: 'schedules', description: 'Recurring jobs.' },
+  { name: 'workers', description: 'Run jobs in programs of your own: lease them, send heartbeats, and settle.' },
   { name: 'inbound', description: 'URLs that vendors call, authenticated by their signature.' },
   { name: 'operators', description: 'Manage queues, jobs and API keys. These routes require the `admin` scope.' },
 ]

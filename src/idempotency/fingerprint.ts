@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 
 /** What a fingerprint is of: the same payload sent for another purpose is another request. */
-export type Operation = 'submit' | `retry ${string}` | `trigger ${string}` | 'job-type'
+export type Operation = 'submit' | 'lease' | `retry ${string}` | `trigger ${string}` | 'job-type'
 
 /**
  * SHA-256 over the operation and the canonical JSON of `payload`, as received; 43 characters, base64url.

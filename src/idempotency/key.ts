@@ -64,7 +64,7 @@ const isRepeated = (rawHeaders: readonly string[]): boolean => {
 }
 
 /** Which names a key lives among: keys derived from the header of a batch, a vendor's event, a first job or a schedule never equal a client's own. */
-export type KeySpace = 'key' | 'batch' | 'inbound' | 'follow-up' | 'schedule'
+export type KeySpace = 'key' | 'batch' | 'inbound' | 'follow-up' | 'schedule' | 'lease'
 
 /** What Redis sees instead of a key: SHA-256 of tenant, space and key; 43 characters, base64url. */
 export const digestIdempotencyKey = (tenant: string, space: KeySpace, key: string): string =>

@@ -13,6 +13,7 @@ export const auditActs = [
   'operation.finished',
   'job.retried',
   'job.promoted',
+  'worker.drained',
   'api-key.issued',
   'api-key.rotated',
   'api-key.revoked',

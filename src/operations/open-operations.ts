@@ -9,6 +9,7 @@ import { createQueueHistory } from '../bullmq/queue-history.js'
 import type { Queues } from '../bullmq/queues.js'
 import type { JobControl } from '../jobs/control.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
+import type { RemoteWorkers } from '../leases/remote-workers.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import type { Scope } from '../runtime/scope.js'
@@ -31,11 +32,15 @@ interface Deps {
   readonly metrics: Metrics
   readonly queues: Queues
   readonly redis: RedisClient
+  readonly remoteWorkers: RemoteWorkers['present']
   readonly sensitive: SensitiveDataByType
 }
 
 /** Closed with `scope`. */
-export const openOperating = async ({ control, jobTypes, keys, log, metrics, queues, redis, sensitive }: Deps, scope: Scope) => {
+export const openOperating = async (
+  { control, jobTypes, keys, log, metrics, queues, redis, remoteWorkers, sensitive }: Deps,
+  scope: Scope,
+) => {
   const bulk = createBulkJobs({ redis, queues })
   const audit = createAudit({ redis, keys, log })
   const workerInstances = () => readWorkerInstances(redis, keys)
@@ -44,6 +49,8 @@ export const openOperating = async ({ control, jobTypes, keys, log, metrics, que
     history: createQueueHistory({ redis, queues }),
     queues,
     workerInstances,
+    remoteWorkers: async () =>
+      (await remoteWorkers()).map(({ types }) => ({ queues: types.flatMap((type) => jobTypes.find(type)?.queue ?? []) })),
   })
   const operations = await scope.open('operations', () => openOperations({ bulk, control, keys, log, queues, redis }))
   watchRedis(metrics, redis)

@@ -6,7 +6,7 @@ import type { QueueHistory, ReadQueueHistories } from '../bullmq/queue-history.j
 import type { KnownQueues } from '../bullmq/queues.js'
 import type { QueueName } from '../types/queue-name.js'
 
-/** Counts of one queue, and how many worker processes take jobs from it. */
+/** Counts of one queue, and how many worker processes take jobs from it, or programs elsewhere lease them. */
 export interface QueueMetrics extends QueueCounts {
   readonly workers: number
 }
@@ -29,13 +29,17 @@ interface Deps {
   readonly history: ReadQueueHistories
   readonly queues: KnownQueues
   readonly workerInstances: () => Promise<readonly WorkerInstance[]>
+  /** Programs that lease jobs, and from which queues. */
+  readonly remoteWorkers: () => Promise<readonly Serving[]>
 }
 
+type Serving = Pick<WorkerInstance, 'queues'>
+
 /** Reads metrics; the cost is the same however many jobs there are. Rejects with the error of Redis. */
-export const createQueueMetrics = ({ count, history, queues, workerInstances }: Deps) => {
+export const createQueueMetrics = ({ count, history, queues, remoteWorkers, workerInstances }: Deps) => {
   const read = async (names: readonly QueueName[]): Promise<AllQueueMetrics> => {
-    const [counts, instances] = await Promise.all([count(names), workerInstances()])
-    const serving = countServing(instances)
+    const [counts, instances, remote] = await Promise.all([count(names), workerInstances(), remoteWorkers()])
+    const serving = countServing([...instances, ...remote])
     const entries = names.map((name, at) => [name, { ...(counts[at] as QueueCounts), workers: serving.get(name) ?? 0 }] as const)
     return { queues: new Map(entries), workers: instances.length }
   }
@@ -59,7 +63,7 @@ export const createQueueMetrics = ({ count, history, queues, workerInstances }: 
 
 export type QueueMetricsReader = ReturnType<typeof createQueueMetrics>
 
-const countServing = (instances: readonly WorkerInstance[]): ReadonlyMap<QueueName, number> => {
+const countServing = (instances: readonly Serving[]): ReadonlyMap<QueueName, number> => {
   const serving = new Map<QueueName, number>()
   for (const { queues } of instances) for (const queue of queues) serving.set(queue, (serving.get(queue) ?? 0) + 1)
   return serving

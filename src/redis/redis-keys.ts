@@ -10,6 +10,10 @@ export const createPartitionKeys = (tag: string) => {
     jobIndex: (tenant: string) => `${own}:index:${tenant}`,
     /** What an attempt has begun or done with a vendor. */
     marker: (jobId: string) => `${own}:marker:${jobId}`,
+    /** The leases that were handed out under an idempotency key; `digest` of tenant and key. */
+    leaseClaim: (digest: string) => `${own}:lease-claim:${digest}`,
+    /** What was said when a lease was settled; `token` is what its job was locked with. */
+    settledLease: (token: string) => `${own}:settled-lease:${token}`,
     /** Stream by which a process ends its own blocking read of events. */
     wakeReader: (reader: string) => `${own}:wake-reader:${reader}`,
     /** Sorted set by which a process ends its own blocking watch of idle queues. */
@@ -47,6 +51,14 @@ export const createKeys = (prefix: string) => {
     worker: (instanceId: string) => `${own}:worker:${instanceId}`,
     /** Ids of worker processes, scored by their latest heartbeat. */
     workers: `${own}:workers`,
+    /** Hash of remote worker → what it said of itself last; `digest` of tenant and name. */
+    remoteWorkers: `${own}:remote-workers`,
+    /** Digests of remote workers, scored by when they were last seen. */
+    remoteWorkersSeen: `${own}:remote-workers-seen`,
+    /** There while a remote worker is to take no more jobs. */
+    drainedWorker: (digest: string) => `${own}:drained-worker:${digest}`,
+    /** Sorted set of the leases that a remote worker holds, by when each ends. */
+    workerLeases: (digest: string) => `${own}:worker-leases:${digest}`,
     /** Secret that signs cursors, shared by all instances. */
     cursorSecret: `${own}:cursor-secret`,
     /** Lock of a vendor's thing that one worker at a time may write; `digest` of its name. */

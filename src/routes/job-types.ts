@@ -15,7 +15,7 @@ import { closed, Nullable, paramCharsMax } from '../types/schema-parts.js'
 import { JobTypeVersion, JobTypeView, toTypeView, toVersionView } from './job-type-views.js'
 
 export interface JobTypesOptions {
-  readonly services: Pick<Services, 'catalog' | 'config' | 'jobTypes' | 'workerInstances'>
+  readonly services: Pick<Services, 'catalog' | 'config' | 'jobTypes' | 'leases' | 'workerInstances'>
 }
 
 const JobTypeRef = Type.Unsafe<JobTypeView>(Type.Ref(JobTypeView.$id as string))
@@ -26,10 +26,13 @@ const name = Type.String({ maxLength: paramCharsMax, description: 'Name of the j
 export const typeNotFound = () => problem('not-found', 'There is no job type with this name.')
 
 const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { services }) => {
-  const { catalog, jobTypes, config, workerInstances } = services
+  const { catalog, jobTypes, config, leases, workerInstances } = services
   app.addHook('onRequest', requireScope('jobs:read'))
 
-  const readAvailable = async (): Promise<ReadonlySet<string>> => new Set((await workerInstances()).flatMap(({ types }) => types))
+  const readAvailable = async (): Promise<ReadonlySet<string>> => {
+    const [instances, remote] = await Promise.all([workerInstances(), leases.workers.present()])
+    return new Set([...instances, ...remote].flatMap(({ types }) => types))
+  }
   const isVisible = (request: { principal: Parameters<typeof maySee>[0] }, { name: type, queue }: JobType): boolean =>
     maySee(request.principal, { type, queue, followUps: [] })
 

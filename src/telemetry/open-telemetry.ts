@@ -56,12 +56,17 @@ export const openOpenTelemetry = async ({
     spanProcessors: [new BatchSpanProcessor({ exporter: logFailures(await createExporter(settings), log) })],
   })
   const tracer = provider.getTracer('jobgate', readVersion())
-  const start = (kind: SpanKind, { name, attributes, parent, link }: SpanStart): TraceSpan =>
+  const start = (kind: SpanKind, { name, attributes, parent, link, startedAt }: SpanStart): TraceSpan =>
     toTraceSpan(
       tracer,
       tracer.startSpan(
         name,
-        { kind, attributes, ...(link ? { links: [{ context: { ...link, traceFlags: 0, isRemote: true } }] } : {}) },
+        {
+          kind,
+          attributes,
+          ...(startedAt === undefined ? {} : { startTime: startedAt }),
+          ...(link ? { links: [{ context: { ...link, traceFlags: 0, isRemote: true } }] } : {}),
+        },
         parent ? trace.setSpanContext(ROOT_CONTEXT, toSpanContext(parent)) : ROOT_CONTEXT,
       ),
     )

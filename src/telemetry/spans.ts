@@ -21,6 +21,8 @@ export interface TraceSpan {
 export interface SpanStart {
   readonly name: string
   readonly attributes: SpanAttributes
+  /** When it began, in milliseconds since 1970; now when undefined. */
+  readonly startedAt?: number
   /** What it continues; without one it begins a trace. */
   readonly parent: SpanPlace | null
   /** A trace that is not continued. */

@@ -12,6 +12,8 @@ export interface RegisteredType {
   readonly version: number
   /** Checks data against the schema, which is compiled on the first call and dropped with the version. */
   readonly validate: Validate
+  /** The same for a result. */
+  readonly validateResult: Validate
 }
 
 /**
@@ -42,7 +44,7 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
 
   const addVersion = (type: JobType, version: number): void => {
     const others = (byName.get(type.name) ?? []).filter((each) => each.version !== version)
-    const versions = [...others, { type, version, validate: type.registered?.checkData ?? createOwnValidator(type.data) }]
+    const versions = [...others, toRegistered(type, version)]
     setVersions(
       type.name,
       versions.sort((one, other) => one.version - other.version),
@@ -118,6 +120,14 @@ export const createJobTypes = (types: readonly JobType[] = []) => {
 
 export type JobTypes = ReturnType<typeof createJobTypes>
 
+const anyResult: Validate = () => true
+
+const toRegistered = (type: JobType, version: number): RegisteredType => {
+  const { data, result, registered } = type
+  if (!registered) return { type, version, validate: createOwnValidator(data), validateResult: createOwnValidator(result) }
+  return { type, version, validate: registered.checkData, validateResult: registered.checkResult ?? anyResult }
+}
+
 /** `before` when both hold the same. */
 const sameOr = <T>(before: readonly T[], after: readonly T[]): readonly T[] =>
   before.length === after.length && before.every((each, at) => each === after[at]) ? before : after
@@ -128,6 +138,9 @@ export const dataProblems = ({ validate }: RegisteredType, data: unknown): Field
 
 /** Data that were accepted under an earlier version, as this one has them: what is new and has a default is filled in. */
 export const toPresentData = ({ type }: RegisteredType, data: unknown): unknown => type.registered?.fillDefaults(data) ?? data
+/** What is wrong with a result by the schema of its type, with pointers into `#/result`; nothing: it fits. */
+export const resultProblems = ({ validateResult }: RegisteredType, result: unknown): FieldProblem[] =>
+  validateResult(result) ? [] : toFieldProblems(validateResult.errors ?? [], 'body', '/result')
 
 /** What is wrong with a submission whose type is not registered. */
 export const unknownType = (pointer = '#/type'): FieldProblem => ({ pointer, detail: 'is not a known type' })

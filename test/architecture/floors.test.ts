@@ -16,6 +16,7 @@ const floors = [
   'auth',
   'jobs',
   'attempts',
+  'leases',
   'schedules',
   'operations',
   'catalog',

@@ -6,7 +6,7 @@ import { root } from '../helpers/source-files.js'
 import type { Wanted } from './client.js'
 import { plainJob } from './submit.js'
 
-export type Need = 'none' | 'submit' | 'read' | 'manage' | 'admin'
+export type Need = 'none' | 'submit' | 'read' | 'manage' | 'work' | 'admin'
 
 /** What a path is about. */
 export interface Objects {
@@ -43,6 +43,15 @@ const operations: Readonly<Record<string, Operation>> = {
   retryJob: { need: 'manage', about: 'job' },
   promoteJob: { need: 'manage', about: 'job' },
   followJob: { need: 'read', about: 'job' },
+  leaseJobs: { need: 'work', body: { worker: 'walk', types: ['process-webhook'] } },
+  heartbeatLeases: { need: 'work', body: { worker: 'walk', leases: [] } },
+  settleLeases: { need: 'work', body: { items: [{ lease: 'absent', outcome: 'released' }] } },
+  heartbeatLease: { need: 'work', body: {} },
+  completeLease: { need: 'work', body: {} },
+  failLease: { need: 'work', body: { error: { code: 'walk', message: 'Walk.', retryable: false } } },
+  releaseLease: { need: 'work', body: {} },
+  listWorkers: { need: 'work' },
+  drainWorker: { need: 'admin' },
   listJobTypes: { need: 'read' },
   getJobType: { need: 'read' },
   putSchedule: { need: 'submit', body: schedule },
@@ -92,6 +101,8 @@ const parameters = ({ job, schedule }: Objects): Readonly<Record<string, string>
   queue: 'external-api',
   type: 'process-webhook',
   name: 'verification',
+  lease: 'absent',
+  worker: 'absent',
   job,
   schedule,
 })

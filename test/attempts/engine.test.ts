@@ -19,7 +19,7 @@ import type { JobEnvelope } from '../../src/jobs/envelope.js'
 import { createSensitiveDataByType } from '../../src/jobs/sensitive-data.js'
 import { createKeys } from '../../src/redis/redis-keys.js'
 import { createMetrics } from '../../src/telemetry/metrics.js'
-import type { JobType } from '../../src/types/definition.js'
+import { isRunnable, type JobType } from '../../src/types/definition.js'
 import { jobErrors } from '../../src/types/job-errors.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { createProbes } from '../helpers/probe-job-types.js'
@@ -40,6 +40,7 @@ let followed: FollowUpsOutcome | Error = { kind: 'submitted' }
 let submitted: unknown[] = []
 const engine = createAttemptEngine({
   config,
+  drives: isRunnable,
   integrations: {},
   integrationVariables: { crm: 'CRM_URL' },
   jobErrors,

@@ -27,8 +27,9 @@ const wakeMs = 60_000
 const queuesPerScript = 200
 
 /**
- * Finds queues that need a worker: something waits in them, is due or runs. What runs may have lost its worker.
- * KEYS: for each queue wait, prioritized, active, delayed; then for each its meta. ARGV: 1 score of delayed jobs that are due now.
+ * Finds queues that need a worker: something waits in them, is due or, where that counts, runs. What runs may have lost its worker.
+ * KEYS: for each queue wait, prioritized, active, delayed; then for each its meta. ARGV: 1 score of delayed jobs that are due now,
+ * 2 '1' if what runs counts.
  * Returns the places of those queues.
  */
 const needyScript = `
@@ -38,7 +39,7 @@ if redis.call('EXISTS', unpack(KEYS, 1, 4 * count)) == 0 then return found end
 for at = 1, count do
   local first = 4 * at - 3
   local isPaused = redis.call('HEXISTS', KEYS[4 * count + at], '${metaFields.paused}') == 1
-  if redis.call('LLEN', KEYS[first + 2]) > 0 or not isPaused and (redis.call('LLEN', KEYS[first]) > 0
+  if ARGV[2] == '1' and redis.call('LLEN', KEYS[first + 2]) > 0 or not isPaused and (redis.call('LLEN', KEYS[first]) > 0
     or redis.call('ZCARD', KEYS[first + 1]) > 0 or redis.call('ZCOUNT', KEYS[first + 3], '-inf', ARGV[1]) > 0) then
     found[#found + 1] = at
   end
@@ -159,12 +160,14 @@ interface Deps extends WatchDeps {
   readonly queues: Pick<QueuePlaces, 'has' | 'in' | 'partitions'>
   /** Names this process. */
   readonly instanceId: string
+  /** Whether a queue needs a worker while jobs of it run, since these may have lost theirs; true unless given. */
+  readonly countsRunning?: boolean
   /** A queue that is watched needs a worker; it is watched no longer. */
   readonly needsWorker: (name: QueueName) => void
 }
 
 /** Idle queues cost one connection and a few commands every five seconds for all of them together, in each partition. */
-export const openIdleQueues = ({ queues, instanceId, needsWorker, ...deps }: Deps) => {
+export const openIdleQueues = ({ queues, instanceId, needsWorker, countsRunning = true, ...deps }: Deps) => {
   const { redis, log } = deps
   const runNeedyScript = defineScript<number[]>(redis, needyScript)
   const watched = new Set<QueueName>()
@@ -188,7 +191,10 @@ export const openIdleQueues = ({ queues, instanceId, needsWorker, ...deps }: Dep
 
   const findNeedy = async (places: readonly QueueKeys[]): Promise<QueueName[]> => {
     const keys = places.flatMap(({ wait, prioritized, active, delayed }) => [wait, prioritized, active, delayed])
-    const rows = await runNeedyScript([...keys, ...places.map(({ meta }) => meta)], [Date.now() * delayedScoresPerMs])
+    const rows = await runNeedyScript(
+      [...keys, ...places.map(({ meta }) => meta)],
+      [Date.now() * delayedScoresPerMs, countsRunning ? 1 : 0],
+    )
     return rows.map((place) => places[place - 1]?.queue as QueueName)
   }
 

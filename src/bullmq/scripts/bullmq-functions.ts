@@ -1,6 +1,6 @@
 // BullMQ's own Lua for adding and reprocessing jobs, made callable from inside a larger script of ours.
 
-import { endOfObliterateFunctions, helperFunction, loadScript, unpackedArguments, unpackedOptions } from '../facts.js'
+import { endOfObliterateFunctions, helperFunction, loadScript, unpackedArguments, unpackedFinish, unpackedOptions } from '../facts.js'
 
 /**
  * Wraps a script's text into a local Lua function that takes KEYS and ARGV.
@@ -53,6 +53,26 @@ export const releaseParentFunction = toFunction(
 
 /** Lua function `promote`, as BullMQ's script of that name. */
 export const promoteFunction = toFunction('promote', loadScript('promote', 9).content, [])
+
+/** Lua function `moveToActive`, as BullMQ's script of that name; ARGV[3] is the table of options. */
+export const moveToActiveFunction = toFunction('moveToActive', loadScript('moveToActive', 11).content, [[unpackedOptions, 'ARGV[3]']])
+
+/**
+ * Lua functions that end the hold on a job, as BullMQ's scripts of these names: `moveToFinished`, of which ARGV[8] is the table of
+ * options; `moveToDelayed`, `retryJob`, `moveJobFromActiveToWait`. Fields to update are '' for none, and no next job is fetched.
+ */
+export const endHoldFunctions = [
+  toFunction('moveToFinished', loadScript('moveToFinished', 14).content, [[unpackedFinish, 'ARGV[8]']]),
+  toFunction('moveToDelayed', loadScript('moveToDelayed', 11).content, []),
+  toFunction('retryJob', loadScript('retryJob', 11).content, []),
+  toFunction('moveJobFromActiveToWait', loadScript('moveJobFromActiveToWait', 9).content, []),
+].join('')
+
+/** Lua functions `addLog` and `updateProgress`, as BullMQ's scripts of these names. */
+export const noteFunctions = [
+  toFunction('addLog', loadScript('addLog', 2).content, []),
+  toFunction('updateProgress', loadScript('updateProgress', 3).content, []),
+].join('')
 
 const [removeFunctions, removeWork] = loadScript('obliterate', 2).content.split(endOfObliterateFunctions)
 if (removeFunctions === undefined || removeWork === undefined) {

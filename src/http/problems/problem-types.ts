@@ -134,6 +134,17 @@ export const problems = {
     title: 'Jobs of this queue are running',
     remedy: 'Pause the queue and wait until no job is active, or retry with force=true to stop them.',
   },
+  'lease-lost': {
+    status: 409,
+    title: 'The lease is over',
+    remedy:
+      'Stop working on the job and discard the outcome; another worker may have it. Send heartbeats more often, or ask for longer leases.',
+  },
+  'lease-settled': {
+    status: 409,
+    title: 'The lease was already settled with another outcome',
+    remedy: 'Read the job to see how it ended; settle each lease once, and repeat only the same settlement.',
+  },
   'payload-too-large': {
     status: 413,
     title: 'The body is too large',
@@ -148,6 +159,11 @@ export const problems = {
     status: 422,
     title: 'The Idempotency-Key was used for another payload',
     remedy: 'Use a new key for new work; a retry must repeat its payload exactly.',
+  },
+  'result-invalid': {
+    status: 422,
+    title: 'The result does not match the result schema of the job type',
+    remedy: 'Fix the members listed in `errors` and settle the lease again, or fail it; the lease goes on until it expires.',
   },
   'headers-too-large': {
     status: 431,
