@@ -2,6 +2,7 @@
 
 import type { Durations } from '../telemetry/histogram.js'
 import { type Metrics, startedAtZero } from '../telemetry/metrics.js'
+import type { JobType } from '../types/definition.js'
 import type { JobErrorCode, JobErrorTable } from '../types/job-errors.js'
 import { createMetricNames } from '../types/metric-names.js'
 import type { QueueName } from '../types/queue-name.js'
@@ -17,7 +18,15 @@ const none = 'none'
 /** Durations in milliseconds; `code` is null for attempts that completed. */
 export const createAttemptMetrics = (
   { attempts, attemptDurations, jobWaits, onRender }: Pick<Metrics, 'attempts' | 'attemptDurations' | 'jobWaits' | 'onRender'>,
-  { jobErrors, jobTypes }: { jobErrors: JobErrorTable; jobTypes: JobTypes },
+  {
+    jobErrors,
+    jobTypes,
+    drives = () => true,
+  }: {
+    jobErrors: JobErrorTable
+    jobTypes: JobTypes /** The types whose attempts are counted here. */
+    drives?: (type: JobType) => boolean
+  },
 ) => {
   const names = createMetricNames(jobTypes)
   const waits = new Map<QueueName, Durations>()
@@ -33,15 +42,17 @@ export const createAttemptMetrics = (
     return known
   }
   const ownCodes = new Set<string>()
-  const toLabel = (type: string, code: string): string => {
+  /** `name` is how metrics call the type. */
+  const toLabel = (name: string, code: string): string => {
     if (Object.hasOwn(jobErrors, code)) return code
-    if (jobTypes.isBuiltin(type)) return other
+    if (name === other || jobTypes.isBuiltin(name)) return other
     if (ownCodes.size < ownCodesMax) ownCodes.add(code)
     return ownCodes.has(code) ? code : other
   }
   onRender(() => {
-    for (const name of names.queues()) jobWaits.labels(name)
-    for (const name of names.types()) {
+    const driven = jobTypes.all.filter(drives)
+    for (const { queue } of driven) jobWaits.labels(names.ofQueue(queue))
+    for (const name of new Set(driven.map((type) => names.ofType(type.name)))) {
       startedAtZero(attempts.labels(name, 'completed', none))
       startedAtZero(attempts.labels(name, 'failed', 'not_configured' satisfies JobErrorCode))
     }
@@ -51,7 +62,7 @@ export const createAttemptMetrics = (
     started: (queue: QueueName, waitedMs: number): void => waitsOf(queue).observe(Math.max(0, waitedMs) / 1000),
     ended(type: string, outcome: string, code: string | null, durationMs: number): void {
       const name = names.ofType(type)
-      attempts.labels(name, outcome, code === null ? none : toLabel(type, code)).inc()
+      attempts.labels(name, outcome, code === null ? none : toLabel(name, code)).inc()
       attemptDurations.labels(name, outcome).observe(durationMs / 1000)
     },
   }

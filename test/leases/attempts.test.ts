@@ -139,6 +139,13 @@ t.test('failed: retried after its backoff or after retryAfterMs, permanently, or
   const metrics = parsePrometheusText(await test.services.metrics.render())
   t.equal(sampleValue(metrics, 'jobgate_attempts_total', { type: queue, outcome: 'retrying', code: error.code }), 4)
 
+  for (let at = 0; at < 110; at++) {
+    const many = await leased(`many ${at}`, { options: { attempts: 1 } })
+    await fails(many, { error: { ...error, code: `many.${at}` } })
+  }
+  const codes = new Set((await test.services.metrics.render()).match(/code="many\.\d+"/g))
+  t.equal(codes.size, 99, 'within a bound')
+
   const dead = await test.request({ method: 'GET', url: `/admin/queues/${queue}/dead-letters?code=${error.code}` })
   t.equal(dead.json().items.length, 2)
 })
