@@ -48,7 +48,10 @@ const refPrefix = '#/components/schemas/'
  * schemas themselves have none.
  */
 const mapTags = (schema: object, schemas: Readonly<Record<string, object>>): void => {
-  const { discriminator, oneOf = [] } = schema as { discriminator?: { propertyName: string; mapping?: object }; oneOf?: { $ref?: string }[] }
+  const { discriminator, oneOf = [] } = schema as {
+    discriminator?: { propertyName: string; mapping?: object }
+    oneOf?: { $ref?: string }[]
+  }
   if (!discriminator) return
   const tagged = oneOf.map(({ $ref = '' }): [string | undefined, string] => {
     const branch = schemas[$ref.slice(refPrefix.length)] as { properties?: Record<string, { const?: string; enum?: string[] }> } | undefined

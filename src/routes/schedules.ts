@@ -61,7 +61,9 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     preValidation: createRequireTypes(services.catalog),
     config: {
       documentedExamples: Object.fromEntries(
-        jobTypes.all.filter(({ registered }) => !registered).map((type) => [type.name, { summary: type.description, value: toExampleSchedule(type) }]),
+        jobTypes.all
+          .filter(({ registered }) => !registered)
+          .map((type) => [type.name, { summary: type.description, value: toExampleSchedule(type) }]),
       ),
     },
     schema: {

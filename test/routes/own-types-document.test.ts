@@ -60,7 +60,7 @@ const read = async ({ app }: TestApp, url = '/openapi.json', headers: Record<str
 const readDocument = async (test: TestApp): Promise<Documented> => (await read(test)).answer.json()
 const put = async (t: Test, { request }: TestApp, type: string, payload: object = definition()) => {
   const answer = await request({ method: 'PUT', url: `/v1/job-types/${type}`, payload })
-  t.match(answer.statusCode, /^20[01]$/, answer.body)
+  t.ok([200, 201].includes(answer.statusCode), type)
 }
 const openApp = (t: Test, beside?: TestApp) =>
   buildTestApp(t, { types: builtinTypes, env: { WORKERS_ENABLED: 'false' }, ...(beside ? { beside } : {}) })
@@ -146,11 +146,12 @@ t.test('own types come and go', async (t) => {
     [{ type: 'send-sms', data: resize.example }, false],
   ] as const
   for (const [body, fits] of submissions) {
-    t.equal(validate(body), fits, JSON.stringify(body))
+    t.equal(validate(body), fits, body.type)
     t.equal((await test.submit(body)).statusCode, fits ? 202 : 400)
   }
-  const { examples } = (document.paths['/v1/jobs'] as unknown as { post: { requestBody: { content: Record<string, { examples: object }> } } })
-    .post.requestBody.content['application/json'] as { examples: Record<string, { value: unknown }> }
+  const { examples } = (
+    document.paths['/v1/jobs'] as unknown as { post: { requestBody: { content: Record<string, { examples: object }> } } }
+  ).post.requestBody.content['application/json'] as { examples: Record<string, { value: unknown }> }
   t.same(examples['resize-image']?.value, { type: 'resize-image', data: resize.example }, 'ready to send')
 
   await eventually('the other instance shows it', async () => (await read(other)).etag === after.etag, 5000)

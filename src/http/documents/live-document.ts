@@ -63,9 +63,7 @@ export const createLiveDocument = ({ jobTypes, describe }: { jobTypes: JobTypes;
 
   const render = async (notation: Notation): Promise<Rendering> => {
     const text = open()
-    const own = jobTypes.all
-      .filter(({ registered }) => registered)
-      .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+    const own = jobTypes.all.filter(({ registered }) => registered).toSorted((one, other) => (one.name < other.name ? -1 : 1))
     const digest = createHash('sha256').update(text.digest)
     const chunks: Buffer[] = []
     let bytes = 0
