@@ -1,7 +1,6 @@
 // Writes YAML 1.2 of plain JSON values, in block style; and JSON that YAML readers take as well.
 
 /** JSON allows characters that YAML, or what reads only YAML 1.1, does not have in a text. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const unsafe = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g
 
 /** JSON on one line, which means the same in a YAML document. */
