@@ -91,13 +91,12 @@ export const toEnvelopes = (type: Pick<JobType, 'name' | 'description'>, name: s
  */
 export const createSubmissionSchemas = (jobTypes: JobTypes) => {
   const types = jobTypes.all.filter(({ registered }) => !registered)
-  const single = types.map((type) => toSchema(type, 'Submission', members))
-  const items = types.map((type) => toSchema(type, 'BatchItem', { ...members, ...batchItemMembers }))
+  const [single, items, schedules, followUps] = envelopes.map(({ suffix, members }) =>
+    types.map((type) => toSchema(type, suffix, members)),
+  ) as [TObject[], TObject[], TObject[], TObject[]]
   const submission = toUnion<Submission>('JobSubmission', single, 'A job to accept; `type` determines its data.')
   const batchItem = toUnion<BatchItem>('JobBatchItem', items, 'One submission of a batch.')
-  const schedules = types.map((type) => toSchema(type, 'Schedule', { ...members, ...scheduleOverrides }))
   const schedule = toUnion<ScheduleDefinition>('JobSchedule', schedules, 'A recurring job; `type` determines its data.')
-  const followUps = types.map((type) => toSchema(type, 'FollowUp', followUpMembers))
   const followUp = toUnion<FollowUp>(followUpId, followUps, 'A job to submit after another one; `type` determines its data.')
   const data = types.map(toDataSchemas).flatMap(({ data, branches }) => [...branches, data])
   const shared = [...data, ...followUps, followUp, ...single, ...items, ...schedules, submission, batchItem, schedule]

@@ -1,5 +1,7 @@
 // The API description of a running gateway: job types that are registered over HTTP, in both notations, and gone again.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
 import { builtinTypes } from '../../src/builtin/builtin.js'
@@ -7,6 +9,7 @@ import { toJobType } from '../../src/types/contracts/own-type.js'
 import { createAnswerCheck, type OpenApiDocument } from '../helpers/answer-check.js'
 import { buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
+import { root } from '../helpers/source-files.js'
 
 const closedObject = (properties: object, required: readonly string[] = []) => ({
   type: 'object',
@@ -105,6 +108,9 @@ t.test('own types come and go', async (t) => {
   t.equal(Number(after.answer.headers['content-length']), Buffer.byteLength(after.answer.body))
   t.equal((await read(test, '/docs/json')).answer.body, after.answer.body, 'Swagger UI shows the same')
   t.equal((await read(test, '/docs/yaml')).answer.body, yaml.answer.body)
+  t.match((await read(test, '/docs/json', { 'if-none-match': after.etag })).status, 304)
+  const headers = await test.app.inject({ method: 'HEAD', url: '/openapi.json' })
+  t.match([headers.statusCode, headers.body, headers.headers['etag']], [200, '', after.etag])
 
   const document = after.answer.json() as Documented
   t.same(danglingRefs(document), [])
@@ -163,6 +169,17 @@ t.test('own types come and go', async (t) => {
   t.equal((await read(test)).etag, after.etag, 'the same types, the same description')
 })
 
+t.test('the job type of the README', async (t) => {
+  const test = await openApp(t)
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const section = readme.slice(readme.indexOf('### A job type of your own'))
+  const [type, job] = Array.from(section.matchAll(/ -d '(.*?)'\n/gs), ([, body = '']) => JSON.parse(body))
+  await put(t, test, 'resize-image', type)
+  t.match((await test.submit(job)).json(), { type: 'resize-image', typeVersion: 1, state: 'waiting' })
+  const jobs = await test.request({ method: 'GET', url: '/v1/jobs?type=resize-image' })
+  t.match(jobs.json().items, [{ type: 'resize-image', state: 'waiting' }])
+})
+
 t.test('no name hides another', async (t) => {
   const test = await openApp(t)
   const before = await readDocument(test)
@@ -207,10 +224,12 @@ t.test('500 types of 32 KiB hold up nothing', async (t) => {
     let longest = 0
     let isRendering = true
     const watch = async () => {
-      for (let last = performance.now(); isRendering; ) {
+      // In time of the processor: what other processes take is not held up by this one.
+      for (let last = process.cpuUsage(); isRendering; ) {
         await new Promise((resolve) => setImmediate(resolve))
-        longest = Math.max(longest, performance.now() - last)
-        last = performance.now()
+        const { user, system } = process.cpuUsage(last)
+        longest = Math.max(longest, (user + system) / 1000)
+        last = process.cpuUsage()
       }
     }
     const watching = watch()
@@ -220,8 +239,8 @@ t.test('500 types of 32 KiB hold up nothing', async (t) => {
     await watching
     t.equal(status, 304)
     t.comment(`${url}: rendered in ${Math.round(performance.now() - began)} ms, at most ${longest.toFixed(1)} ms without a turn`)
-    // On a machine that does nothing else it is 10 ms; one that is rendered at once would take a second.
-    t.ok(longest < 150, `${longest} ms`)
+    // It is 10 to 40 ms, with all threads that collect garbage; rendered at once it would be a second.
+    t.ok(longest < 200, `${longest} ms`)
   }
   const { answer } = await read(test)
   t.equal(Object.keys(answer.json().components.schemas).filter((name) => /^Own-\d+Data$/.test(name)).length, 500)

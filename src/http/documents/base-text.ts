@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { jobUnions } from '../submission-schemas.js'
-import { toYaml } from './yaml-text.js'
+import { toYamlInParts } from './yaml-text.js'
 
 export type Notation = 'json' | 'yaml'
 
@@ -33,24 +33,33 @@ interface Union {
 
 const toMark = (place: string): string => `@@${place}@@`
 
-/** In: the description as an object. Takes some 10 ms for each notation: done once, before anybody waits. */
+/** The paths and the schemas, each by itself. */
+const partsDepth = 3
+
+/** In: the description as an object. Takes some 10 ms. */
 export const createBaseText = (document: object) => {
   const names: ReadonlySet<string> = new Set(Object.keys((document as Document).components?.schemas ?? {}))
   const marked = withMarks(document)
-  const stretches: Readonly<Record<Notation, readonly Stretch[]>> = {
-    json: toStretches(`${JSON.stringify(marked, null, 2)}\n`, /,(\n *)"@@([\w-]+)@@"(?:: null)?/g, ','),
-    yaml: toStretches(`${toYaml(marked)}\n`, /(\n *(?:- )?)"@@([\w-]+)@@"(?:: null)?/g, ''),
+  const text = `${JSON.stringify(marked, null, 2)}\n`
+  const json = toStretches(text, /,(\n *)"@@([\w-]+)@@"(?:: null)?/g, ',')
+  let yaml: readonly Stretch[] | undefined
+  return {
+    names,
+    digest: createHash('sha256').update(text).digest(),
+    /** YAML takes longer: `pause` is called wherever others may have their turn. */
+    async stretches(notation: Notation, pause: () => Promise<void>): Promise<readonly Stretch[]> {
+      if (notation === 'json') return json
+      yaml ??= toStretches(`${await toYamlInParts(marked, pause, partsDepth)}\n`, /(\n *(?:- )?)"@@([\w-]+)@@"(?:: null)?/g, '')
+      return yaml
+    },
   }
-  const digest = createHash('sha256')
-  for (const { text } of stretches.json) digest.update(text)
-  return { names, stretches, digest: digest.digest() }
 }
 
 export type BaseText = ReturnType<typeof createBaseText>
 
 /** A copy with a mark at the end of whatever own types continue. Objects that are empty have none: nothing could stand before it. */
 const withMarks = (document: object): Document => {
-  const copy = structuredClone(document) as Document
+  const copy = JSON.parse(JSON.stringify(document)) as Document
   const { schemas = {} } = copy.components ?? {}
   const markMembers = (object: Record<string, unknown> | undefined, place: string): void => {
     if (object && Object.keys(object).length > 0) object[toMark(place)] = null

@@ -27,7 +27,7 @@ interface Piece {
 const sliceMs = 5
 
 /**
- * `describe` gives the description without own types; it is asked once, by `open`, which takes some 100 ms.
+ * `describe` gives the description without own types; it is asked once, by `open`, which takes some 50 ms.
  * A rendering takes time in proportion to the contracts that changed, in slices of 5 ms.
  */
 export const createLiveDocument = ({ jobTypes, describe }: { jobTypes: JobTypes; describe: () => object }) => {
@@ -63,6 +63,12 @@ export const createLiveDocument = ({ jobTypes, describe }: { jobTypes: JobTypes;
 
   const render = async (notation: Notation): Promise<Rendering> => {
     const text = open()
+    let began = performance.now()
+    const pause = async (): Promise<void> => {
+      if (performance.now() - began < sliceMs) return
+      await nextTurn()
+      began = performance.now()
+    }
     const own = jobTypes.all.filter(({ registered }) => registered).toSorted((one, other) => (one.name < other.name ? -1 : 1))
     const digest = createHash('sha256').update(text.digest)
     const chunks: Buffer[] = []
@@ -71,17 +77,11 @@ export const createLiveDocument = ({ jobTypes, describe }: { jobTypes: JobTypes;
       if (chunk.length > 0) chunks.push(chunk)
       bytes += chunk.length
     }
-    let began = performance.now()
-    const pause = async (): Promise<void> => {
-      if (performance.now() - began < sliceMs) return
-      await nextTurn()
-      began = performance.now()
-    }
     for (const type of own) {
       digest.update(pieceOf(type, text).digest)
       await pause()
     }
-    for (const { text: stretch, gap } of text.stretches[notation]) {
+    for (const { text: stretch, gap } of await text.stretches(notation, pause)) {
       add(stretch)
       if (!gap) continue
       for (const type of own) {

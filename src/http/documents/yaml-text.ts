@@ -25,13 +25,25 @@ const toScalar = (value: unknown): string =>
 const isEmpty = (value: object): boolean => Object.keys(value).length === 0
 
 /** Block style, without a line break at the end. `value` is what `JSON.parse` could give; `indent` stands in front of every line but the first. */
-export const toYaml = (value: unknown, indent = ''): string => {
+const toYaml = (value: unknown, indent = ''): string => {
   if (typeof value !== 'object' || value === null || isEmpty(value)) return toScalar(value)
   if (Array.isArray(value)) return value.map((each) => `- ${toYaml(each, `${indent}  `)}`).join(`\n${indent}`)
   return Object.entries(value)
     .filter(([, each]) => each !== undefined)
     .map(([key, each]) => toPair(key, each, indent))
     .join(`\n${indent}`)
+}
+
+/** The same text, with a call of `pause` between the parts of an object, down to `depth` objects. */
+export const toYamlInParts = async (value: object, pause: () => Promise<void>, depth: number, indent = ''): Promise<string> => {
+  const pairs: string[] = []
+  for (const [key, each] of Object.entries(value)) {
+    await pause()
+    const isLarge = depth > 1 && typeof each === 'object' && each !== null && !Array.isArray(each) && !isEmpty(each)
+    const below = `${indent}  `
+    pairs.push(isLarge ? `${toScalar(key)}:\n${below}${await toYamlInParts(each, pause, depth - 1, below)}` : toPair(key, each, indent))
+  }
+  return pairs.join(`\n${indent}`)
 }
 
 const toPair = (key: string, value: unknown, indent: string): string => {
