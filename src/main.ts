@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The `jobgate` command: serve (default), worker, keys, types, and the commands that talk to a gateway.
+// The `jobgate` command: serve (default), worker, keys, and the commands that talk to a gateway.
 
 import { text } from 'node:stream/consumers'
 import { clientCommands, runClientCommand, toOverview } from './cli/cli.js'
@@ -12,23 +12,16 @@ const keys = async (args: string[]): Promise<void> => {
   process.exitCode = await runKeys(args, { config: loadConfig(), log: createLogger({ level: 'warn' }), print })
 }
 
-const types = async (args: string[]): Promise<void> => {
-  const { runTypes } = await import('./cli/types.js')
-  process.exitCode = await runTypes(args, { print })
-}
-
 // Loaded only when they run: a command that asks one question should not wait for a whole gateway to load.
 const commands: Readonly<Record<string, (args: string[]) => Promise<unknown>>> = {
   serve: async () => (await import('./cli/serve.js')).serve(),
   worker: async () => (await import('./cli/work.js')).work(),
   keys,
-  types,
 }
 const summaries = {
   serve: 'Runs the gateway; the default.',
   worker: 'Runs jobs only.',
   keys: 'Issues, lists and revokes API keys.',
-  types: 'Checks definitions of job types.',
 }
 
 const talk = async (name: string, args: string[]): Promise<void> => {

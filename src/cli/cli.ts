@@ -2,13 +2,14 @@
 
 import { parseArgs } from 'node:util'
 import type { ClientSettings } from '../config/config.js'
-import { createClient } from './client.js'
+import { type Client, createClient } from './client.js'
 import { type ClientCommand, isWrongUsage, type Terminal } from './client-command.js'
 import { exitCodes } from './exit-codes.js'
 import { status, tail, wait } from './follow.js'
 import { clean, pause, queues, redrive, resume } from './operate.js'
 import { schedules } from './schedules.js'
 import { submit } from './submit.js'
+import { types } from './types.js'
 
 export const clientCommands: Readonly<Record<string, ClientCommand>> = {
   submit,
@@ -21,6 +22,7 @@ export const clientCommands: Readonly<Record<string, ClientCommand>> = {
   clean,
   redrive,
   schedules,
+  types,
 }
 
 const common = {
@@ -51,7 +53,16 @@ export const runClientCommand = async (
   const [least, most] = command.takes
   if (positionals.length < least) return refuse(name, command, 'Missing argument.', terminal)
   if (positionals.length > most) return refuse(name, command, 'Too many arguments.', terminal)
-  const tools = { client: createClient(settings()), terminal, json: values['json'] === true }
+  let client: Client | undefined
+  const tools = {
+    // What looks at files alone needs no settings.
+    get client(): Client {
+      client ??= createClient(settings())
+      return client
+    },
+    terminal,
+    json: values['json'] === true,
+  }
   const outcome = await command.run(positionals, values, tools)
   return isWrongUsage(outcome) ? refuse(name, command, outcome.detail, terminal) : outcome
 }

@@ -2,7 +2,7 @@
 
 export const exitCodes = {
   ok: 0,
-  /** The job failed or was cancelled. */
+  /** The job failed or was cancelled; or what a file holds is not right. */
   jobFailed: 1,
   usage: 2,
   /** The gateway answered 4xx; 404 also for a job that is gone. */

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import type { Logger } from 'pino'
 import { type ApiKeyRecords, createApiKeyRecords } from '../auth/api-key-records.js'
 import { NewApiKey, newApiKeyProblems } from '../auth/api-key-schemas.js'
+import { scopes } from '../auth/grants.js'
 import type { Config } from '../config/config.js'
 import { commandLine, noteApiKey } from '../operations/audit.js'
 import { openRedis, type RedisClient } from '../redis/connect.js'
@@ -18,7 +19,7 @@ const usage = `Usage:
                      [--rate-limit <requests per window>] [--expires-at <RFC 3339 time>]
   jobgate keys list
   jobgate keys revoke <id>
-Scopes: jobs:submit, jobs:read, jobs:manage, admin, work.`
+Scopes: ${scopes.join(', ')}.`
 
 const connectTimeoutMs = 5000
 const pageSize = 200

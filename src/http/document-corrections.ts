@@ -24,7 +24,10 @@ interface Document {
 export const correctDocument = (document: object, sources: Record<string, unknown>, examples: readonly DocumentedExamples[]): void => {
   const { paths = {}, components = {} } = document as Document
   for (const methods of Object.values(paths)) for (const operation of Object.values(methods)) releaseDefaults(operation)
-  for (const [name, schema] of Object.entries(components.schemas ?? {})) describeNames(schema, sources[name])
+  for (const [name, schema] of Object.entries(components.schemas ?? {})) {
+    describeNames(schema, sources[name])
+    mapTags(schema, components.schemas ?? {})
+  }
   for (const each of examples) describeExamples(paths[each.path]?.[each.method], each.examples)
 }
 
@@ -36,6 +39,27 @@ const releaseDefaults = ({ parameters = [] }: Operation): void => {
 /** `x-examples` beside a `$ref` is dropped. */
 const describeExamples = (operation: Operation | undefined, examples: Examples): void => {
   Object.assign(operation?.requestBody?.content['application/json'] ?? {}, { examples })
+}
+
+const refPrefix = '#/components/schemas/'
+
+/**
+ * Which value stands for which branch. Without it the names of the branches would be the values. Ajv refuses the mapping, so that the
+ * schemas themselves have none.
+ */
+const mapTags = (schema: object, schemas: Readonly<Record<string, object>>): void => {
+  const { discriminator, oneOf = [] } = schema as {
+    discriminator?: { propertyName: string; mapping?: object }
+    oneOf?: { $ref?: string }[]
+  }
+  if (!discriminator) return
+  const tagged = oneOf.map(({ $ref = '' }): [string | undefined, string] => {
+    const branch = schemas[$ref.slice(refPrefix.length)] as { properties?: Record<string, { const?: string; enum?: string[] }> } | undefined
+    const tag = branch?.properties?.[discriminator.propertyName]
+    return [tag?.const ?? tag?.enum?.[0], $ref]
+  })
+  if (tagged.some(([value]) => value === undefined)) return
+  discriminator.mapping = Object.fromEntries(tagged as [string, string][])
 }
 
 /** TypeBox writes this for names of any kind. */

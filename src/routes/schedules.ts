@@ -11,7 +11,7 @@ import { createRequireTypes, requireGrants, setRetryAfter, toJobTrace, toSubmitP
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
-import { toExampleSubmission } from '../http/submission-schemas.js'
+import { toExampleSchedule } from '../http/submission-schemas.js'
 import type { Acceptance } from '../jobs/accept.js'
 import type { ScheduleDefinition } from '../schedules/checks.js'
 import { previewMax, ScheduleId, ScheduleView, type ScheduleView as ScheduleViewType } from '../schedules/schema.js'
@@ -61,10 +61,9 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     preValidation: createRequireTypes(services.catalog),
     config: {
       documentedExamples: Object.fromEntries(
-        jobTypes.all.map((type) => [
-          type.name,
-          { summary: type.description, value: { ...toExampleSubmission(type), cron: '0 9 * * MON-FRI', timezone: 'Asia/Shanghai' } },
-        ]),
+        jobTypes.all
+          .filter(({ registered }) => !registered)
+          .map((type) => [type.name, { summary: type.description, value: toExampleSchedule(type) }]),
       ),
     },
     schema: {

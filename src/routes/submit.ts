@@ -62,7 +62,9 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     config: {
       sheddable: true,
       documentedExamples: Object.fromEntries(
-        jobTypes.all.map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
+        jobTypes.all
+          .filter(({ registered }) => !registered)
+          .map((type) => [type.name, { summary: type.description, value: toExampleSubmission(type) }]),
       ),
     },
     schema: {

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { runTypes } from '../../src/cli/types.js'
+import { runClientCommand } from '../../src/cli/cli.js'
 
 const data = (properties: object, required: string[] = []) => ({ type: 'object', properties, required, additionalProperties: false })
 const width = { type: 'integer', minimum: 1, maximum: 8000 }
@@ -23,7 +23,12 @@ t.test('a file, alone and against an earlier version', async (t) => {
   t.after(() => rm(dir, { recursive: true, force: true }))
   const run = async (...args: string[]) => {
     const lines: string[] = []
-    const code = await runTypes(args, { print: (line) => lines.push(line.replaceAll(dir, '')) })
+    const print = (line: string) => lines.push(line.replaceAll(dir, ''))
+    const terminal = { out: print, err: print, isInteractive: false, stdin: async () => '' }
+    const settings = () => {
+      throw new Error('no gateway is asked')
+    }
+    const code = await runClientCommand('types', args, { settings, terminal })
     return { code, out: lines.join('\n') }
   }
   const write = async (name: string, body: unknown) => {
@@ -68,9 +73,9 @@ t.test('a file, alone and against an earlier version', async (t) => {
 
   t.match(await run('check', await write('text.json', 'no')), { code: 2, out: /cannot be read/ })
   t.match(await run('check', join(dir, 'nowhere')), { code: 2, out: /cannot be read/ })
-  t.match(await run('check'), { code: 2, out: /check takes one file/ })
+  t.match(await run('check'), { code: 2, out: /check takes one argument/ })
   t.match(await run('look', first), { code: 2, out: /Unknown subcommand/ })
-  t.match(await run(), { code: 2, out: /Missing subcommand/ })
+  t.match(await run('check', first, '--name', 'x'), { code: 2, out: /goes with --remote/ })
   t.match(await run('check', '--frobnicate'), { code: 2 })
-  t.match(await run('--help'), { code: 0, out: /^Usage/ })
+  t.match(await run('--help'), { code: 0, out: /Usage:/ })
 })

@@ -24,9 +24,10 @@ type Step =
   | { readonly kind: 'see'; readonly response: unknown }
 
 const readSteps = (): Step[] => {
-  const walk = page.slice(0, page.indexOf('\n## What a module contains'))
+  // What stands between the two walks is read, not carried out.
+  const walk = `${page.slice(0, page.indexOf('\n## What a module contains'))}${page.slice(page.indexOf('\n## Over HTTP'))}`
   return Array.from(walk.matchAll(/^```(\w+)\n(.*?)^```$/gms), ({ index, 1: language, 2: content = '' }): Step => {
-    const [, file] = /Save this as `([^`]+)`:\n\n$/.exec(walk.slice(0, index)) ?? []
+    const [, file] = /Save (?:this|its definition) as `([^`]+)`:\n\n$/.exec(walk.slice(0, index)) ?? []
     if (file !== undefined) return { kind: 'save', file, content }
     if (language === 'json') return { kind: 'see', response: JSON.parse(content) }
     return { kind: content.includes('run dev') ? 'start' : 'run', script: content }
@@ -103,7 +104,10 @@ t.test('docs/own-job-types.md, carried out', async (t) => {
   const steps = readSteps()
   t.same(
     steps.map(({ kind }) => kind),
-    ['run', 'save', 'start', 'run', 'see', 'run', 'see', 'save', 'run', 'see', 'save', 'run'],
+    [
+      ...['run', 'save', 'start', 'run', 'see', 'run', 'see', 'save', 'run', 'see', 'save', 'run'],
+      ...['save', 'run', 'see', 'run', 'see', 'run', 'see', 'run', 'see', 'run', 'see', 'run', 'run', 'see'],
+    ],
     'the steps of the page',
   )
   const { url, run, save, start, key } = await openTerminals(t)

@@ -8,6 +8,7 @@ import { createReadiness } from '../../src/http/readiness.js'
 import documents from '../../src/routes/documents.js'
 import probes from '../../src/routes/probes.js'
 import { jobErrors } from '../../src/types/job-errors.js'
+import { createJobTypes } from '../../src/types/registry.js'
 import { smallApp } from '../helpers/small-app.js'
 
 const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
@@ -17,7 +18,7 @@ const documentsApp = async (t: Test) => {
   app.addSchema(Problem)
   app.addSchema(Type.Object({ a: Type.String() }, { $id: 'Thing' }))
   await app.register(openapi)
-  await app.register(documents, { services: { jobErrors } })
+  await app.register(documents, { services: { jobErrors, jobTypes: createJobTypes() } })
   await app.register(probes, {
     readiness: createReadiness({ redis: { ping: async () => 'PONG' }, isStopping: () => false, isOverloaded: () => false }),
   })

@@ -182,7 +182,7 @@ const constantOf = (schema: unknown): unknown => {
 }
 
 /** The definition that a reference names; undefined when it leads elsewhere. */
-const definitionOf = (ref: string): string | undefined => {
+export const definitionOf = (ref: string): string | undefined => {
   const [, token] = /^#\/\$defs\/([^/]+)$/.exec(ref) ?? []
   if (token === undefined) return undefined
   try {
