@@ -59,6 +59,12 @@ export const limits = {
   patternChars: 512,
   /** Of a text that is matched against a pattern: the linear-time engine takes about a microsecond for each of its characters. */
   patternedText: 4096,
+  /** Parts of all patterns, with their repetitions written out. */
+  patternSize: 1000,
+  /** Of one pattern, times the length of the text beside it: 100 ns for each of these at worst. */
+  patternWork: 200_000,
+  /** Characters of the paths to all sensitive members, which every instance reads whenever a type changes. */
+  sensitiveChars: 16_384,
 } as const
 
 export const typesOf = ({ type }: Contract): readonly ContractType[] => (type === undefined ? [] : typeof type === 'string' ? [type] : type)
