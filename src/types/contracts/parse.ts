@@ -3,6 +3,7 @@
 import { isObject } from '../../runtime/json-text.js'
 import { toFragment, toPointer } from '../field-problems.js'
 import { type Below, type Contract, limits, type Schema, schemasBelow, typesOf } from './contract.js'
+import { formatCharsMax } from './formats.js'
 import { adviceFor, annotations, keywords, rootKeywords } from './keywords.js'
 import { estimateSize } from './pattern.js'
 
@@ -36,11 +37,12 @@ const findFaults = (schema: unknown): ContractFault[] => {
   if (bytes > limits.bytes) return [{ pointer: '#', rule: 'size', detail: `has ${bytes} bytes; at most ${limits.bytes} are allowed` }]
   const faults: ContractFault[] = []
   let nodes = 0
+  const patterns = new Set<string>()
   let patternSize = 0
   const definitions = isObject(schema['$defs']) ? schema['$defs'] : {}
   const visit = (node: unknown, path: readonly string[], depth: number) => {
     nodes++
-    if (faults.length >= faultsMax || nodes > limits.nodes || patternSize > limits.patternSize) return
+    if (faults.length >= faultsMax || nodes > limits.nodes || patternSize > limits.patternSizes) return
     const report = (rule: string, detail: string, ...below: string[]): void => {
       faults.push({ pointer: toFragment(toPointer([...path, ...below])), rule, detail })
     }
@@ -48,12 +50,15 @@ const findFaults = (schema: unknown): ContractFault[] => {
     if (!isObject(node)) return report('schema', 'must be an object that holds a schema: true and false say too little')
     // Before the pattern is compiled.
     const { pattern } = node
-    if (typeof pattern === 'string' && pattern.length <= limits.patternChars) patternSize += estimateSize(pattern)
+    if (typeof pattern === 'string' && pattern.length <= limits.patternChars && !patterns.has(pattern)) {
+      patterns.add(pattern)
+      patternSize += estimateSize(pattern)
+    }
     const isRoot = path.length === 0
-    if (patternSize > limits.patternSize)
+    if (patternSize > limits.patternSizes)
       return report(
         'pattern',
-        `makes the patterns too much to check: at most ${limits.patternSize} parts, with all repetitions written out`,
+        `makes the patterns too much to check: at most ${limits.patternSizes} parts, with all repetitions written out`,
         'pattern',
       )
     // What is to be said of a schema is said at once; only keywords whose values make no sense stand in the way.
@@ -152,7 +157,7 @@ const checkString = (node: Schema, report: Report): void => {
     report('maxLength', 'must be bounded: add maxLength (or enum, const or format)')
   if (pattern !== undefined && format === undefined && (maxLength ?? Number.POSITIVE_INFINITY) > limits.patternedText)
     report('pattern', `needs a maxLength of at most ${limits.patternedText} beside it`, 'pattern')
-  const charsMax = Math.min(maxLength ?? limits.patternedText, limits.patternedText)
+  const charsMax = Math.min(maxLength ?? limits.patternedText, format === undefined ? limits.patternedText : formatCharsMax(format))
   if (typeof pattern === 'string' && estimateSize(pattern) * charsMax > limits.patternWork)
     report('pattern', 'takes too long to check against texts of this length: repeat less, or lower maxLength', 'pattern')
   if (maxLength !== undefined && minLength > maxLength) report('minLength', 'is above maxLength', 'minLength')

@@ -12,11 +12,25 @@ export const patternFault = (pattern: unknown): string | null => {
   // Before it is compiled: that takes time for every repetition.
   if (estimateSize(pattern) > limits.patternSize)
     return `is too long with its repetitions written out (more than ${limits.patternSize} parts): write + or *, and bound the text with maxLength`
+  // Generated schemas repeat their patterns.
+  if (!known.has(pattern)) {
+    if (known.size >= knownMax) known.clear()
+    known.set(pattern, compiles(pattern))
+  }
+  if (known.get(pattern)) return null
+  return 'must be a regular expression in the syntax of RE2, which has no look-ahead, look-behind or back-references'
+}
+
+const knownMax = 100
+/** Whether patterns are ones, of those that were asked about lately. */
+const known = new Map<string, boolean>()
+
+const compiles = (pattern: string): boolean => {
   try {
     compile(pattern)
-    return null
+    return true
   } catch {
-    return 'must be a regular expression in the syntax of RE2, which has no look-ahead, look-behind or back-references'
+    return false
   }
 }
 
@@ -50,13 +64,22 @@ export const estimateSize = (pattern: string): number => {
       last = open.pop() as number
       add(last)
     } else {
-      // The rest of a class adds little, and is counted as if it stood alone.
+      if (char === '[') at = endOfClass(pattern, at)
       if (char === '\\') at += escapeLength(pattern, at)
       last = 1
       add(1)
     }
   }
   return open.reduce((sum, size) => sum + size, 0)
+}
+
+/** Where the class that begins here ends: it is one part. */
+const endOfClass = (pattern: string, from: number): number => {
+  for (let at = from + 1; at < pattern.length; at++) {
+    if (pattern[at] === ']') return at
+    if (pattern[at] === '\\') at++
+  }
+  return pattern.length
 }
 
 /** Characters behind the backslash that belong to it: one, or all of `\p{Greek}`. */
