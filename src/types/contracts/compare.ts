@@ -26,9 +26,9 @@ export interface Comparison {
 
 const findingsMax = 20
 /** Pairs of schemas, members and values looked at: some 10 ms. More would hold up other requests. */
-const stepsMax = 50_000
+const stepsMax = 15_000
 /** Of the values that are tried one by one. */
-const valueStepsMax = 50_000
+const valueStepsMax = 20_000
 const valuesTold = 10
 
 export const compareContracts = (from: Contract, to: Contract): Comparison => {

@@ -7,7 +7,7 @@ import type { ContractFault } from './parse.js'
 import { constantOf, createContractValidators, tagOf } from './validator.js'
 
 /** Steps that all defaults of a contract take together. */
-const stepsMax = 50_000
+const stepsMax = 20_000
 
 /** Every default that does not fit the schema it stands in, by the pointer to that schema with its references resolved. */
 export const defaultFaults = (contract: Contract): ContractFault[] => {

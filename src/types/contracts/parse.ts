@@ -1,5 +1,7 @@
 // Reads the schema of a job type registered at run time: refuses what is outside the subset, and resolves its references.
 
+import { isTooDeepValue } from '../../runtime/json-depth.js'
+import { depthMax } from '../../runtime/json-measure.js'
 import { isObject } from '../../runtime/json-text.js'
 import { toFragment, toPointer } from '../field-problems.js'
 import { type Below, type Contract, limits, type Schema, schemasBelow, typesOf } from './contract.js'
@@ -33,6 +35,7 @@ export const parseContract = (schema: unknown): ParsedContract => {
 
 const findFaults = (schema: unknown): ContractFault[] => {
   if (!isObject(schema)) return [{ pointer: '#', rule: 'schema', detail: 'must be an object that holds a schema' }]
+  if (isTooDeepValue(schema, depthMax)) return [{ pointer: '#', rule: 'depth', detail: `is nested deeper than ${depthMax} levels` }]
   const bytes = Buffer.byteLength(JSON.stringify(schema))
   if (bytes > limits.bytes) return [{ pointer: '#', rule: 'size', detail: `has ${bytes} bytes; at most ${limits.bytes} are allowed` }]
   const faults: ContractFault[] = []
@@ -119,7 +122,8 @@ const checkCombination = (node: Schema, form: string, definitions: Schema, repor
     return report('combination', `cannot be combined with ${form}: move it into the schema${form === '$ref' ? '' : 's'} there`, name)
   }
   if (form === '$ref') {
-    if (!Object.hasOwn(definitions, definitionOf(node['$ref'] as string) ?? ''))
+    const name = definitionOf(node['$ref'] as string)
+    if (name === undefined || !Object.hasOwn(definitions, name))
       report('$ref', 'must be #/$defs/… and name a definition at the top of the schema', '$ref')
   }
   if (form === 'oneOf') {
@@ -187,7 +191,7 @@ const discriminatorFault = (branches: readonly unknown[], definitions: Schema): 
 /** The required members of an object that are constants; undefined for what is no object. */
 const constantsOf = (branch: unknown, definitions: Schema, refs = 0): Map<string, unknown> | undefined => {
   if (!isObject(branch) || refs > limits.depth) return undefined
-  if (typeof branch['$ref'] === 'string') return constantsOf(definitions[definitionOf(branch['$ref']) ?? ''], definitions, refs + 1)
+  if (typeof branch['$ref'] === 'string') return constantsOf(definitionNamed(branch['$ref'], definitions), definitions, refs + 1)
   const { properties, required } = branch
   if (branch['type'] !== 'object' || !isObject(properties) || !Array.isArray(required)) return undefined
   const constants = required.map((name): [string, unknown] => [name, constantOf(properties[name])])
@@ -209,6 +213,11 @@ const definitionOf = (ref: string): string | undefined => {
   } catch {
     return undefined
   }
+}
+
+const definitionNamed = (ref: string, definitions: Schema): unknown => {
+  const name = definitionOf(ref)
+  return name !== undefined && Object.hasOwn(definitions, name) ? definitions[name] : undefined
 }
 
 /** References that lead back to themselves. */

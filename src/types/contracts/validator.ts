@@ -109,7 +109,7 @@ const valueChecks = ({ enum: values, const: constant }: Contract): Check[] => {
 }
 
 /** To tell whether a fraction is a multiple of another. */
-const fractionSteps = 30
+const fractionSteps = 60
 const numberChecks = (contract: Contract): Check[] => {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = contract
   const ofNumber = (limit: number | undefined, test: (value: number, limit: number) => boolean, keyword: string, sign: string): Check[] =>
