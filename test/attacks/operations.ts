@@ -6,7 +6,7 @@ import { root } from '../helpers/source-files.js'
 import type { Wanted } from './client.js'
 import { plainJob } from './submit.js'
 
-export type Need = 'none' | 'submit' | 'read' | 'manage' | 'admin'
+export type Need = 'none' | 'submit' | 'read' | 'manage' | 'types' | 'admin'
 
 /** What a path is about. */
 export interface Objects {
@@ -45,11 +45,17 @@ const operations: Readonly<Record<string, Operation>> = {
   followJob: { need: 'read', about: 'job' },
   listJobTypes: { need: 'read' },
   getJobType: { need: 'read' },
+  // Of a built-in type, which nobody can change.
+  registerJobType: { need: 'types', body: {} },
+  deleteJobType: { need: 'types', spares: true },
+  listJobTypeVersions: { need: 'read' },
+  getJobTypeVersion: { need: 'read' },
   putSchedule: { need: 'submit', body: schedule },
   getSchedule: { need: 'read', about: 'schedule' },
   deleteSchedule: { need: 'manage', about: 'schedule' },
   listSchedules: { need: 'read' },
   triggerSchedule: { need: 'submit', about: 'schedule' },
+  listQueues: look,
   getQueuesHealth: look,
   getQueuesMetrics: look,
   getQueueHealth: look,
@@ -92,6 +98,7 @@ const parameters = ({ job, schedule }: Objects): Readonly<Record<string, string>
   queue: 'external-api',
   type: 'process-webhook',
   name: 'verification',
+  version: '1',
   job,
   schedule,
 })

@@ -14,6 +14,7 @@ const allowed: Readonly<Record<Need, readonly KeyName[]>> = {
   submit: ['submit', 'all', 'admin'],
   read: ['read', 'all', 'admin'],
   manage: ['manage', 'all', 'admin'],
+  types: ['types', 'admin'],
   admin: ['admin'],
 }
 
