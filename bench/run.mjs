@@ -16,11 +16,12 @@ import * as ndjson from './rows/ndjson.mjs'
 import * as status from './rows/status.mjs'
 import * as streams from './rows/streams.mjs'
 import * as submit from './rows/submit.mjs'
+import * as types from './rows/types.mjs'
 import * as wait from './rows/wait.mjs'
 import * as workers from './rows/workers.mjs'
 
 /** Without names all but `beside`, which wants another checkout. */
-const rows = { submit, batch, ndjson, status, wait, workers, backlog, footprint, streams, memory, beside }
+const rows = { submit, batch, ndjson, status, wait, workers, backlog, footprint, streams, memory, types, beside }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

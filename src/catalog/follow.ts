@@ -1,6 +1,7 @@
 // Keeps the registry of this process in line with the job types in Redis.
 
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
@@ -13,6 +14,9 @@ import type { TypeHead, TypeVersion } from './records.js'
 
 /** A change is seen after at most this, and the time that it takes to read it. */
 const everyMs = 500
+/** Who asks for a type that is not known may make this process look, this often at most; and waits for it no longer than that. */
+const missEveryMs = 100
+const missMsMax = 500
 /** Definitions that are read in one round trip. */
 const typesAtOnce = 50
 
@@ -37,6 +41,10 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
   const known = new Map<string, string>()
   let revision: string | null | undefined
   let loading: Promise<void> | undefined
+  /** When the last look began. */
+  let lookedAt = Number.NEGATIVE_INFINITY
+  /** A look that has not begun. */
+  let next: Promise<void> | undefined
 
   const readDefinitions = async (wanted: readonly (readonly [name: string, text: string])[]): Promise<(string | null)[]> => {
     const pipeline = redis.pipeline()
@@ -73,6 +81,7 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
   }
 
   const look = async (): Promise<void> => {
+    lookedAt = performance.now()
     const present = await redis.get(keys.jobTypesRevision)
     if (present === revision) return
     if (await loadHeads(await redis.hgetall(keys.jobTypes))) revision = present
@@ -80,9 +89,8 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
 
   /** One at a time: an older state must not come on top of a newer one. */
   const load = (): Promise<void> => {
-    const next = (loading ?? Promise.resolve()).catch(() => {}).then(look)
-    loading = next
-    return next
+    loading = (loading ?? Promise.resolve()).catch(() => {}).then(look)
+    return loading
   }
 
   const duty = openDuty(
@@ -109,8 +117,30 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
     return withDeadline(ready.then(tryNow), ms, false)
   }
 
+  /**
+   * Looks for a type that is not known: it may have been registered elsewhere a moment ago. All who ask before a look begins share it, so
+   * that names that nobody has registered cost Redis ten small reads a second, however many are asked for. Never rejects.
+   */
+  const lookAgain = (): Promise<void> => {
+    const begin = async (): Promise<void> => {
+      // At least a turn, in which `next` is set.
+      await pause(Math.max(0, lookedAt + missEveryMs - performance.now()))
+      next = undefined
+      // It counts even when Redis is away and no look begins.
+      lookedAt = performance.now()
+      await withDeadline(
+        load().catch(() => {}),
+        missMsMax,
+        undefined,
+      )
+    }
+    next ??= begin()
+    return next
+  }
+
   return {
     load,
+    lookAgain,
     loadWithin,
     /** Whether the types of Redis have ever been read: until then an unknown one may be registered. */
     isLoaded: (): boolean => revision !== undefined,

@@ -53,6 +53,7 @@ export const createCatalog = ({ config, follower, jobTypes, keys, queues, redis,
     readHead: records.readHead,
     isLoaded: follower.isLoaded,
     loadWithin: follower.loadWithin,
+    lookAgain: follower.lookAgain,
     duties: [createLeftoversDuty({ records, removeLeftovers })],
   }
 }

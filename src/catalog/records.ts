@@ -8,7 +8,7 @@ import type { Durability } from '../redis/durability.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { defineScript } from '../redis/script.js'
 import type { JobTypeDefinition } from '../types/contracts/definition.js'
-import type { SensitivePaths } from '../types/contracts/own-type.js'
+import type { SensitivePaths } from '../types/contracts/sensitive-paths.js'
 
 /** What is read of every type when one has changed. Times are milliseconds since 1970. */
 export interface TypeHead {

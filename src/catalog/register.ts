@@ -1,10 +1,11 @@
 // Registers job types: a definition is checked, compared with the versions that are in use, and stored as the next version.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { QueueGate } from '../bullmq/registered/queue-gate.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { type DefinitionFault, type JobTypeDefinition, parseDefinition, type TypeDefinition } from '../types/contracts/definition.js'
-import { compareDefinitions, type Incompatibility } from '../types/contracts/evolution.js'
-import { sensitivePathsOf, union } from '../types/contracts/own-type.js'
+import { compareDefinitions, type Evolution, type Incompatibility } from '../types/contracts/evolution.js'
+import { areFew, sensitivePathsOf, tooManySensitive, union } from '../types/contracts/sensitive-paths.js'
 import type { JobTypes } from '../types/registry.js'
 import { meets, type Preconditions } from './entity-tag.js'
 import { mintRevision, type TypeFollower } from './follow.js'
@@ -66,18 +67,19 @@ interface Deps {
 
 /** Rejects with the error of Redis; then the outcome is unknown, and the same request may be repeated. */
 export const createRegister = ({ follower, gate, jobTypes, records, removeLeftovers, typesMax, usage, note }: Deps) => {
-  /** The first of the versions in use that the definition is not compatible with. */
+  /** The latest of the versions in use that the definition is not compatible with. */
   const findIncompatibility = async (name: string, latest: number, definition: TypeDefinition) => {
-    const incompatible: { version: number; incompatibilities: readonly Incompatibility[]; counterexample: unknown }[] = []
+    const incompatible: ({ version: number } & Pick<Evolution, 'incompatibilities' | 'findCounterexample'>)[] = []
     const warnings: DefinitionFault[] = []
     for (const version of await records.readVersionNumbers(name)) {
       const stored = await records.readVersion(name, version)
       if (!stored) continue
       const read = parseDefinition(stored.definition)
       if (read.kind === 'refused') throw new Error(`Version ${version} of the job type ${name} is stored and no definition`)
-      const { incompatibilities, counterexample, warnings: found } = compareDefinitions(read.definition, definition)
-      if (version === latest) warnings.push(...found)
-      if (incompatibilities.length > 0) incompatible.push({ version, incompatibilities, counterexample })
+      await nextTurn()
+      const evolution = compareDefinitions(read.definition, definition)
+      if (version === latest) warnings.push(...evolution.warnings)
+      if (evolution.incompatibilities.length > 0) incompatible.push({ version, ...evolution })
     }
     // The last version always counts: its producers may be about to submit.
     const earlier = incompatible.filter(({ version }) => version !== latest).map(({ version }) => version)
@@ -105,17 +107,21 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
       ? await findIncompatibility(name, latest, definition)
       : { warnings: [], incompatible: undefined }
     if (incompatible) {
-      if (definition.compatibility !== 'none') return { kind: 'incompatible', ...incompatible }
+      const { version, incompatibilities } = incompatible
+      if (definition.compatibility !== 'none')
+        return { kind: 'incompatible', version, incompatibilities, counterexample: await incompatible.findCounterexample() }
       const used = await usage.count(name)
       if (used.jobs + used.schedules > 0 && !wanted.isForced) return { kind: 'in-use', usage: used }
     }
+    const sensitive = union(before?.head.sensitive ?? [], sensitivePathsOf(definition.data))
+    if (!areFew(sensitive)) return { kind: 'refused', faults: [{ ...tooManySensitive, pointer: '#/data' }] }
     const now = Date.now()
     const head: TypeHead = {
       version: latest + 1,
       digest,
       createdAt: before?.head.createdAt ?? now,
       updatedAt: now,
-      sensitive: union(before?.head.sensitive ?? [], sensitivePathsOf(definition.data)),
+      sensitive,
     }
     const record: TypeVersion = { definition: body, createdAt: now, createdBy: by }
     const outcome = { kind: before ? 'updated' : 'created', head, version: record, warnings } as const

@@ -39,8 +39,13 @@ const readDefinition = async (file: string, print: Print): Promise<TypeDefinitio
 
 const toLine = ({ pointer, detail, rule }: DefinitionFault): string => `  ${pointer} ${detail}${rule === undefined ? '' : ` (${rule})`}`
 
-const compare = (earlier: TypeDefinition, later: TypeDefinition, { file, against }: { file: string; against: string }, print: Print) => {
-  const { incompatibilities, warnings, counterexample } = compareDefinitions(earlier, later)
+const compare = async (
+  earlier: TypeDefinition,
+  later: TypeDefinition,
+  { file, against }: { file: string; against: string },
+  print: Print,
+): Promise<number> => {
+  const { incompatibilities, warnings, findCounterexample } = compareDefinitions(earlier, later)
   for (const warning of warnings) print(toLine(warning))
   if (incompatibilities.length === 0) {
     print(`${file} is fine, and compatible with ${against}.`)
@@ -48,6 +53,7 @@ const compare = (earlier: TypeDefinition, later: TypeDefinition, { file, against
   }
   print(`${file} is not compatible with ${against}:`)
   for (const each of incompatibilities) print(`${toLine(each)}${each.isCertain ? '' : '; whether that refuses something is undecided'}`)
+  const counterexample = await findCounterexample()
   if (counterexample !== undefined) print(`For example, this was fine and no longer is:\n  ${JSON.stringify(counterexample)}`)
   return 1
 }

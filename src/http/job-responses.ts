@@ -2,7 +2,6 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findUngranted, isLimited } from '../auth/grants.js'
-import type { Services } from '../gateway.js'
 import type { AcceptOutcome } from '../jobs/accept.js'
 import type { AcceptContext } from '../jobs/envelope.js'
 import type { FindJob } from '../jobs/find-job.js'
@@ -76,20 +75,4 @@ export const toJobTrace = (request: FastifyRequest): Pick<AcceptContext, 'trace'
   const context = request.traceContext
   if (context.parentSpanId === null && context.flags !== recorded) return {}
   return { trace: { traceparent: formatTraceparent(context), ...(context.traceState === null ? {} : { tracestate: context.traceState }) } }
-}
-
-/** How long a request waits for the job types of a Redis that has just come back. */
-const typesMsMax = 500
-
-/**
- * Refuses with 503 as long as this instance has never read the registered job types: until then it cannot tell an unknown type from one that
- * is registered. For `preValidation` of routes that take submissions.
- */
-export const createRequireTypes = ({ isLoaded, loadWithin }: Pick<Services['catalog'], 'isLoaded' | 'loadWithin'>) => {
-  const unavailable = () =>
-    problem('redis-unavailable', 'The job store is not responding. Nothing was stored; retry shortly.', { retryAfterSeconds: 1 })
-  return (_request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
-    if (isLoaded()) done()
-    else void loadWithin(typesMsMax).then((isThere) => done(isThere ? undefined : unavailable()))
-  }
 }

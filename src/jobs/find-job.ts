@@ -1,6 +1,7 @@
 // Finds the job of an id that a client names: what the client may not see is not there, and costs the same time.
 
 import { isLimited, maySee, type Principal } from '../auth/grants.js'
+import { queueOfJobId } from '../bullmq/job-id.js'
 import type { QueuePlaces } from '../bullmq/queues.js'
 import { type ReadKind, toStoredKind } from '../bullmq/read-jobs.js'
 import { toEnvelopeKind } from './job-kind.js'
@@ -15,10 +16,13 @@ export const createFindJob = ({
   readKind,
   readSnapshot,
   queues,
+  types,
 }: {
   readKind: ReadKind
   readSnapshot: ReadSnapshot
   queues: Pick<QueuePlaces, 'ofJob'>
+  /** Looks for job types that this process has not heard of yet. */
+  types: { lookAgain(): Promise<void> }
 }) => {
   /** Whether the kind of the job is one that the caller may see; every step is taken for one that is not there, too. */
   const maySeeKind = async (caller: Principal, id: string): Promise<boolean> => {
@@ -30,6 +34,9 @@ export const createFindJob = ({
   }
 
   return async (caller: Principal, id: string): Promise<JobSnapshot | null> => {
+    const name = queueOfJobId(id)
+    // A queue that the caller may not see is never looked for: it takes no longer whether it is there or not.
+    if (name && !queues.ofJob(id) && maySee(caller, { type: name, queue: name, followUps: [] })) await types.lookAgain()
     if (isLimited(caller) && !(await maySeeKind(caller, id))) return null
     const found = await readSnapshot(id, caller.tenant)
     return found && found.tenant === caller.tenant && maySee(caller, found.kind) ? found : null

@@ -26,6 +26,7 @@ import { createAwaitFinish } from './wait.js'
 
 interface Deps {
   readonly config: Config
+  readonly follower: { lookAgain(): Promise<void> }
   readonly keys: Keys
   readonly log: Logger
   readonly queues: Queues
@@ -34,7 +35,7 @@ interface Deps {
 }
 
 /** Closed with `scope`. */
-export const openJobs = async ({ config, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
+export const openJobs = async ({ config, follower, keys, log, queues, redis: connections, sensitive }: Deps, scope: Scope) => {
   const redis = connections.request
   const views = createJobViews(sensitive)
   const readSnapshot = createSnapshotReader({ readJob: createJobReader(redis), views, queues })
@@ -46,7 +47,7 @@ export const openJobs = async ({ config, keys, log, queues, redis: connections, 
   return {
     events,
     readSnapshot,
-    findJob: createFindJob({ readKind: createKindReader(redis), readSnapshot, queues }),
+    findJob: createFindJob({ readKind: createKindReader(redis), readSnapshot, queues, types: follower }),
     views,
     eventStreams: createEventStreams({ events, readSnapshot }),
     awaitFinish: createAwaitFinish({ events, readSnapshot }),

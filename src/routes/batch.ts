@@ -9,10 +9,11 @@ import { type HeldKey, requireScope } from '../http/authenticate.js'
 import { problemOfJson } from '../http/bodies/json-body.js'
 import type { NdjsonLine } from '../http/bodies/line-stream.js'
 import ndjson, { isNdjson } from '../http/bodies/ndjson.js'
-import { createRequireTypes, requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { requireGrants, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem, problemDetailsOf, toProblemDetails, toProblemDocument } from '../http/problems/problem-json.js'
 import { type Problem, problemResponses } from '../http/problems/problem-schema.js'
 import type { ProblemDetails, ProblemName } from '../http/problems/problem-types.js'
+import { createLookForTypes, createRequireTypes } from '../http/require-types.js'
 import type { AcceptContext } from '../jobs/envelope.js'
 import { mapInOrder } from '../runtime/in-order.js'
 import { parseJson } from '../runtime/json-text.js'
@@ -75,6 +76,7 @@ type Entry = { readonly value: unknown } | { readonly refused: ProblemDetails }
 
 const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, batchItem, check }) => {
   const { accept, config, jobTypes } = services
+  const lookFor = createLookForTypes(services.catalog, jobTypes)
   const item = Type.Ref(batchItem.$id as string)
   await app.register(ndjson, { lineBytesMax: config.http.ndjsonLineBytes, idleMs: config.http.ndjsonIdleMs })
 
@@ -82,7 +84,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
     method: 'POST',
     url: '/v1/jobs/batch',
     onRequest: requireScope('jobs:submit'),
-    preValidation: createRequireTypes(services.catalog),
+    preValidation: createRequireTypes(services.catalog, jobTypes),
     // Documented is what an item should be; checked here is only the frame, since items are judged one by one.
     config: {
       sheddable: true,
@@ -161,6 +163,7 @@ const batch: FastifyPluginAsyncTypebox<BatchOptions> = async (app, { services, b
   }
 
   async function submitItem(request: FastifyRequest, value: unknown, index: number, headerKey: string | null): Promise<Result> {
+    await lookFor(request, value)
     if (!check(value)) return toRefusal(index, toItemFault(toFieldProblems(check.errors ?? [])))
     const { idempotencyKey, ...submission } = value as BatchItem
     requireGrants(request, submission, jobTypes)

@@ -8,6 +8,7 @@ import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
+import { createLookForTypes } from '../http/require-types.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { JobType } from '../types/definition.js'
 import type { RegisteredType } from '../types/registry.js'
@@ -29,6 +30,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
   const { catalog, jobTypes, config, leases, workerInstances } = services
   app.addHook('onRequest', requireScope('jobs:read'))
 
+  const lookFor = createLookForTypes(catalog, jobTypes)
   const readAvailable = async (): Promise<ReadonlySet<string>> => {
     const [instances, remote] = await Promise.all([workerInstances(), leases.workers.present()])
     return new Set([...instances, ...remote].flatMap(({ types }) => types))
@@ -37,15 +39,16 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     maySee(request.principal, { type, queue, followUps: [] })
 
   /** Throws 404 for a type that is not there or that the caller may not see. */
-  const requireType = (request: { params: { type: string }; principal: Parameters<typeof maySee>[0] }): RegisteredType => {
+  const requireType = async (request: { params: { type: string }; principal: Parameters<typeof maySee>[0] }): Promise<RegisteredType> => {
+    await lookFor(request, request.params)
     const registered = jobTypes.get(request.params.type)
     if (!registered || !isVisible(request, registered.type)) throw typeNotFound()
     return registered
   }
 
   /** Versions of a built-in type change with the release of Jobgate: only those that were registered are kept. */
-  const requireRegistered = (request: Parameters<typeof requireType>[0]): string => {
-    const { type } = requireType(request)
+  const requireRegistered = async (request: Parameters<typeof requireType>[0]): Promise<string> => {
+    const { type } = await requireType(request)
     if (!type.registered) throw problem('not-found', 'Built-in job types have no stored versions.')
     return type.name
   }
@@ -92,7 +95,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       },
     },
     handler: async (request, reply) => {
-      const registered = requireType(request)
+      const registered = await requireType(request)
       // Of the version, for If-Match: whether a worker runs it now is no part of that.
       reply.header('etag', `"${await readEntityTag(registered)}"`)
       return toTypeView(registered, { config, available: await readAvailable() })
@@ -117,7 +120,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       },
     },
     handler: async (request) => {
-      const numbers = await catalog.readVersionNumbers(requireRegistered(request))
+      const numbers = await catalog.readVersionNumbers(await requireRegistered(request))
       return { items: numbers.map((version) => ({ version })), next: null }
     },
   })
@@ -135,7 +138,7 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     },
     handler: async (request) => {
       const { version: number } = request.params
-      const type = requireRegistered(request)
+      const type = await requireRegistered(request)
       const version = await catalog.readVersion(type, number)
       if (!version) throw problem('not-found', 'The job type has no such version.')
       return toVersionView(type, number, version)

@@ -7,9 +7,10 @@ import { maySee, type Principal } from '../auth/grants.js'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { toPageLinks } from '../http/headers/page-links.js'
-import { createRequireTypes, requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
+import { createRequireTypes } from '../http/require-types.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
 import { toExampleSchedule } from '../http/submission-schemas.js'
 import type { Acceptance } from '../jobs/accept.js'
@@ -58,7 +59,7 @@ const schedules: FastifyPluginAsyncTypebox<SchedulesOptions> = async (app, { ser
     method: 'PUT',
     url: '/v1/schedules/:id',
     onRequest: requireScope('jobs:submit'),
-    preValidation: createRequireTypes(services.catalog),
+    preValidation: createRequireTypes(services.catalog, jobTypes),
     config: {
       documentedExamples: Object.fromEntries(
         jobTypes.all

@@ -6,9 +6,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { applyPreference } from '../http/headers/prefer.js'
-import { createRequireTypes, requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
+import { requireGrants, setRetryAfter, toJobTrace, toSubmitProblem } from '../http/job-responses.js'
 import { problem } from '../http/problems/problem-json.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
+import { createRequireTypes } from '../http/require-types.js'
 import { JobRef, jsonResponse } from '../http/response-schemas.js'
 import { toExampleSubmission } from '../http/submission-schemas.js'
 import { type IdempotencyKey, parseIdempotencyKey } from '../idempotency/key.js'
@@ -58,7 +59,7 @@ const submit: FastifyPluginAsyncTypebox<SubmitOptions> = async (app, { services,
     method: 'POST',
     url: '/v1/jobs',
     onRequest: requireScope('jobs:submit'),
-    preValidation: createRequireTypes(services.catalog),
+    preValidation: createRequireTypes(services.catalog, jobTypes),
     config: {
       sheddable: true,
       documentedExamples: Object.fromEntries(

@@ -11,6 +11,7 @@ const scopesOf = {
   read: ['jobs:read'],
   manage: ['jobs:manage'],
   work: ['work'],
+  types: ['types:manage'],
   admin: ['admin'],
   all: ['jobs:submit', 'jobs:read', 'jobs:manage'],
 } as const

@@ -6,7 +6,7 @@ import { root } from '../helpers/source-files.js'
 import type { Wanted } from './client.js'
 import { plainJob } from './submit.js'
 
-export type Need = 'none' | 'submit' | 'read' | 'manage' | 'work' | 'admin'
+export type Need = 'none' | 'submit' | 'read' | 'manage' | 'work' | 'types' | 'admin'
 
 /** What a path is about. */
 export interface Objects {
@@ -54,11 +54,17 @@ const operations: Readonly<Record<string, Operation>> = {
   drainWorker: { need: 'admin' },
   listJobTypes: { need: 'read' },
   getJobType: { need: 'read' },
+  // Of a built-in type, which nobody can change.
+  registerJobType: { need: 'types', body: {} },
+  deleteJobType: { need: 'types', spares: true },
+  listJobTypeVersions: { need: 'read' },
+  getJobTypeVersion: { need: 'read' },
   putSchedule: { need: 'submit', body: schedule },
   getSchedule: { need: 'read', about: 'schedule' },
   deleteSchedule: { need: 'manage', about: 'schedule' },
   listSchedules: { need: 'read' },
   triggerSchedule: { need: 'submit', about: 'schedule' },
+  listQueues: look,
   getQueuesHealth: look,
   getQueuesMetrics: look,
   getQueueHealth: look,
@@ -103,6 +109,7 @@ const parameters = ({ job, schedule }: Objects): Readonly<Record<string, string>
   name: 'verification',
   lease: 'absent',
   worker: 'absent',
+  version: '1',
   job,
   schedule,
 })

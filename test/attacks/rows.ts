@@ -15,6 +15,7 @@ import { jsonBombRow } from './rows/json-bombs.js'
 import { logs } from './rows/logs.js'
 import { mail } from './rows/mail.js'
 import { ndjsonBombs } from './rows/ndjson-bombs.js'
+import { ownTypes } from './rows/own-types.js'
 import { paths } from './rows/paths.js'
 import { pipelinedRead } from './rows/pipelined-read.js'
 import { pipelinedStatic } from './rows/pipelined-static.js'
@@ -48,6 +49,7 @@ export const rows: readonly Row[] = [
   callbacks,
   guessing,
   scopes,
+  ownTypes,
   tenantsRow,
   timing,
   revoked,

@@ -74,9 +74,26 @@ const jobTypes = (document.components.schemas['JobSubmission']?.oneOf ?? []).fla
   const { properties } = document.components.schemas[$ref.replace('#/components/schemas/', '')] as Schema
   return (properties?.['type']?.enum ?? []) as string[]
 })
+/** A job type that was registered over HTTP, in a queue of its own: nobody leases its jobs. */
+const ownType = 'own-type'
+const ownDefinition = {
+  description: 'Whatever is made up.',
+  data: {
+    type: 'object',
+    properties: {
+      text: { type: 'string', maxLength: 100, pattern: '^[^<]*$' },
+      secret: { type: 'string', maxLength: 100, 'x-sensitive': true },
+      list: { type: 'array', items: { type: 'integer' }, maxItems: 10 },
+      map: { type: 'object', additionalProperties: { type: 'number' }, maxProperties: 10 },
+    },
+    additionalProperties: false,
+  },
+  example: { text: 'x' },
+  runs: { by: 'pull' },
+}
 const scheduleNames = Array.from({ length: 30 }, (_, index) => `schedule-${index}`)
 const templateNames = ['verification', 'password-reset', 'notification', 'meeting-invitation', 'meeting-reminder']
-const queuePrefixes: Readonly<Record<string, string>> = { meet: 'meeting', mail: 'email', ext: 'external-api' }
+const queuePrefixes: Readonly<Record<string, string>> = { meet: 'meeting', mail: 'email', ext: 'external-api', 'own-type': 'own-type' }
 
 const pickOf = <T>(items: readonly T[], at: number): T => items[at % items.length] as T
 
@@ -113,6 +130,18 @@ const furnish = async (gateway: Gateway) => {
     method: 'DELETE',
     headers: { authorization: `Bearer ${gateway.key}` },
   })
+  const registered = await fetch(`${gateway.url}/v1/job-types/${ownType}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${gateway.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(ownDefinition),
+  })
+  if (registered.status !== 201) throw new Error(`no job type was registered: ${registered.status} ${await registered.text()}`)
+  const submitted = await fetch(`${gateway.url}/v1/jobs`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${gateway.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ type: ownType, data: ownDefinition.example }),
+  })
+  if (submitted.status !== 202) throw new Error(`no job of it was accepted: ${submitted.status} ${await submitted.text()}`)
   const secondMs = 1000
   const keys: Readonly<Record<Caller, string | null>> = {
     admin: gateway.key,
@@ -144,8 +173,9 @@ const furnish = async (gateway: Gateway) => {
   const etags = createPool('"none"')
 
   const existing = (operation: Operation, name: string, at: number): string => {
-    if (name === 'queue') return pickOf(builtinQueues, at)
-    if (name === 'type') return pickOf(jobTypes, at)
+    if (name === 'queue') return pickOf([...builtinQueues, ownType], at)
+    if (name === 'type') return pickOf(/JobType$/.test(operation.id) && operation.method !== 'GET' ? [ownType] : [...jobTypes, ownType], at)
+    if (name === 'version') return '1'
     if (name === 'name') return pickOf(templateNames, at)
     if (name === 'cursor') return cursorsOf(operation).pick(at)
     if (operation.template.startsWith('/v1/schedules')) return pickOf(scheduleNames, at)
@@ -205,7 +235,7 @@ const furnish = async (gateway: Gateway) => {
       const etag = answer.headers['etag']
       if (etag !== undefined) etags.add(etag)
       if (answer.headers['content-type']?.includes('json') !== true) return
-      for (const [id] of answer.body.matchAll(/\b(?:meet|mail|ext)_[A-Za-z0-9_-]{20,48}/g)) jobs.add(id)
+      for (const [id] of answer.body.matchAll(/\b(?:meet|mail|ext|own-type)_[A-Za-z0-9_-]{20,48}/g)) jobs.add(id)
       for (const [id] of answer.body.matchAll(/\bop_[0-9a-f]{32}/g)) operations.add(id)
       if (operation.id === 'issueApiKey') spareKeys.add((JSON.parse(answer.body) as { apiKey: { id: string } }).apiKey.id)
       const next = /"next":"([^"]+)"/.exec(answer.body)?.[1]

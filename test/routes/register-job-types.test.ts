@@ -222,6 +222,59 @@ t.test('every instance knows it, one that starts later too', async (t) => {
   for (const app of [test, later]) await eventually('all others know', () => app.services.jobTypes.find(name) === undefined)
 })
 
+t.test('an instance that has not heard of a type yet looks for it once, and no more often than it may', async (t) => {
+  const test = await openApp(t)
+  const other = await buildTestApp(t, { ...withoutWorkers, beside: test })
+  const { catalog, jobTypes, redis } = other.services
+  const define = async (at: number) => t.equal((await put(test, definition(), { path: `/v1/job-types/type-${at}` })).statusCode, 201)
+  const data = { source: 'a', width: 1 }
+  const post = (path: string, payload: object | string, headers = {}) =>
+    other.request({ method: 'POST', url: path, payload, headers: { ...headers } })
+  const ways: (() => Promise<number>)[] = [
+    async () => (await other.submit({ type: 'type-0', data })).statusCode,
+    async () => (await post('/v1/jobs/batch', { items: [{ type: 'type-1', data }] })).json().items[0].status,
+    async () => {
+      const line = `${JSON.stringify({ type: 'type-2', data })}\n`
+      return JSON.parse((await post('/v1/jobs/batch', line, { 'content-type': 'application/x-ndjson' })).body).status
+    },
+    async () => (await other.submit({ type: 'echo', data: { label: 'x' }, followUps: [{ type: 'type-3', data }] })).statusCode,
+    async () =>
+      (await other.request({ method: 'PUT', url: '/v1/schedules/s', payload: { type: 'type-4', data, everyMs: 3_600_000 } })).statusCode,
+    async () => (await other.request({ method: 'GET', url: '/v1/job-types/type-5' })).statusCode,
+    async () => {
+      const { id } = (await test.submit({ type: 'type-6', data })).json()
+      return (await other.request({ method: 'GET', url: `/v1/jobs/${id}` })).statusCode
+    },
+  ]
+  for (const [at, way] of ways.entries()) {
+    await define(at)
+    t.ok([200, 201, 202].includes(await way()), `way ${at}`)
+  }
+
+  const limited = await issueKey(test, { scopes: ['jobs:read', 'jobs:submit'], types: ['echo'] })
+  await define(7)
+  jobTypes.remove('type-7')
+  const shape = async (type: string) => {
+    const {
+      instance: _instance,
+      requestId: _requestId,
+      ...rest
+    } = (await other.request({ method: 'POST', url: '/v1/jobs', payload: { type, data }, key: limited })).json()
+    return rest
+  }
+  t.same(await shape('type-7'), await shape('type-8'), 'for a key that may not use it nothing is looked for')
+
+  const looks = async () => Number(/cmdstat_get:calls=(\d+)/.exec(await redis.request.info('commandstats'))?.[1] ?? 0)
+  const [before, began] = [await looks(), performance.now()]
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => other.submit({ type: `nobody-${at}`, data })))
+  t.ok(answers.every(({ statusCode }) => statusCode === 400))
+  // Both instances look twice a second besides.
+  const most = 3 + ((performance.now() - began) / 1000) * 15
+  const made = (await looks()) - before
+  t.ok(made <= most, `200 unknown names: ${made} looks`)
+  await catalog.loadWithin(1000)
+})
+
 t.test('many at once: every version is stored once, and each answer names its own', async (t) => {
   const test = await openApp(t)
   const other = await buildTestApp(t, { ...withoutWorkers, beside: test })

@@ -4,7 +4,7 @@ import { toFragment, toPointer } from '../field-problems.js'
 import { type Contract, type ContractType, type Scalar, typesOf } from './contract.js'
 import { branchesFor } from './defaults.js'
 import { isMultipleOf } from './multiple-of.js'
-import { createContractValidator, tagOf } from './validator.js'
+import { type Budget, constantOf, createContractValidators, tagOf } from './validator.js'
 
 /** Why something that fits the one contract may not fit the other. */
 export interface Finding {
@@ -25,18 +25,24 @@ export interface Comparison {
 }
 
 const findingsMax = 20
-/** Pairs of schemas looked at: more would hold up other requests. */
-const pairsMax = 20_000
+/** Pairs of schemas, members and values looked at: some 10 ms. More would hold up other requests. */
+const stepsMax = 15_000
+/** Of the values that are tried one by one. */
+const valueStepsMax = 20_000
+const valuesTold = 10
 
 export const compareContracts = (from: Contract, to: Contract): Comparison => {
-  const state: State = { pairs: 0, warnings: [] }
+  const budget = { steps: valueStepsMax }
+  const state: State = { steps: stepsMax, budget, validatorOf: createContractValidators(budget), warnings: [] }
   const findings = compare(from, to, { path: [], state, canFill: true })
-  return { findings: findings.slice(0, findingsMax), warnings: state.warnings.slice(0, findingsMax) }
+  return { findings: findings.slice(0, findingsMax), warnings: state.warnings }
 }
 
 interface State {
-  pairs: number
-  warnings: Omit<Finding, 'isCertain'>[]
+  steps: number
+  readonly budget: Budget
+  readonly validatorOf: ReturnType<typeof createContractValidators>
+  readonly warnings: Omit<Finding, 'isCertain'>[]
 }
 interface At {
   readonly path: readonly string[]
@@ -46,13 +52,26 @@ interface At {
 }
 
 const below = (at: At, ...tokens: string[]): At => ({ ...at, path: [...at.path, ...tokens] })
-const pointerOf = ({ path }: At): string => toFragment(toPointer(path))
+/** False: no more is looked at. */
+const spend = ({ state }: At, steps: number): boolean => {
+  state.steps -= steps
+  return state.steps > 0
+}
+const tooComplex: Finding[] = [{ pointer: '#', rule: 'size', detail: 'is too complex to be compared', isCertain: false }]
+const pointerOf = (at: At): string => {
+  for (const token of at.path) spend(at, 1 + token.length / 32)
+  return toFragment(toPointer(at.path))
+}
+const toList = (values: readonly Scalar[]): string => {
+  const told = values.slice(0, valuesTold).map((value) => JSON.stringify(value))
+  return `${told.join(', ')}${values.length > valuesTold ? `, and ${values.length - valuesTold} more` : ''}`
+}
 const narrower = (at: At, rule: string, detail: string): Finding[] => [{ pointer: pointerOf(at), rule, detail, isCertain: true }]
 const undecided = (at: At, rule: string, detail: string): Finding[] => [{ pointer: pointerOf(at), rule, detail, isCertain: false }]
 
 const compare = (from: Contract, to: Contract, at: At): Finding[] => {
   if (from === to) return []
-  if (++at.state.pairs > pairsMax) return undecided(at, 'size', 'is too complex to be compared')
+  if (!spend(at, 1)) return tooComplex
   const values = valuesOf(from)
   if (values) return compareValues(values, from, to, at)
   const branches = from.oneOf ?? from.anyOf
@@ -71,18 +90,21 @@ const valuesOf = (contract: Contract): readonly Scalar[] | undefined => {
 
 /** Few values are tried one by one. */
 const compareValues = (values: readonly Scalar[], from: Contract, to: Contract, at: At): Finding[] => {
-  const fitsFrom = createContractValidator(from)
-  const fitsTo = createContractValidator(to)
-  const added = to.enum?.filter((value) => !values.includes(value)) ?? []
-  if (from.enum && added.length > 0)
-    at.state.warnings.push({
+  if (!spend(at, values.length + (to.enum?.length ?? 0))) return tooComplex
+  const { budget, validatorOf, warnings } = at.state
+  const [fitsFrom, fitsTo] = [validatorOf(from), validatorOf(to)]
+  const known = new Set(values)
+  const added = to.enum?.filter((value) => !known.has(value)) ?? []
+  if (from.enum && added.length > 0 && warnings.length < findingsMax)
+    warnings.push({
       pointer: pointerOf(at),
       rule: 'enum',
-      detail: `may also be ${added.map((value) => JSON.stringify(value)).join(', ')}: workers of an older version may not know it`,
+      detail: `may also be ${toList(added)}: workers of an older version may not know it`,
     })
   const lost = values.filter((value) => fitsFrom(value) && !fitsTo(value))
+  if (budget.steps <= 0) return tooComplex
   if (lost.length === 0) return []
-  return narrower(at, 'enum', `no longer allows ${lost.map((value) => JSON.stringify(value)).join(', ')}`)
+  return narrower(at, 'enum', `no longer allows ${toList(lost)}`)
 }
 
 /** `from` as far as values of one type go. */
@@ -98,7 +120,7 @@ const compareType = (type: ContractType, from: Contract, to: Contract, at: At): 
 }
 
 const compareToValues = (type: ContractType, to: Contract, at: At): Finding[] => {
-  const fits = createContractValidator(to)
+  const fits = at.state.validatorOf(to)
   if (type === 'null' && fits(null)) return []
   if (type === 'boolean' && fits(true) && fits(false)) return []
   return narrower(at, 'enum', `was ${type}, and now allows listed values only`)
@@ -106,6 +128,7 @@ const compareToValues = (type: ContractType, to: Contract, at: At): Finding[] =>
 
 /** One branch has to allow all of it: what two of them allow together is not seen. */
 const compareToAny = (type: ContractType, from: Contract, branches: readonly Contract[], at: At): Finding[] => {
+  if (!spend(at, branches.length)) return tooComplex
   const single = { ...from, type }
   const canFill = at.canFill && branchesFor(type, branches).length === 1
   const tried = branches.map((branch) => compare(single, branch, { ...at, canFill }))
@@ -123,8 +146,10 @@ const compareTagged = (type: ContractType, from: Contract, branches: readonly Co
   const member = from.properties?.[tag]
   const values = member && valuesOf(member)
   if (!values || !from.required?.includes(tag)) return narrower(below(at, tag), 'oneOf', 'was not required, or not a constant')
+  const byValue = new Map(branches.map((branch) => [constantOf(branch.properties?.[tag]), branch]))
   return values.flatMap((value) => {
-    const branch = branches.find((each) => each.properties?.[tag] && createContractValidator(each.properties[tag])(value))
+    if (!spend(at, Object.keys(from.properties ?? {}).length)) return tooComplex
+    const branch = byValue.get(value)
     if (!branch) return narrower(below(at, tag), 'oneOf', `no longer allows ${JSON.stringify(value)}`)
     return compare({ ...from, properties: { ...from.properties, [tag]: { const: value } } }, branch, at)
   })
@@ -199,6 +224,7 @@ const compareArray = (from: Contract, to: Contract, at: At): Finding[] => {
   const was = lengthsOf(from)
   const is = lengthsOf(to)
   const places = Math.max(from.prefixItems?.length ?? 0, to.prefixItems?.length ?? 0)
+  if (!spend(at, places)) return tooComplex
   const entryOf = ({ prefixItems, items }: Contract, index: number) => prefixItems?.[index] ?? (items || undefined)
   const compareEntry = (index: number, token: string): Finding[] => {
     const [before, after] = [entryOf(from, index), entryOf(to, index)]
@@ -226,12 +252,14 @@ const memberOf = ({ properties = {}, additionalProperties }: Contract, name: str
 
 const compareObject = (from: Contract, to: Contract, at: At): Finding[] => {
   const names = new Set([...Object.keys(from.properties ?? {}), ...Object.keys(to.properties ?? {}), ...(to.required ?? [])])
+  if (!spend(at, names.size)) return tooComplex
+  const [wasRequired, isRequired] = [new Set(from.required), new Set(to.required)]
   const isFilled = (name: string) => at.canFill && Object.hasOwn(to.properties ?? {}, name) && to.properties?.[name]?.default !== undefined
-  const filled = (to.required ?? []).filter((name) => !from.required?.includes(name) && isFilled(name)).length
+  const filled = (to.required ?? []).filter((name) => !wasRequired.has(name) && isFilled(name)).length
   const was = sizesOf(from)
   const compareMember = (name: string): Finding[] => {
     const [before, after] = [memberOf(from, name), memberOf(to, name)]
-    const isNew = to.required?.includes(name) && !from.required?.includes(name) && !isFilled(name)
+    const isNew = isRequired.has(name) && !wasRequired.has(name) && !isFilled(name)
     if (isNew) return narrower(below(at, name), 'required', 'is now required: give it a default, or leave it optional')
     if (!before) return []
     return after ? compare(before, after, below(at, name)) : narrower(below(at, name), 'properties', 'was removed')

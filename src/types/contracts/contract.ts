@@ -59,6 +59,13 @@ export const limits = {
   patternChars: 512,
   /** Of a text that is matched against a pattern: the linear-time engine takes about a microsecond for each of its characters. */
   patternedText: 4096,
+  /** Parts of a pattern, with its repetitions written out; and of all those that differ in one contract. */
+  patternSize: 1200,
+  patternSizes: 2000,
+  /** Of one pattern, times the length of the text beside it: 100 ns for each of these at worst. */
+  patternWork: 200_000,
+  /** Characters of the paths to all sensitive members, which every instance reads whenever a type changes. */
+  sensitiveChars: 16_384,
 } as const
 
 export const typesOf = ({ type }: Contract): readonly ContractType[] => (type === undefined ? [] : typeof type === 'string' ? [type] : type)

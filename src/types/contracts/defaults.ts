@@ -4,23 +4,35 @@ import { isObject } from '../../runtime/json-text.js'
 import { toFragment, toPointer } from '../field-problems.js'
 import { type Contract, type ContractType, type Schema, schemasBelow, typesOf } from './contract.js'
 import type { ContractFault } from './parse.js'
-import { constantOf, createContractValidator, tagOf } from './validator.js'
+import { constantOf, createContractValidators, tagOf } from './validator.js'
+
+/** Steps that all defaults of a contract take together. */
+const stepsMax = 20_000
 
 /** Every default that does not fit the schema it stands in, by the pointer to that schema with its references resolved. */
 export const defaultFaults = (contract: Contract): ContractFault[] => {
   const seen = new Set<Contract>()
+  const budget = { steps: stepsMax }
+  const validatorOf = createContractValidators(budget)
   const visit = (node: Contract, path: readonly string[]): ContractFault[] => {
     if (seen.has(node)) return []
     seen.add(node)
-    const pointer = toFragment(toPointer([...path, 'default']))
-    const isWrong = node.default !== undefined && !createContractValidator(node)(node.default)
+    const isWrong = node.default !== undefined && !validatorOf(node)(node.default)
     return [
-      ...(isWrong ? [{ pointer, rule: 'default', detail: 'does not fit the schema it stands in' }] : []),
+      ...(isWrong ? [toFault(path)] : []),
       ...schemasBelow(node as Schema).flatMap(([tokens, each]) => visit(each as Contract, [...path, ...tokens])),
     ]
   }
-  return visit(contract, [])
+  const faults = visit(contract, [])
+  if (budget.steps > 0) return faults
+  return [{ pointer: '#', rule: 'default', detail: 'has defaults that take too long to check against their schemas' }]
 }
+
+const toFault = (path: readonly string[]): ContractFault => ({
+  pointer: toFragment(toPointer([...path, 'default'])),
+  rule: 'default',
+  detail: 'does not fit the schema it stands in',
+})
 
 /** A copy in which every missing member that is required and has a default has it. What fits already stays as it is. */
 export const fillDefaults = (contract: Contract, value: unknown): unknown => {

@@ -8,7 +8,8 @@ import { createOwnValidator } from '../validator.js'
 import type { Contract } from './contract.js'
 import { defaultFaults } from './defaults.js'
 import { type ContractFault, parseContract } from './parse.js'
-import { createContractValidator } from './validator.js'
+import { sensitiveFaults } from './sensitive-paths.js'
+import { createContractValidators } from './validator.js'
 
 const { attempts, backoff, timeoutMs } = JobOptions.properties
 
@@ -92,7 +93,10 @@ export const parseDefinition = (body: unknown): ParsedDefinition => {
     data: parsed.data.contract,
     ...(parsed.result?.kind === 'contract' ? { result: parsed.result.contract } : {}),
   }
-  const misfits = [...exampleFaults(definition), ...defaultFaults(definition.data).map((fault) => below('data', fault))]
+  const misfits = [
+    ...exampleFaults(definition),
+    ...[...defaultFaults(definition.data), ...sensitiveFaults(definition.data)].map((fault) => below('data', fault)),
+  ]
   return misfits.length > 0 ? { kind: 'refused', faults: misfits } : { kind: 'definition', definition }
 }
 
@@ -101,7 +105,10 @@ const below = (member: string, fault: ContractFault): DefinitionFault => ({ ...f
 const faultsBelow = (member: string, parsed: ReturnType<typeof parseContract> | undefined): DefinitionFault[] =>
   parsed?.kind === 'refused' ? parsed.faults.map((fault) => below(member, fault)) : []
 
+/** An example is small, or none. */
+const exampleSteps = 50_000
+
 const exampleFaults = ({ data, example }: TypeDefinition): DefinitionFault[] => {
-  const fits = createContractValidator(data)
+  const fits = createContractValidators({ steps: exampleSteps })(data)
   return fits(example) ? [] : toFieldProblems(fits.errors ?? [], 'body', '/example')
 }

@@ -15,8 +15,8 @@ export interface Evolution {
   readonly incompatibilities: readonly Incompatibility[]
   /** What is allowed and still worth knowing. */
   readonly warnings: readonly DefinitionFault[]
-  /** Data that fit the earlier version and not the later one; undefined where none is needed or was found. */
-  readonly counterexample: unknown
+  /** Looks for data that fit the earlier version and not the later one; undefined where none are needed, or were found. */
+  readonly findCounterexample: () => Promise<unknown>
 }
 
 /** Data must go on fitting; results must go on being what their readers know. Takes some milliseconds at most. */
@@ -26,7 +26,7 @@ export const compareDefinitions = (earlier: TypeDefinition, later: TypeDefinitio
   return {
     incompatibilities,
     warnings: data.warnings.map(({ pointer, rule, detail }) => ({ pointer: below('data', pointer), rule, detail })),
-    counterexample: data.findings.length > 0 ? findCounterexample(earlier.data, later.data) : undefined,
+    findCounterexample: async () => (data.findings.length > 0 ? findCounterexample(earlier.data, later.data) : undefined),
   }
 }
 

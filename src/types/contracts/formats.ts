@@ -5,7 +5,20 @@ import { isDateTime } from '../validator.js'
 import { limits } from './contract.js'
 
 /** Longer texts have none of these forms; and neither these tests nor a pattern beside them is given more to read. */
-const charsMax = limits.patternedText
+const charsMax: Readonly<Record<string, number>> = {
+  'date-time': 64,
+  date: 10,
+  time: 64,
+  duration: 256,
+  email: 320,
+  uuid: 45,
+  ipv4: 15,
+  ipv6: 45,
+  hostname: 256,
+}
+
+/** Characters of the longest text that has this form. */
+export const formatCharsMax = (name: string): number => charsMax[name] ?? limits.patternedText
 
 /** Those of ajv-formats; `date-time` is our own, as everywhere else. */
 const formatsOfAjv = ['date', 'time', 'duration', 'email', 'uri', 'uuid', 'ipv4', 'ipv6', 'hostname', 'json-pointer'] as const
@@ -31,5 +44,6 @@ export const isKnownFormat = (name: unknown): boolean => tests.has(name)
 /** Whether texts have the form of that name, which is known. */
 export const createFormatTest = (name: string): Test => {
   const test = tests.get(name) as Test
-  return (text) => text.length <= charsMax && test(text)
+  const most = formatCharsMax(name)
+  return (text) => text.length <= most && test(text)
 }

@@ -43,10 +43,11 @@ const propertiesFault: ValueFault = (value) => {
   return names.includes('__proto__') ? 'must not have the member __proto__' : null
 }
 
-const requiredFault: ValueFault = (value) =>
-  Array.isArray(value) && value.every((name) => typeof name === 'string') && new Set(value).size === value.length
-    ? null
-    : 'must be a list of distinct names'
+const requiredFault: ValueFault = (value) => {
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string') || new Set(value).size < value.length)
+    return 'must be a list of distinct names'
+  return value.length <= limits.properties ? null : `must have at most ${limits.properties} names`
+}
 
 const formatFault: ValueFault = (value) =>
   isKnownFormat(value) ? null : `must be one of ${formatNames.join(', ')}: for another form use maxLength and pattern`

@@ -5,13 +5,11 @@ import type { Validate } from '../validator.js'
 import type { Contract } from './contract.js'
 import { fillDefaults } from './defaults.js'
 import { type JobTypeDefinition, parseDefinition, type TypeDefinition } from './definition.js'
+import type { SensitivePaths } from './sensitive-paths.js'
 import { createContractValidator } from './validator.js'
 
 /** Where the definition of a type says nothing. */
 const defaultTimeoutMs = 60_000
-
-/** Paths to sensitive members, as `jobs/sensitive-data` reads them. */
-export type SensitivePaths = readonly (readonly string[])[]
 
 /**
  * What the registry keeps of a definition, which has been found to be one: its contracts are taken apart when the first document is checked.
@@ -60,23 +58,3 @@ const onFirstCall = (open: () => Validate): Validate => {
   }
   return validate
 }
-
-/** The sensitive members that a contract allows; `*` stands for every entry of an array or map. */
-export const sensitivePathsOf = (contract: Contract): SensitivePaths => {
-  const visit = (node: Contract, path: readonly string[]): (readonly string[])[] => {
-    if (node['x-sensitive']) return [path]
-    const { properties = {}, additionalProperties, items, prefixItems = [], anyOf = [], oneOf = [] } = node
-    const entries = [...prefixItems, ...(items ? [items] : []), ...(additionalProperties ? [additionalProperties] : [])]
-    return [
-      ...[...anyOf, ...oneOf].flatMap((each) => visit(each, path)),
-      ...Object.entries(properties).flatMap(([name, each]) => visit(each, [...path, name])),
-      ...entries.flatMap((each) => visit(each, [...path, '*'])),
-    ]
-  }
-  return union(visit(contract, []))
-}
-
-/** Every path once. */
-export const union = (...all: SensitivePaths[]): SensitivePaths => [
-  ...new Map(all.flat().map((path) => [JSON.stringify(path), path])).values(),
-]

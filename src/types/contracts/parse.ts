@@ -1,9 +1,13 @@
 // Reads the schema of a job type registered at run time: refuses what is outside the subset, and resolves its references.
 
+import { isTooDeepValue } from '../../runtime/json-depth.js'
+import { depthMax } from '../../runtime/json-measure.js'
 import { isObject } from '../../runtime/json-text.js'
 import { toFragment, toPointer } from '../field-problems.js'
 import { type Below, type Contract, limits, type Schema, schemasBelow, typesOf } from './contract.js'
+import { formatCharsMax } from './formats.js'
 import { adviceFor, annotations, keywords, rootKeywords } from './keywords.js'
+import { estimateSize } from './pattern.js'
 
 /** One thing that keeps a schema from being a contract. `pointer` is a JSON Pointer fragment into the schema; `rule` names the bound. */
 export interface ContractFault {
@@ -31,20 +35,35 @@ export const parseContract = (schema: unknown): ParsedContract => {
 
 const findFaults = (schema: unknown): ContractFault[] => {
   if (!isObject(schema)) return [{ pointer: '#', rule: 'schema', detail: 'must be an object that holds a schema' }]
+  if (isTooDeepValue(schema, depthMax)) return [{ pointer: '#', rule: 'depth', detail: `is nested deeper than ${depthMax} levels` }]
   const bytes = Buffer.byteLength(JSON.stringify(schema))
   if (bytes > limits.bytes) return [{ pointer: '#', rule: 'size', detail: `has ${bytes} bytes; at most ${limits.bytes} are allowed` }]
   const faults: ContractFault[] = []
   let nodes = 0
+  const patterns = new Set<string>()
+  let patternSize = 0
   const definitions = isObject(schema['$defs']) ? schema['$defs'] : {}
   const visit = (node: unknown, path: readonly string[], depth: number) => {
     nodes++
-    if (faults.length >= faultsMax || nodes > limits.nodes) return
+    if (faults.length >= faultsMax || nodes > limits.nodes || patternSize > limits.patternSizes) return
     const report = (rule: string, detail: string, ...below: string[]): void => {
       faults.push({ pointer: toFragment(toPointer([...path, ...below])), rule, detail })
     }
     if (depth > limits.depth) return report('depth', `is nested deeper than ${limits.depth} schemas`)
     if (!isObject(node)) return report('schema', 'must be an object that holds a schema: true and false say too little')
+    // Before the pattern is compiled.
+    const { pattern } = node
+    if (typeof pattern === 'string' && pattern.length <= limits.patternChars && !patterns.has(pattern)) {
+      patterns.add(pattern)
+      patternSize += estimateSize(pattern)
+    }
     const isRoot = path.length === 0
+    if (patternSize > limits.patternSizes)
+      return report(
+        'pattern',
+        `makes the patterns too much to check: at most ${limits.patternSizes} parts, with all repetitions written out`,
+        'pattern',
+      )
     // What is to be said of a schema is said at once; only keywords whose values make no sense stand in the way.
     if (checkKeywords(node, isRoot, report)) checkNode(node, definitions, report)
     for (const [tokens, below] of schemasBelow(node)) visit(below, [...path, ...tokens], depth + 1)
@@ -103,7 +122,8 @@ const checkCombination = (node: Schema, form: string, definitions: Schema, repor
     return report('combination', `cannot be combined with ${form}: move it into the schema${form === '$ref' ? '' : 's'} there`, name)
   }
   if (form === '$ref') {
-    if (!Object.hasOwn(definitions, definitionOf(node['$ref'] as string) ?? ''))
+    const name = definitionOf(node['$ref'] as string)
+    if (name === undefined || !Object.hasOwn(definitions, name))
       report('$ref', 'must be #/$defs/… and name a definition at the top of the schema', '$ref')
   }
   if (form === 'oneOf') {
@@ -141,6 +161,9 @@ const checkString = (node: Schema, report: Report): void => {
     report('maxLength', 'must be bounded: add maxLength (or enum, const or format)')
   if (pattern !== undefined && format === undefined && (maxLength ?? Number.POSITIVE_INFINITY) > limits.patternedText)
     report('pattern', `needs a maxLength of at most ${limits.patternedText} beside it`, 'pattern')
+  const charsMax = Math.min(maxLength ?? limits.patternedText, format === undefined ? limits.patternedText : formatCharsMax(format))
+  if (typeof pattern === 'string' && estimateSize(pattern) * charsMax > limits.patternWork)
+    report('pattern', 'takes too long to check against texts of this length: repeat less, or lower maxLength', 'pattern')
   if (maxLength !== undefined && minLength > maxLength) report('minLength', 'is above maxLength', 'minLength')
 }
 
@@ -168,7 +191,7 @@ const discriminatorFault = (branches: readonly unknown[], definitions: Schema): 
 /** The required members of an object that are constants; undefined for what is no object. */
 const constantsOf = (branch: unknown, definitions: Schema, refs = 0): Map<string, unknown> | undefined => {
   if (!isObject(branch) || refs > limits.depth) return undefined
-  if (typeof branch['$ref'] === 'string') return constantsOf(definitions[definitionOf(branch['$ref']) ?? ''], definitions, refs + 1)
+  if (typeof branch['$ref'] === 'string') return constantsOf(definitionNamed(branch['$ref'], definitions), definitions, refs + 1)
   const { properties, required } = branch
   if (branch['type'] !== 'object' || !isObject(properties) || !Array.isArray(required)) return undefined
   const constants = required.map((name): [string, unknown] => [name, constantOf(properties[name])])
@@ -190,6 +213,11 @@ export const definitionOf = (ref: string): string | undefined => {
   } catch {
     return undefined
   }
+}
+
+const definitionNamed = (ref: string, definitions: Schema): unknown => {
+  const name = definitionOf(ref)
+  return name !== undefined && Object.hasOwn(definitions, name) ? definitions[name] : undefined
 }
 
 /** References that lead back to themselves. */

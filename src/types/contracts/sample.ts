@@ -1,9 +1,11 @@
 // Makes documents that fit a contract, to find one that another contract refuses.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Validate } from '../validator.js'
 import type { Contract, ContractType } from './contract.js'
 import { typesOf } from './contract.js'
 import { fillDefaults } from './defaults.js'
-import { createContractValidator } from './validator.js'
+import { createContractValidators } from './validator.js'
 
 /** From 0 up to, and not including, 1. */
 export type Random = () => number
@@ -20,38 +22,77 @@ export const createRandom = (seed: number): Random => {
 }
 
 const triesMax = 500
+/** Values made and checked in all tries; and in one go, which takes a few milliseconds. */
+const workMax = 300_000
+const workInOneGo = 5000
+/** Of checking one document. */
+const stepsMax = 10_000
+/** Values of one document, a long text counting as several: those of lists of lists are without number. */
+const valuesMax = 1000
 /** Longer texts and lists make no better example. */
 const textMax = 300
 const entriesMax = 4
 const depthMax = 12
+/** A contract may ask for texts and lists of any length: they are not made. */
+const lengthMax = 10_000
 
-/** A document that fits `from` and, once filled in, not `to`; undefined if none was found. Looks at the same ones every time. */
-export const findCounterexample = (from: Contract, to: Contract): unknown => {
-  const [fitsFrom, fitsTo] = [createContractValidator(from), createContractValidator(to)]
+/**
+ * A document that fits `from` and, once filled in, not `to`; undefined if none was found. Looks at the same ones every time, and lets others
+ * have their turn meanwhile.
+ */
+export const findCounterexample = async (from: Contract, to: Contract): Promise<unknown> => {
+  const budget = { steps: 0 }
+  const validatorOf = createContractValidators(budget)
+  /** Undefined: it took too long to tell. */
+  const fits = (validate: Validate, document: unknown): boolean | undefined => {
+    budget.steps = stepsMax
+    const isFine = validate(document)
+    work += stepsMax - budget.steps
+    return budget.steps > 0 ? isFine : undefined
+  }
+  const [fitsFrom, fitsTo] = [validatorOf(from), validatorOf(to)]
   const random = createRandom(1)
-  for (let tried = 0; tried < triesMax; tried++) {
-    const document = sampleDocument(from, random)
-    if (fitsFrom(document) && !fitsTo(fillDefaults(to, document))) return document
+  let work = 0
+  let turnEnds = workInOneGo
+  for (let tried = 0; tried < triesMax && work < workMax; tried++) {
+    const making: Making = { random, left: valuesMax }
+    const document = make(from, making, 0)
+    work += valuesMax - making.left
+    if (fits(fitsFrom, document) === true && fits(fitsTo, fillDefaults(to, document)) === false) return document
+    if (work < turnEnds) continue
+    await nextTurn()
+    turnEnds = work + workInOneGo
   }
   return undefined
 }
 
-/** A document that fits, as a rule: of a text with a pattern only what is written in the contract is tried. */
-export const sampleDocument = (contract: Contract, random: Random, depth = 0): unknown => {
+/** A document that fits, as a rule: of a text with a pattern only what is written in the contract is tried, and large ones end early. */
+export const sampleDocument = (contract: Contract, random: Random): unknown => make(contract, { random, left: valuesMax }, 0)
+
+/** One document in the making. */
+interface Making {
+  readonly random: Random
+  /** Values that it may still hold. */
+  left: number
+}
+
+const make = (contract: Contract, making: Making, depth: number): unknown => {
+  const { random } = making
+  making.left--
   const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
   if (contract.const !== undefined) return contract.const
   if (contract.enum) return one(contract.enum)
   const written = [...(contract.examples ?? []), ...(contract.default === undefined ? [] : [contract.default])]
   if (written.length > 0 && random() < 0.3) return one(written)
   const branches = contract.oneOf ?? contract.anyOf
-  if (branches) return sampleDocument(one(branches), random, depth + 1)
+  if (branches) return make(one(branches), making, depth + 1)
   const types = typesOf(contract)
   // Whatever ends soonest.
   const type = depth > depthMax ? (types.find((each) => each !== 'object' && each !== 'array') ?? types[0]) : one(types)
-  return samples[type as ContractType](contract, random, depth)
+  return samples[type as ContractType](contract, making, depth)
 }
 
-type Sample = (contract: Contract, random: Random, depth: number) => unknown
+type Sample = (contract: Contract, making: Making, depth: number) => unknown
 
 const between = (random: Random, low: number, high: number): number => low + Math.floor(random() * (high - low + 1))
 
@@ -69,18 +110,21 @@ const formatSamples: Readonly<Record<string, readonly string[]>> = {
   'json-pointer': ['', '/a/b~1c'],
 }
 
-const sampleText: Sample = ({ minLength = 0, maxLength = textMax, format, pattern, examples = [], title = '' }, random) => {
+const sampleText: Sample = ({ minLength = 0, maxLength = textMax, format, pattern, examples = [], title = '' }, making) => {
+  const { random } = making
   if (format) {
     const known = formatSamples[format] ?? []
     return known[between(random, 0, known.length - 1)]
   }
   if (pattern) return [...examples, 'a', 'A', '0', 'abc', 'a1', 'abc-def', '2026-01-31', title, ''][between(random, 0, 8)]
-  const most = Math.max(minLength, Math.min(maxLength, textMax))
-  const length = random() < 0.3 ? minLength : random() < 0.5 ? most : between(random, minLength, most)
+  const least = Math.min(minLength, lengthMax)
+  const most = Math.max(least, Math.min(maxLength, textMax))
+  const length = random() < 0.3 ? least : random() < 0.5 ? most : between(random, least, most)
+  making.left -= length / 100
   return (random() < 0.1 ? '😀' : 'a').repeat(length)
 }
 
-const sampleNumber: Sample = (contract, random) => {
+const sampleNumber: Sample = (contract, { random }) => {
   const isInteger = !typesOf(contract).includes('number')
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = contract
   const step = contract.multipleOf ?? (isInteger ? 1 : 0.5)
@@ -95,27 +139,33 @@ const sampleNumber: Sample = (contract, random) => {
   return isInteger ? Math.round(value) : value
 }
 
-const sampleArray: Sample = ({ items, prefixItems = [], minItems = 0, maxItems = entriesMax }, random, depth) => {
+const sampleArray: Sample = ({ items, prefixItems = [], minItems = 0, maxItems = entriesMax }, making, depth) => {
+  const { random } = making
   const most = Math.max(minItems, Math.min(maxItems, items === false ? prefixItems.length : entriesMax))
   const length = random() < 0.4 ? minItems : random() < 0.5 ? most : between(random, minItems, most)
-  return Array.from({ length }, (_, index) => {
-    const entry = prefixItems[index] ?? (items || undefined)
-    return entry ? sampleDocument(entry, random, depth + 1) : null
-  })
+  const entries: unknown[] = []
+  while (entries.length < length && making.left > 0) {
+    const entry = prefixItems[entries.length] ?? (items || undefined)
+    entries.push(entry ? make(entry, making, depth + 1) : null)
+  }
+  return entries
 }
 
-const sampleObject: Sample = (contract, random, depth) => {
+const sampleObject: Sample = (contract, making, depth) => {
+  const { random } = making
   const { properties = {}, required = [], additionalProperties, minProperties = 0, maxProperties = entriesMax } = contract
-  const document: Record<string, unknown> = {}
-  const [share] = [random()]
-  for (const [name, member] of Object.entries(properties)) {
-    if (required.includes(name) || random() < share) document[name] = sampleDocument(member, random, depth + 1)
+  const members = new Map<string, unknown>()
+  const isRequired = new Set(required)
+  const share = random()
+  const add = (name: string, member: Contract) => {
+    if (making.left > 0) members.set(name, make(member, making, depth + 1))
   }
-  if (!additionalProperties) return document
-  for (const name of required) if (!Object.hasOwn(document, name)) document[name] = sampleDocument(additionalProperties, random, depth + 1)
+  for (const [name, member] of Object.entries(properties)) if (isRequired.has(name) || random() < share) add(name, member)
+  if (!additionalProperties) return Object.fromEntries(members)
+  for (const name of required) if (!members.has(name)) add(name, additionalProperties)
   const most = between(random, minProperties, Math.max(minProperties, Math.min(maxProperties, entriesMax)))
-  for (let at = 0; Object.keys(document).length < most; at++) document[`key${at}`] = sampleDocument(additionalProperties, random, depth + 1)
-  return document
+  for (let at = 0; members.size < most && making.left > 0; at++) add(`key${at}`, additionalProperties)
+  return Object.fromEntries(members)
 }
 
 const samples: Readonly<Record<ContractType, Sample>> = {
@@ -124,6 +174,6 @@ const samples: Readonly<Record<ContractType, Sample>> = {
   string: sampleText,
   number: sampleNumber,
   integer: sampleNumber,
-  boolean: (_contract, random) => random() < 0.5,
+  boolean: (_contract, { random }) => random() < 0.5,
   null: () => null,
 }

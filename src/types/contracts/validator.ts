@@ -1,56 +1,39 @@
 // Checks documents against a contract. Nothing is generated or evaluated: a contract becomes a tree of small functions.
 
 import { isObject } from '../../runtime/json-text.js'
-import { type SchemaError, toPointer } from '../field-problems.js'
 import type { Validate } from '../validator.js'
 import { type Contract, type Scalar, typesOf } from './contract.js'
-import { createFormatTest } from './formats.js'
 import { isMultipleOf } from './multiple-of.js'
-import { createMatcher } from './pattern.js'
+import { createMatcher, type Matcher } from './pattern.js'
+import { type Check, createRun, type Fault, faultsMax, type Run, report, spend, stepsMax, toErrors } from './run.js'
+import { textChecks } from './text-checks.js'
 
-/** One document on its way through. */
-interface Run {
-  /** Tokens that lead to the value being checked. */
-  readonly path: string[]
-  readonly faults: SchemaError[]
-  /** What may still be checked: values, and branches tried on them. */
+/** Steps that several documents share. */
+export interface Budget {
   steps: number
 }
-type Check = (value: unknown, run: Run) => boolean
 
-const faultsMax = 20
-/** Some 20 ms. A contract and a document made for it could otherwise hold up every other request. */
-const stepsMax = 500_000
-
-/** Takes the contract apart; the validator itself takes time in proportion to the document, and gives up on one that takes too long. */
-export const createContractValidator = (contract: Contract): Validate => {
-  const check = createCompiler()(contract)
-  const validate: Validate = (data) => {
-    const run: Run = { path: [], faults: [], steps: stepsMax }
-    const fits = check(data, run) && run.faults.length === 0
-    validate.errors = fits ? null : run.faults.slice(0, faultsMax)
-    return fits
+/**
+ * Takes contracts apart, each part once, however many contracts it is part of. Validators take time in proportion to the document, and
+ * give up on one that takes too long; those of one `budget` together have so many steps.
+ */
+export const createContractValidators = (budget?: Budget) => {
+  const compile = createCompiler()
+  return (contract: Contract): Validate => {
+    const check = compile(contract)
+    const validate: Validate = (data) => {
+      const steps = Math.min(budget?.steps ?? stepsMax, stepsMax)
+      const run = createRun(steps)
+      const fits = steps > 0 && check(data, run) && run.faults.length === 0
+      if (budget) budget.steps -= steps - run.steps
+      validate.errors = fits ? null : toErrors(run)
+      return fits
+    }
+    return validate
   }
-  return validate
 }
 
-/** Notes a fault of the value at the present path, in the words of Ajv; gives false. */
-const report = (run: Run, keyword: string, params: Record<string, unknown>, message?: string): false => {
-  if (run.faults.length <= faultsMax) {
-    run.faults.push({ keyword, instancePath: toPointer(run.path), schemaPath: `#/${keyword}`, params, message })
-  }
-  return false
-}
-
-/** False once a document has taken too many steps. */
-const mayGoOn = (run: Run): boolean => {
-  run.steps--
-  if (run.steps > 0) return true
-  // Whatever was found is of branches that may not have been meant.
-  if (run.steps === 0) run.faults.length = 0
-  if (run.steps === 0) report(run, 'steps', {}, 'takes too long to check against the contract of its type')
-  return false
-}
+export const createContractValidator = (contract: Contract): Validate => createContractValidators()(contract)
 
 /** Checks the value one level below. */
 const checkBelow = (check: Check, token: string, value: unknown, run: Run): boolean => {
@@ -62,13 +45,19 @@ const checkBelow = (check: Check, token: string, value: unknown, run: Run): bool
 
 const createCompiler = () => {
   const compiled = new Map<Contract, Check>()
+  const matchers = new Map<string, Matcher>()
+  const matcherOf = (pattern: string): Matcher => {
+    const matcher = matchers.get(pattern) ?? createMatcher(pattern)
+    matchers.set(pattern, matcher)
+    return matcher
+  }
   const compile = (contract: Contract): Check => {
     const known = compiled.get(contract)
     if (known) return known
     const checks = [
       ...typeChecks(contract),
       ...valueChecks(contract),
-      ...textChecks(contract),
+      ...textChecks(contract, matcherOf),
       ...numberChecks(contract),
       ...objectChecks(contract, compile),
       ...arrayChecks(contract, compile),
@@ -119,38 +108,8 @@ const valueChecks = ({ enum: values, const: constant }: Contract): Check[] => {
   ]
 }
 
-/** In characters of Unicode, not in halves of surrogate pairs. */
-const lengthOf = (text: string): number => {
-  let length = text.length
-  for (let at = 0; at < text.length - 1; at++) {
-    const code = text.charCodeAt(at)
-    if (code < 0xd800 || code > 0xdbff) continue
-    const next = text.charCodeAt(at + 1)
-    if (next < 0xdc00 || next > 0xdfff) continue
-    length--
-    at++
-  }
-  return length
-}
-
-const textChecks = ({ minLength = 0, maxLength = Number.POSITIVE_INFINITY, format, pattern }: Contract): Check[] => {
-  const ofText = (test: (text: string) => boolean, keyword: string, params: Record<string, unknown>, message: string): Check => {
-    return (value, run) => typeof value !== 'string' || test(value) || report(run, keyword, params, message)
-  }
-  const checks: Check[] = []
-  if (maxLength < Number.POSITIVE_INFINITY) {
-    const isShort = (text: string) => text.length <= maxLength || (text.length <= 2 * maxLength && lengthOf(text) <= maxLength)
-    checks.push(ofText(isShort, 'maxLength', { limit: maxLength }, `must NOT have more than ${maxLength} characters`))
-  }
-  if (minLength > 0) {
-    const isLong = (text: string) => text.length >= minLength && (text.length >= 2 * minLength || lengthOf(text) >= minLength)
-    checks.push(ofText(isLong, 'minLength', { limit: minLength }, `must NOT have fewer than ${minLength} characters`))
-  }
-  if (format) checks.push(ofText(createFormatTest(format), 'format', { format }, `must match format "${format}"`))
-  if (pattern) checks.push(ofText(createMatcher(pattern), 'pattern', { pattern }, `must match pattern "${pattern}"`))
-  return checks
-}
-
+/** To tell whether a fraction is a multiple of another. */
+const fractionSteps = 60
 const numberChecks = (contract: Contract): Check[] => {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = contract
   const ofNumber = (limit: number | undefined, test: (value: number, limit: number) => boolean, keyword: string, sign: string): Check[] =>
@@ -162,6 +121,7 @@ const numberChecks = (contract: Contract): Check[] => {
     ...ofNumber(maximum, (value, limit) => value <= limit, 'maximum', '<='),
     ...ofNumber(exclusiveMinimum, (value, limit) => value > limit, 'exclusiveMinimum', '>'),
     ...ofNumber(exclusiveMaximum, (value, limit) => value < limit, 'exclusiveMaximum', '<'),
+    ...(multipleOf === undefined ? [] : [((value, run) => Number.isSafeInteger(value) || spend(run, fractionSteps)) as Check]),
     ...ofNumber(multipleOf, isMultipleOf, 'multipleOf', 'multiple of'),
   ]
 }
@@ -180,10 +140,11 @@ const objectChecks = (contract: Contract, compile: (contract: Contract) => Check
         return report(run, 'maxProperties', { limit: maxProperties }, `must NOT have more than ${maxProperties} properties`)
       if (names.length < minProperties)
         return report(run, 'minProperties', { limit: minProperties }, `must NOT have fewer than ${minProperties} properties`)
+      if (!spend(run, (names.length + required.length) / 2)) return false
       for (const name of required)
         if (!Object.hasOwn(value, name)) fits = report(run, 'required', { missingProperty: name }, `must have required property '${name}'`)
       for (const name of names) {
-        if (!mayGoOn(run)) return false
+        if (!spend(run, 1)) return false
         const check = members.get(name) ?? others
         if (!check) fits = report(run, 'additionalProperties', { additionalProperty: name }, 'must NOT have additional properties')
         else if (!checkBelow(check, name, value[name], run)) fits = false
@@ -207,16 +168,26 @@ const arrayChecks = (contract: Contract, compile: (contract: Contract) => Check)
       if (value.length < minItems) return report(run, 'minItems', { limit: minItems }, `must NOT have fewer than ${minItems} items`)
       let fits = true
       for (let at = 0; at < value.length; at++) {
-        if (!mayGoOn(run)) return false
+        if (!spend(run, 1)) return false
         const check = first[at] ?? each
         if (check && !checkBelow(check, String(at), value[at], run)) fits = false
         if (!fits && run.faults.length >= faultsMax) return false
       }
-      if (fits && uniqueItems && new Set(value.map(toComparable)).size < value.length)
-        return report(run, 'uniqueItems', {}, 'must NOT have duplicate items')
+      if (fits && uniqueItems)
+        return hasDuplicates(value, run) ? report(run, 'uniqueItems', {}, 'must NOT have duplicate items') : run.steps > 0
       return fits
     },
   ]
+}
+
+const hasDuplicates = (values: readonly unknown[], run: Run): boolean => {
+  const seen = new Set<unknown>()
+  for (const value of values) {
+    const comparable = toComparable(value)
+    if (!spend(run, typeof comparable === 'string' ? 1 + comparable.length / 8 : 1)) return false
+    seen.add(comparable)
+  }
+  return seen.size < values.length
 }
 
 /** Two values are the same to JSON Schema if these are. */
@@ -249,8 +220,16 @@ const taggedCheck = (branches: readonly Contract[], compile: (contract: Contract
 export const constantOf = (contract: Contract | undefined): Scalar | undefined =>
   contract?.const !== undefined ? contract.const : contract?.enum?.length === 1 ? contract.enum[0] : undefined
 
+const tags = new WeakMap<readonly Contract[], string>()
+
 /** The member whose constants tell the branches of a `oneOf` apart. */
 export const tagOf = (branches: readonly Contract[]): string => {
+  const tag = tags.get(branches) ?? findTag(branches)
+  tags.set(branches, tag)
+  return tag
+}
+
+const findTag = (branches: readonly Contract[]): string => {
   const isTag = (name: string) => {
     const values = branches.map((branch) => (branch.required?.includes(name) ? constantOf(branch.properties?.[name]) : undefined))
     return !values.includes(undefined) && new Set(values).size === branches.length
@@ -263,10 +242,11 @@ const anyCheck =
   (checks: readonly Check[]): Check =>
   (value, run) => {
     const mark = run.faults.length
-    let meant: SchemaError[] | null | undefined
+    let meant: Fault[] | null | undefined
     const depth = run.path.length
     for (const check of checks) {
-      if (!mayGoOn(run)) return false
+      // With what it may find out.
+      if (!spend(run, 3)) return false
       if (check(value, run)) {
         run.faults.length = mark
         return true
@@ -274,12 +254,10 @@ const anyCheck =
       // Nothing was found out about the branches.
       if (run.steps <= 0) return false
       const found = run.faults.splice(mark)
-      const isOfOtherType = found.length === 1 && found[0]?.keyword === 'type' && depthOf(found[0]) === depth
+      const isOfOtherType = found.length === 1 && found[0]?.keyword === 'type' && found[0].path.length === depth
       if (!isOfOtherType) meant = meant === undefined ? found : null
     }
     if (meant) run.faults.push(...meant)
     else report(run, 'anyOf', {}, 'must match a schema in anyOf')
     return false
   }
-
-const depthOf = ({ instancePath }: SchemaError): number => instancePath.split('/').length - 1

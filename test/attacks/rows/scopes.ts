@@ -15,6 +15,7 @@ const allowed: Readonly<Record<Need, readonly KeyName[]>> = {
   read: ['read', 'all', 'admin'],
   manage: ['manage', 'all', 'admin'],
   work: ['work', 'admin'],
+  types: ['types', 'admin'],
   admin: ['admin'],
 }
 

@@ -76,7 +76,7 @@ for (const [what, from, to, rules] of cases) {
       found.map(({ rule }) => rule),
       rules,
     )
-    const counterexample = findCounterexample(parse(from), parse(to))
+    const counterexample = await findCounterexample(parse(from), parse(to))
     if (found.some(({ isCertain }) => isCertain)) t.not(counterexample, undefined)
     if (found.length === 0) t.equal(counterexample, undefined)
   })

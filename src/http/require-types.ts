@@ -1,0 +1,62 @@
+// Has the job types that a submission names read before it is judged.
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { maySee } from '../auth/grants.js'
+import type { Services } from '../gateway.js'
+import { isObject } from '../runtime/json-text.js'
+import { isTypeName } from '../types/queue-name.js'
+import type { JobTypes } from '../types/registry.js'
+import { problem } from './problems/problem-json.js'
+
+/** How long a request waits for the job types of a Redis that has just come back. */
+const typesMsMax = 500
+/** As many as a batch may have. */
+const itemsMax = 1000
+
+type Catalog = Pick<Services['catalog'], 'isLoaded' | 'loadWithin' | 'lookAgain'>
+
+const unavailable = () =>
+  problem('redis-unavailable', 'The job store is not responding. Nothing was stored; retry shortly.', { retryAfterSeconds: 1 })
+
+/** The names of types in a body that nothing has checked yet: its own and those of what follows it. */
+const namesIn = (body: unknown): unknown[] => {
+  if (!isObject(body)) return []
+  const { type, followUps } = body
+  return [type, ...(Array.isArray(followUps) ? followUps.flatMap((each) => (isObject(each) ? [each['type']] : [])) : [])]
+}
+
+/**
+ * Has the types looked for that a body names and this process does not know: they may have been registered elsewhere a moment ago. Not
+ * for keys that may not use them: for these it takes no longer whether a type is there or not.
+ */
+export const createLookForTypes = ({ lookAgain }: Pick<Catalog, 'lookAgain'>, jobTypes: JobTypes) => {
+  return (request: Pick<FastifyRequest, 'principal'>, body: unknown): Promise<void> | undefined => {
+    const isMissing = (name: unknown): boolean =>
+      isTypeName(name) && !jobTypes.get(name) && maySee(request.principal, { type: name, queue: name, followUps: [] })
+    return namesIn(body).some(isMissing) ? lookAgain() : undefined
+  }
+}
+
+/**
+ * Refuses with 503 as long as this instance has never read the registered job types: until then it cannot tell an unknown type from one that
+ * is registered. For `preValidation` of routes that take submissions, of which a batch has many in `items`.
+ */
+export const createRequireTypes = (catalog: Catalog, jobTypes: JobTypes) => {
+  const lookFor = createLookForTypes(catalog, jobTypes)
+  const lookForAll = async (request: FastifyRequest): Promise<void> => {
+    if (!catalog.isLoaded() && !(await catalog.loadWithin(typesMsMax))) throw unavailable()
+    const { body } = request
+    const items = isObject(body) && Array.isArray(body['items']) ? body['items'].slice(0, itemsMax) : [body]
+    for (const item of items) {
+      const looking = lookFor(request, item)
+      // One look is for all of them.
+      if (looking) return looking
+    }
+  }
+  return (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+    const { body } = request
+    // As almost every submission is: nothing to wait for.
+    if (catalog.isLoaded() && isObject(body) && body['followUps'] === undefined && jobTypes.get(body['type'] as string)) done()
+    else lookForAll(request).then(() => done(), done)
+  }
+}
