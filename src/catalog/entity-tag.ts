@@ -1,6 +1,6 @@
 // Tells versions of a job type apart, for requests that change only the one that they have read.
 
-import type { StoredHead, TypeHead } from './records.js'
+import type { StoredHead, TypeHead } from '../bullmq/registered/type-records.js'
 
 /** Entity tags as `If-Match` and `If-None-Match` list them, without quotes; `'*'` stands for any. */
 export type EntityTags = readonly string[] | '*'

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { TypeHead, TypeVersion } from '../bullmq/registered/type-records.js'
 import type { RedisClient } from '../redis/connect.js'
 import type { Keys } from '../redis/redis-keys.js'
 import { withDeadline } from '../runtime/deadline.js'
@@ -10,7 +11,6 @@ import { openDuty } from '../runtime/duty.js'
 import { toJobType } from '../types/contracts/own-type.js'
 import type { JobType } from '../types/definition.js'
 import type { JobTypes } from '../types/registry.js'
-import type { TypeHead, TypeVersion } from './records.js'
 
 /** A change is seen after at most this, and the time that it takes to read it. */
 const everyMs = 500

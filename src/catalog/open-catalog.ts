@@ -1,9 +1,10 @@
 // Opens what registers job types at run time.
 
-import { createQueueCounts } from '../bullmq/queue-counts.js'
 import type { Queues } from '../bullmq/queues.js'
 import { createQueueGate } from '../bullmq/registered/queue-gate.js'
+import { createTypeRecords } from '../bullmq/registered/type-records.js'
 import { createVersionsInUse } from '../bullmq/registered/versions.js'
+import { createQueueCounts } from '../bullmq/statistics/queue-counts.js'
 import type { Config } from '../config/config.js'
 import type { Submissions } from '../jobs/open-submissions.js'
 import { auditKept, toAuditFields } from '../operations/audit.js'
@@ -12,7 +13,6 @@ import type { Keys } from '../redis/redis-keys.js'
 import { createScheduleRecords } from '../schedules/record.js'
 import type { JobTypes } from '../types/registry.js'
 import type { TypeFollower } from './follow.js'
-import { createTypeRecords } from './records.js'
 import { createRegister } from './register.js'
 import { createLeftoversDuty, createRemove, createRemoveLeftovers } from './remove.js'
 import { createTypeUsage } from './usage.js'
@@ -30,8 +30,8 @@ interface Deps {
 
 export const createCatalog = ({ config, follower, jobTypes, keys, queues, redis, submissions }: Deps) => {
   const { writing, durability } = submissions
-  const records = createTypeRecords({ redis, writing, durability, keys })
-  const gate = createQueueGate({ redis: writing, partitions: queues.partitions.all })
+  const gate = createQueueGate({ redis: writing, queues })
+  const records = createTypeRecords({ redis, writing, durability, keys, gate })
   const schedules = createScheduleRecords({ redis, writing, keys })
   const usage = createTypeUsage({
     count: createQueueCounts({ redis, queues }),

@@ -2,6 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { QueueGate } from '../bullmq/registered/queue-gate.js'
+import type { AuditNote, TypeHead, TypeRecords, TypeVersion } from '../bullmq/registered/type-records.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { type DefinitionFault, type JobTypeDefinition, parseDefinition, type TypeDefinition } from '../types/contracts/definition.js'
 import { compareDefinitions, type Evolution, type Incompatibility } from '../types/contracts/evolution.js'
@@ -9,7 +10,6 @@ import { areFew, sensitivePathsOf, tooManySensitive, union } from '../types/cont
 import type { JobTypes } from '../types/registry.js'
 import { meets, type Preconditions } from './entity-tag.js'
 import { mintRevision, type TypeFollower } from './follow.js'
-import type { AuditNote, TypeHead, TypeRecords, TypeVersion } from './records.js'
 import type { RemoveLeftovers } from './remove.js'
 import type { TypeUsage, TypeUsages } from './usage.js'
 
@@ -135,7 +135,6 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
       record,
       revision: mintRevision(),
       typesMax,
-      queue: gate.firstPlace(name),
       note: note(by, 'job-type.registered', details),
     })
     switch (stored) {

@@ -1,12 +1,12 @@
 // Removes job types that nothing needs any more, and their queues with all that is kept in them.
 
 import type { QueueGate } from '../bullmq/registered/queue-gate.js'
+import type { AuditNote, TypeRecords } from '../bullmq/registered/type-records.js'
 import type { Duty } from '../runtime/duty.js'
 import type { ScheduleRecords } from '../schedules/record.js'
 import type { JobTypes } from '../types/registry.js'
 import { meets, type Preconditions } from './entity-tag.js'
 import { mintRevision, type TypeFollower } from './follow.js'
-import type { AuditNote, TypeRecords } from './records.js'
 import type { TypeUsage, TypeUsages } from './usage.js'
 
 export type RemoveTypeOutcome =
@@ -42,7 +42,6 @@ export const createRemove = ({ follower, gate, jobTypes, records, removeLeftover
         name,
         before: before.text,
         revision: mintRevision(),
-        queue: gate.firstPlace(name),
         note: note(by, 'job-type.removed', { type: name, version: before.head.version }),
       })
       if (outcome.kind !== 'removed') await gate.openOthers(name)

@@ -1,7 +1,7 @@
 // What still needs a job type: jobs that have not finished, schedules, and data that were accepted under earlier versions.
 
-import type { CountQueues } from '../bullmq/queue-counts.js'
 import type { VersionsInUse } from '../bullmq/registered/versions.js'
+import type { CountQueues } from '../bullmq/statistics/queue-counts.js'
 import type { ScheduleRecords } from '../schedules/record.js'
 
 /** What needs a type, in numbers. */

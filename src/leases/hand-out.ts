@@ -3,7 +3,7 @@
 import type { Logger } from 'pino'
 import type { AttemptEngine } from '../attempts/engine.js'
 import type { AttemptReport } from '../attempts/outcome.js'
-import type { Fetched, Hold, LeasedJob, LeasedJobs } from '../bullmq/leased-jobs.js'
+import type { Fetched, Hold, LeasedJob, LeasedJobs } from '../bullmq/registered/leased-jobs.js'
 import type { SensitiveDataByType } from '../jobs/sensitive-data.js'
 import type { JobViews } from '../jobs/view.js'
 import { toIsoTime } from '../runtime/iso-time.js'

@@ -1,7 +1,7 @@
 // Signs of life for leases, whichever instance handed them out; the answer tells of cancellations, losses and an operator's drain.
 
 import type { Principal } from '../auth/grants.js'
-import type { HoldBeat, HoldStatus, LeasedJobs } from '../bullmq/leased-jobs.js'
+import type { HoldBeat, HoldStatus, LeasedJobs } from '../bullmq/registered/leased-jobs.js'
 import { toIsoTime } from '../runtime/iso-time.js'
 import { parseHeldLease } from './held-lease.js'
 import type { RemoteWorkers } from './remote-workers.js'

@@ -2,7 +2,7 @@
 
 import { maySee, type Principal } from '../auth/grants.js'
 import { queueOfJobId } from '../bullmq/job-id.js'
-import type { Hold } from '../bullmq/leased-jobs.js'
+import type { Hold } from '../bullmq/registered/leased-jobs.js'
 import { parseLeaseId } from './lease-id.js'
 
 /** What the lease holds; null for what is none, belongs to another tenant, or is of a type that the key has no grant for. */

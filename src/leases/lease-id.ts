@@ -2,7 +2,7 @@
 
 import { hash, randomFillSync } from 'node:crypto'
 import { queueOfJobId } from '../bullmq/job-id.js'
-import { type Hold, tokenChars } from '../bullmq/leased-jobs.js'
+import { type Hold, tokenChars } from '../bullmq/registered/leased-jobs.js'
 
 /** What a lease is made of before its job is known: what the job is locked with, and what stands in the id instead. */
 export interface LeaseSlot {

@@ -1,7 +1,7 @@
 // Leases jobs to a program: checks what it asks for, waits, and repeats what was handed out under the same idempotency key.
 
 import { findUngranted, type Principal } from '../auth/grants.js'
-import type { LeasedJobs } from '../bullmq/leased-jobs.js'
+import type { LeasedJobs } from '../bullmq/registered/leased-jobs.js'
 import { fingerprintChars } from '../bullmq/scripts/accept-script.js'
 import { fingerprint } from '../idempotency/fingerprint.js'
 import { digestIdempotencyKey } from '../idempotency/key.js'

@@ -2,7 +2,7 @@
 
 import type { HandedOutJob } from '../attempts/attempt.js'
 import type { AttemptWriter } from '../attempts/settle.js'
-import type { HoldEnd, LeasedJob, LeasedJobs, Settled } from '../bullmq/leased-jobs.js'
+import type { HoldEnd, LeasedJob, LeasedJobs, Settled } from '../bullmq/registered/leased-jobs.js'
 import type { JobEnvelope } from '../jobs/envelope.js'
 
 interface StoredOptions {

@@ -1,9 +1,9 @@
 // Opens what leases jobs to programs elsewhere, over the connection of requests.
 
 import { createAttemptEngine, type EngineDeps } from '../attempts/engine.js'
-import { createLeasedJobs } from '../bullmq/leased-jobs.js'
 import type { Queues } from '../bullmq/queues.js'
 import { openIdleQueues } from '../bullmq/registered/idle-queues.js'
+import { createLeasedJobs } from '../bullmq/registered/leased-jobs.js'
 import { createJobViews } from '../jobs/view.js'
 import type { RedisConnections } from '../redis/connect.js'
 import { withDeadline } from '../runtime/deadline.js'

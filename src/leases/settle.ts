@@ -12,7 +12,7 @@ import {
   type LeasedJob,
   type LeasedJobs,
   type Settled,
-} from '../bullmq/leased-jobs.js'
+} from '../bullmq/registered/leased-jobs.js'
 import { toCanonicalJson } from '../idempotency/fingerprint.js'
 import type { FieldProblem } from '../types/field-problems.js'
 import { type JobTypes, resultProblems } from '../types/registry.js'

@@ -1,7 +1,7 @@
 // Sets the gauges about queues and Redis whenever Prometheus asks.
 
 import type { Logger } from 'pino'
-import { addCounts, type QueueCounts } from '../bullmq/queue-counts.js'
+import { addCounts, type QueueCounts } from '../bullmq/statistics/queue-counts.js'
 import type { RedisClient } from '../redis/connect.js'
 import { createRedisProbe } from '../redis/probe.js'
 import { withDeadline } from '../runtime/deadline.js'

@@ -1,9 +1,9 @@
 // What an operator sees of queues: how many jobs stand where, how long they wait, and who works.
 
 import type { WorkerInstance } from '../attempts/worker-instances.js'
-import type { CountQueues, QueueCounts } from '../bullmq/queue-counts.js'
-import type { QueueHistory, ReadQueueHistories } from '../bullmq/queue-history.js'
 import type { KnownQueues } from '../bullmq/queues.js'
+import type { CountQueues, QueueCounts } from '../bullmq/statistics/queue-counts.js'
+import type { QueueHistory, ReadQueueHistories } from '../bullmq/statistics/queue-history.js'
 import type { QueueName } from '../types/queue-name.js'
 
 /** Counts of one queue, and how many worker processes take jobs from it, or programs elsewhere lease them. */

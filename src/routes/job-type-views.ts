@@ -1,7 +1,7 @@
 // What answers tell of a job type.
 
 import { type Static, Type } from '@sinclair/typebox'
-import type { TypeVersion } from '../catalog/records.js'
+import type { TypeVersion } from '../bullmq/registered/type-records.js'
 import type { Config } from '../config/config.js'
 import { Runs } from '../types/contracts/definition.js'
 import type { JobType } from '../types/definition.js'

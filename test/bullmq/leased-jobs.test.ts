@@ -1,7 +1,7 @@
 // Holds on jobs below HTTP: what happens between the moment that a lease is read and the one in which it is ended.
 
 import t, { type Test } from 'tap'
-import { createLeasedJobs, type Hold, type LeasedJob } from '../../src/bullmq/leased-jobs.js'
+import { createLeasedJobs, type Hold, type LeasedJob } from '../../src/bullmq/registered/leased-jobs.js'
 import { mintLeaseSlot } from '../../src/leases/lease-id.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 import { leasedType, read, submitLeased } from '../helpers/leased-types.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { toMinutes } from '../../src/bullmq/queue-history.js'
+import { toMinutes } from '../../src/bullmq/statistics/queue-history.js'
 import { buildTestApp } from '../helpers/build-test-app.js'
 
 const minute = 60_000

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
-import openapi, { tags } from '../../src/http/openapi.js'
+import openapi, { tags } from '../../src/http/documents/openapi.js'
 import { Problem, problemResponse, problemResponses } from '../../src/http/problems/problem-schema.js'
 import { type ProblemKind, problems } from '../../src/http/problems/problem-types.js'
 import { createReadiness } from '../../src/http/readiness.js'

@@ -6,6 +6,7 @@ import type { QueueName } from '../../types/queue-name.js'
 import { keyNames, metaFields, metricsDataEnding } from '../facts.js'
 import type { Partition } from '../partitions.js'
 import { createQueueKeys, type QueueKeys } from '../queue-keys.js'
+import type { QueuePlaces } from '../queues.js'
 import { createRemoveJobFunction } from '../scripts/bullmq-functions.js'
 
 /** Jobs that one script removes: it blocks Redis for some 30 ms. */
@@ -60,7 +61,8 @@ return removed
 `
 
 /** Queues are named here whether they are known to this process or not. All reject with the error of Redis, and may be repeated. */
-export const createQueueGate = ({ redis, partitions }: { redis: RedisClient; partitions: readonly Partition[] }) => {
+export const createQueueGate = ({ redis, queues }: { redis: RedisClient; queues: Pick<QueuePlaces, 'partitions'> }) => {
+  const partitions = queues.partitions.all
   const runCloseScript = defineScript<number>(redis, closeScript)
   const runRemoveScript = defineScript<number>(redis, removeScript)
   const [first, ...others] = partitions as [Partition, ...Partition[]]

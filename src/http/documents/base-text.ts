@@ -1,7 +1,7 @@
 // The API description without own types, as text with gaps: where their schemas, branches and examples belong.
 
 import { createHash } from 'node:crypto'
-import { jobUnions } from '../submission-schemas.js'
+import { jobUnions } from './submission-schemas.js'
 import { toYamlInParts } from './yaml-text.js'
 
 export type Notation = 'json' | 'yaml'

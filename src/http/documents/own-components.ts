@@ -4,7 +4,7 @@ import { isObject } from '../../runtime/json-text.js'
 import { type Schema, schemasBelow } from '../../types/contracts/contract.js'
 import { definitionOf } from '../../types/contracts/parse.js'
 import type { JobType } from '../../types/definition.js'
-import { toEnvelopes, toExampleSchedule, toExampleSubmission, toPascalCase } from '../submission-schemas.js'
+import { toEnvelopes, toExampleSchedule, toExampleSubmission, toPascalCase } from './submission-schemas.js'
 
 export interface OwnComponents {
   /** Schemas by the name under which they stand in `components.schemas`. */

@@ -2,8 +2,8 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { historyMinutesMax } from '../../bullmq/queue-history.js'
 import type { KnownQueues } from '../../bullmq/queues.js'
+import { historyMinutesMax } from '../../bullmq/statistics/queue-history.js'
 import { requireScope } from '../../http/authenticate.js'
 import { problemResponses } from '../../http/problems/problem-schema.js'
 import { requireQueueName } from '../../http/queue-param.js'

@@ -1,12 +1,12 @@
 // Counts a queue's jobs at a cost that does not grow with them.
 
-import type { RedisClient } from '../redis/connect.js'
-import { defineScript } from '../redis/script.js'
-import type { QueueName } from '../types/queue-name.js'
-import { delayedScoresPerMs, metaFields, scoresPerPriority } from './facts.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { QueuePlaces } from './queues.js'
-import { priorityNumbers } from './stored-options.js'
+import type { RedisClient } from '../../redis/connect.js'
+import { defineScript } from '../../redis/script.js'
+import type { QueueName } from '../../types/queue-name.js'
+import { delayedScoresPerMs, metaFields, scoresPerPriority } from '../facts.js'
+import type { QueueKeys } from '../queue-keys.js'
+import type { QueuePlaces } from '../queues.js'
+import { priorityNumbers } from '../stored-options.js'
 
 /** One moment of one queue. Counts are jobs, ages milliseconds. */
 export interface QueueCounts {

@@ -1,22 +1,22 @@
 // Jobs that programs elsewhere hold: handed out, held, ended and taken over, each step fenced by the token of the job's lock.
 
-import type { Config } from '../config/config.js'
-import type { RedisClient } from '../redis/connect.js'
-import { defineScript } from '../redis/script.js'
-import { createCoalescer } from '../runtime/coalesce.js'
-import { day } from '../runtime/durations.js'
-import type { QueueName } from '../types/queue-name.js'
-import { cancelledReason, marksCancelled } from './cancelled.js'
-import { marker } from './facts.js'
-import { toFinishedKept } from './finished-kept.js'
-import { historyMinutesMax } from './queue-history.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { QueuePlaces } from './queues.js'
-import type { StoredJob } from './read-jobs.js'
-import { activeScript, endScript, fetchScript, heartbeatScript, readScript, takeOverScript } from './scripts/lease-scripts.js'
-import { decodeJobError } from './stored-job-error.js'
+import type { Config } from '../../config/config.js'
+import type { RedisClient } from '../../redis/connect.js'
+import { defineScript } from '../../redis/script.js'
+import { createCoalescer } from '../../runtime/coalesce.js'
+import { day } from '../../runtime/durations.js'
+import type { QueueName } from '../../types/queue-name.js'
+import { cancelledReason, marksCancelled } from '../cancelled.js'
+import { marker } from '../facts.js'
+import { toFinishedKept } from '../finished-kept.js'
+import type { QueueKeys } from '../queue-keys.js'
+import type { QueuePlaces } from '../queues.js'
+import type { StoredJob } from '../read-jobs.js'
+import { activeScript, endScript, fetchScript, heartbeatScript, readScript, takeOverScript } from '../scripts/lease-scripts.js'
+import { historyMinutesMax } from '../statistics/queue-history.js'
+import { decodeJobError } from '../stored-job-error.js'
 
-export { digestChars, tokenChars } from './scripts/lease-scripts.js'
+export { digestChars, tokenChars } from '../scripts/lease-scripts.js'
 
 /** Names one hold on a job: only who has both may end it. */
 export interface Hold {

@@ -3,7 +3,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { readVersion } from '../telemetry/version.js'
+import { readVersion } from '../../telemetry/version.js'
 import { correctDocument, type DocumentedExamples, type Examples } from './document-corrections.js'
 
 /** Tags of operations, in the order in which readers meet them. */

@@ -1,11 +1,11 @@
 // What routes that begin a long operation have in common.
 
 import type { FastifyReply } from 'fastify'
-import type { Operations, OperationWanted } from '../operations/runner.js'
-import { EstimateRef, OperationRef, toOperationView } from '../operations/schema.js'
-import { problem } from './problems/problem-json.js'
-import { problemResponse, problemResponses } from './problems/problem-schema.js'
-import { jsonResponse } from './response-schemas.js'
+import type { Operations, OperationWanted } from '../../operations/runner.js'
+import { EstimateRef, OperationRef, toOperationView } from '../../operations/schema.js'
+import { problem } from '../problems/problem-json.js'
+import { problemResponse, problemResponses } from '../problems/problem-schema.js'
+import { jsonResponse } from '../response-schemas.js'
 
 /** Seconds after which looking at a running operation again makes sense. */
 export const operationPollSeconds = 1

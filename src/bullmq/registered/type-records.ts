@@ -1,14 +1,13 @@
 // Job types that are registered at run time, as Redis keeps them: every version of each, and which one counts.
 
-import { metaFields } from '../bullmq/facts.js'
-import type { QueueKeys } from '../bullmq/queue-keys.js'
-import { countUnfinishedFunction, toUnfinishedKeys } from '../bullmq/registered/queue-gate.js'
-import type { RedisClient } from '../redis/connect.js'
-import type { Durability } from '../redis/durability.js'
-import type { Keys } from '../redis/redis-keys.js'
-import { defineScript } from '../redis/script.js'
-import type { JobTypeDefinition } from '../types/contracts/definition.js'
-import type { SensitivePaths } from '../types/contracts/sensitive-paths.js'
+import type { RedisClient } from '../../redis/connect.js'
+import type { Durability } from '../../redis/durability.js'
+import type { Keys } from '../../redis/redis-keys.js'
+import { defineScript } from '../../redis/script.js'
+import type { JobTypeDefinition } from '../../types/contracts/definition.js'
+import type { SensitivePaths } from '../../types/contracts/sensitive-paths.js'
+import { metaFields } from '../facts.js'
+import { countUnfinishedFunction, type QueueGate, toUnfinishedKeys } from './queue-gate.js'
 
 /** What is read of every type when one has changed. Times are milliseconds since 1970. */
 export interface TypeHead {
@@ -97,10 +96,11 @@ interface Deps {
   readonly writing: RedisClient
   readonly durability?: Durability | undefined
   readonly keys: Keys
+  readonly gate: Pick<QueueGate, 'firstPlace'>
 }
 
 /** Every call rejects with the error of Redis. */
-export const createTypeRecords = ({ redis, writing, durability, keys }: Deps) => {
+export const createTypeRecords = ({ redis, writing, durability, keys, gate }: Deps) => {
   const runPutScript = defineScript<PutOutcome>(writing, putScript, durability?.confirmed)
   const runRemoveScript = defineScript<number>(writing, removeScript, durability?.confirmed)
 
@@ -123,7 +123,7 @@ export const createTypeRecords = ({ redis, writing, durability, keys }: Deps) =>
       return (await redis.hkeys(keys.jobType(name))).map(Number).sort((one, other) => other - one)
     },
 
-    /** `before` is the text of the head that was read, null for none; `queue` is its place in the first partition. */
+    /** `before` is the text of the head that was read, null for none. */
     put(put: {
       name: string
       before: string | null
@@ -131,10 +131,10 @@ export const createTypeRecords = ({ redis, writing, durability, keys }: Deps) =>
       record: TypeVersion
       revision: string
       typesMax: number
-      queue: QueueKeys
       note: AuditNote
     }): Promise<PutOutcome> {
-      const { name, before, head, record, revision, typesMax, queue, note } = put
+      const { name, before, head, record, revision, typesMax, note } = put
+      const queue = gate.firstPlace(name)
       return runPutScript(
         [keys.jobTypes, keys.jobType(name), keys.jobTypesRevision, keys.jobTypesRemoved, queue.meta, keys.audit],
         [name, before ?? '', JSON.stringify(head), head.version, JSON.stringify(record), revision, typesMax, ...note],
@@ -142,8 +142,9 @@ export const createTypeRecords = ({ redis, writing, durability, keys }: Deps) =>
     },
 
     /** `before` is the text of the head that was read. */
-    async remove(remove: { name: string; before: string; revision: string; queue: QueueKeys; note: AuditNote }): Promise<RemoveOutcome> {
-      const { name, before, revision, queue, note } = remove
+    async remove(remove: { name: string; before: string; revision: string; note: AuditNote }): Promise<RemoveOutcome> {
+      const { name, before, revision, note } = remove
+      const queue = gate.firstPlace(name)
       const own = [keys.jobTypes, keys.jobType(name), keys.jobTypesRevision, keys.jobTypesRemoved, keys.audit]
       const jobs = await runRemoveScript([...own, queue.meta, ...toUnfinishedKeys(queue)], [name, before, revision, ...note])
       return jobs >= 0 ? { kind: 'in-use', jobs } : { kind: jobs === -1 ? 'removed' : 'changed' }

@@ -1,12 +1,12 @@
 // Submissions as the document describes them: one closed object for each job type, told apart by `type`. Checked they are elsewhere.
 
 import { type TObject, type TSchema, Type } from '@sinclair/typebox'
-import type { ScheduleDefinition } from '../schedules/checks.js'
-import { ScheduleOptions, scheduleMembers } from '../schedules/schema.js'
-import type { JobType } from '../types/definition.js'
-import type { FollowUp } from '../types/follow-up.js'
-import type { JobTypes } from '../types/registry.js'
-import { closed } from '../types/schema-parts.js'
+import type { ScheduleDefinition } from '../../schedules/checks.js'
+import { ScheduleOptions, scheduleMembers } from '../../schedules/schema.js'
+import type { JobType } from '../../types/definition.js'
+import type { FollowUp } from '../../types/follow-up.js'
+import type { JobTypes } from '../../types/registry.js'
+import { closed } from '../../types/schema-parts.js'
 import {
   type BatchItem,
   batchItemMembers,
@@ -14,8 +14,8 @@ import {
   followUpMembers,
   type Submission,
   toSubmissionMembers,
-} from '../types/submission.js'
-import type { Validate } from '../types/validator.js'
+} from '../../types/submission.js'
+import type { Validate } from '../../types/validator.js'
 
 /** `resize-image` becomes `ResizeImage`; no two names of job types become the same. */
 export const toPascalCase = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_match, letter: string) => letter.toUpperCase())

@@ -1,10 +1,10 @@
 // How many jobs of a queue were finished in each of the last minutes, from the counts that BullMQ keeps.
 
-import type { RedisClient } from '../redis/connect.js'
-import type { QueueName } from '../types/queue-name.js'
-import { metricsDataEnding } from './facts.js'
-import type { QueueKeys } from './queue-keys.js'
-import type { QueuePlaces } from './queues.js'
+import type { RedisClient } from '../../redis/connect.js'
+import type { QueueName } from '../../types/queue-name.js'
+import { metricsDataEnding } from '../facts.js'
+import type { QueueKeys } from '../queue-keys.js'
+import type { QueuePlaces } from '../queues.js'
 
 /** Minutes that Redis keeps; workers trim to this. */
 export const historyMinutesMax = 1440
