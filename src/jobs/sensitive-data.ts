@@ -64,6 +64,9 @@ export const createSensitiveData = ({ data, registered }: Pick<JobType, 'data' |
   const byId = new Map(keys.map((key) => [keyId(key), key]))
   const [first] = keys
   const apply = (data: unknown, change: (member: unknown) => unknown) => paths.reduce((value, path) => changeAt(value, path, change), data)
+  /** What was sealed last is opened first: a path may lead into a member that another one names. */
+  const undo = (data: unknown, change: (member: unknown) => unknown) =>
+    paths.reduceRight((value, path) => changeAt(value, path, change), data)
   return {
     /** For answers, events and operator views. */
     mask: (data: unknown): unknown => (paths.length === 0 ? data : apply(data, () => mask)),
@@ -71,7 +74,7 @@ export const createSensitiveData = ({ data, registered }: Pick<JobType, 'data' |
     seal: (data: unknown): unknown => (first && paths.length > 0 ? apply(data, (member) => encrypt(member, first)) : data),
     /** For handlers. Throws when the key that encrypted is not among `keys`. */
     open: (data: unknown): unknown =>
-      paths.length === 0 ? data : apply(data, (member) => (isEncrypted(member) ? decrypt(member, byId) : member)),
+      paths.length === 0 ? data : undo(data, (member) => (isEncrypted(member) ? decrypt(member, byId) : member)),
   }
 }
 
