@@ -30,7 +30,11 @@ export const toUnfinishedKeys = ({ wait, paused, prioritized, delayed, active, w
   waitingChildren,
 ]
 
-/** KEYS: 1 meta, then those of `toUnfinishedKeys`. Closes the queue when all its jobs have finished; returns how many have not. */
+/**
+ * Closes a queue when all its jobs have finished.
+ * KEYS: 1 meta, then those of `toUnfinishedKeys`.
+ * Returns how many jobs have not finished: with any the queue stays as it is.
+ */
 const closeScript = `
 ${countUnfinishedFunction}
 local unfinished = countUnfinished(2)
