@@ -53,6 +53,8 @@ t.test('the names of stored data stay', async (t) => {
     id: '{jobgate}:external-api:id',
     pc: '{jobgate}:external-api:pc',
     repeat: '{jobgate}:external-api:repeat',
+    limiter: '{jobgate}:external-api:limiter',
+    stalled: '{jobgate}:external-api:stalled',
     metricsCompleted: '{jobgate}:external-api:metrics:completed',
     metricsFailed: '{jobgate}:external-api:metrics:failed',
   })
