@@ -135,12 +135,7 @@ export const raceTypes = async ({ ask, seed, types, isOver, isSteady }: Options)
   const keep = async (...acts: (() => Promise<void>)[]) => {
     while (!isOver()) await pick(acts)()
   }
-  await Promise.all([
-    keep(change),
-    keep(change),
-    ...Array.from({ length: 4 }, () => keep(submit)),
-    keep(submit, schedule),
-  ])
+  await Promise.all([keep(change), keep(change), ...Array.from({ length: 4 }, () => keep(submit)), keep(submit, schedule)])
 
   /** What is told of a job that is there: its version is one that was registered, and its data fit it. */
   const definitions = new Map<string, Answer | undefined>()
