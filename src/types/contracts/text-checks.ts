@@ -8,6 +8,8 @@ import { type Check, type Run, report, spend, stepsMax } from './run.js'
 /** Shorter ones take no time to count, and those that are longer than that are refused unread. */
 const longText = 1000
 const formatSteps = 6
+/** Of a short text. */
+const patternSteps = 5
 /** Work of patterns, 100 ns each at worst and far less as a rule, between two looks at the clock; and how long they may take. */
 const workBetweenLooks = 100_000
 const patternsMsMax = 15
@@ -24,7 +26,7 @@ const mayMatch = (run: Run, length: number, size: number): boolean => {
     const { user, system } = process.cpuUsage(run.patternsSince)
     if (user + system > patternsMsMax * 1000) return spend(run, stepsMax)
   }
-  return spend(run, 1 + (length >> 3))
+  return spend(run, patternSteps + (length >> 3))
 }
 
 /** In characters of Unicode, not in halves of surrogate pairs. */
