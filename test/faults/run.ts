@@ -15,6 +15,7 @@ import { overloadRow } from './rows/overload.js'
 import { redisRows } from './rows/redis.js'
 import { schedulesRow } from './rows/schedules.js'
 import { soakRow } from './rows/soak.js'
+import { typesRow } from './rows/types.js'
 import { workerRows } from './rows/workers.js'
 import { createWorld, type Row, type World } from './world.js'
 
@@ -51,6 +52,7 @@ const all = [
   soakRow,
   schedulesRow,
   cancelRow,
+  typesRow,
 ].sort((a, b) => Number.parseInt(a.id, 10) - Number.parseInt(b.id, 10) || a.id.localeCompare(b.id))
 const named = values.only?.split(',')
 const rows = all.filter((row) =>

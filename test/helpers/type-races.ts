@@ -1,5 +1,6 @@
 // Types that change at random under load: what every answer has to agree with afterwards.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { parseDefinition } from '../../src/types/contracts/definition.js'
 import { createRandom } from '../../src/types/contracts/sample.js'
 import { createContractValidator } from '../../src/types/contracts/validator.js'
@@ -68,6 +69,8 @@ export const raceTypes = async ({ ask, seed, types, isOver, isSteady }: Options)
     } catch (error) {
       counts.unknown++
       if (isSteady) fault(`${args[0]} ${args[1]}: ${(error as Error).message}`)
+      // Whoever is gone is not asked without a pause.
+      await pause(20)
     }
     return undefined
   }

@@ -14,8 +14,9 @@ export interface Run {
   readonly faults: Fault[]
   /** What may still be checked; about 100 ns each. */
   steps: number
-  /** Processor time that patterns have taken, as far as somebody had a look; see `mayMatch`. */
-  patterns: { work: number; since: NodeJS.CpuUsage | undefined }
+  /** Work of patterns since the last look at the clock, and when the first was; see `mayMatch`. */
+  patternWork: number
+  patternsSince: NodeJS.CpuUsage | undefined
 }
 export type Check = (value: unknown, run: Run) => boolean
 
@@ -23,7 +24,7 @@ export const faultsMax = 20
 /** Some 25 ms. A contract and a document made for it could otherwise hold up every other request. */
 export const stepsMax = 250_000
 
-export const createRun = (steps: number): Run => ({ path: [], faults: [], steps, patterns: { work: 0, since: undefined } })
+export const createRun = (steps: number): Run => ({ path: [], faults: [], steps, patternWork: 0, patternsSince: undefined })
 
 /** Notes a fault of the value at the present path, in the words of Ajv; gives false. */
 export const report = (run: Run, keyword: string, params: Record<string, unknown>, message?: string): false => {

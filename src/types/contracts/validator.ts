@@ -140,7 +140,7 @@ const objectChecks = (contract: Contract, compile: (contract: Contract) => Check
         return report(run, 'maxProperties', { limit: maxProperties }, `must NOT have more than ${maxProperties} properties`)
       if (names.length < minProperties)
         return report(run, 'minProperties', { limit: minProperties }, `must NOT have fewer than ${minProperties} properties`)
-      if (!spend(run, (names.length + required.length) / 2)) return false
+      if (!spend(run, (names.length + required.length) >> 1)) return false
       for (const name of required)
         if (!Object.hasOwn(value, name)) fits = report(run, 'required', { missingProperty: name }, `must have required property '${name}'`)
       for (const name of names) {
@@ -184,7 +184,7 @@ const hasDuplicates = (values: readonly unknown[], run: Run): boolean => {
   const seen = new Set<unknown>()
   for (const value of values) {
     const comparable = toComparable(value)
-    if (!spend(run, typeof comparable === 'string' ? 1 + comparable.length / 8 : 1)) return false
+    if (!spend(run, typeof comparable === 'string' ? 1 + (comparable.length >> 3) : 1)) return false
     seen.add(comparable)
   }
   return seen.size < values.length
