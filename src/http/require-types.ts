@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maySee } from '../auth/grants.js'
 import type { Services } from '../gateway.js'
+import { typeOfHeldLease } from '../leases/held-lease.js'
 import { isObject } from '../runtime/json-text.js'
 import { isTypeName } from '../types/queue-name.js'
 import type { JobTypes } from '../types/registry.js'
@@ -58,5 +59,32 @@ export const createRequireTypes = (catalog: Catalog, jobTypes: JobTypes) => {
     // As almost every submission is: nothing to wait for.
     if (catalog.isLoaded() && isObject(body) && body['followUps'] === undefined && jobTypes.get(body['type'] as string)) done()
     else lookForAll(request).then(() => done(), done)
+  }
+}
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value.slice(0, itemsMax) : [])
+const leaseOf = (value: unknown): unknown => (isObject(value) ? value['lease'] : undefined)
+
+/**
+ * The same for leases: of the types that a program asks for, and of those whose leases it names. To an instance that does not know the
+ * type, such a lease would be one that is over, and the program would throw its work away. For `preHandler` of all routes of leases.
+ */
+export const createRequireLeasedTypes = (catalog: Catalog, jobTypes: JobTypes) => {
+  const lookFor = createLookForTypes(catalog, jobTypes)
+  const typesOf = ({ body, params, principal }: FastifyRequest): unknown[] => {
+    const { types, leases, items } = isObject(body) ? body : {}
+    const named = [leaseOf(params), ...listOf(leases).map(leaseOf), ...listOf(items).map(leaseOf)]
+    const held = named.filter((lease) => typeof lease === 'string').map((lease) => typeOfHeldLease(principal, lease))
+    return [...new Set([...listOf(types), ...held])].filter((name) => isTypeName(name) && !jobTypes.get(name))
+  }
+  return async (request: FastifyRequest): Promise<void> => {
+    const unknown = typesOf(request)
+    if (unknown.length === 0) return
+    if (!catalog.isLoaded() && !(await catalog.loadWithin(typesMsMax))) throw unavailable()
+    for (const type of unknown) {
+      const looking = lookFor(request, { type })
+      // One look is for all of them.
+      if (looking) return looking
+    }
   }
 }

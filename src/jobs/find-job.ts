@@ -22,7 +22,7 @@ export const createFindJob = ({
   readSnapshot: ReadSnapshot
   queues: Pick<QueuePlaces, 'ofJob'>
   /** Looks for job types that this process has not heard of yet. */
-  types: { lookAgain(): Promise<void> }
+  types: { isLoaded(): boolean; load(): Promise<void>; lookAgain(): Promise<void> }
 }) => {
   /** Whether the kind of the job is one that the caller may see; every step is taken for one that is not there, too. */
   const maySeeKind = async (caller: Principal, id: string): Promise<boolean> => {
@@ -36,7 +36,11 @@ export const createFindJob = ({
   return async (caller: Principal, id: string): Promise<JobSnapshot | null> => {
     const name = queueOfJobId(id)
     // A queue that the caller may not see is never looked for: it takes no longer whether it is there or not.
-    if (name && !queues.ofJob(id) && maySee(caller, { type: name, queue: name, followUps: [] })) await types.lookAgain()
+    if (name && !queues.ofJob(id) && maySee(caller, { type: name, queue: name, followUps: [] })) {
+      await types.lookAgain()
+      // Until the types have ever been read, a job of one of them is not known to be missing.
+      if (!types.isLoaded()) await types.load()
+    }
     if (isLimited(caller) && !(await maySeeKind(caller, id))) return null
     const found = await readSnapshot(id, caller.tenant)
     return found && found.tenant === caller.tenant && maySee(caller, found.kind) ? found : null

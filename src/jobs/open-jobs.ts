@@ -26,7 +26,7 @@ import { createAwaitFinish } from './wait.js'
 
 interface Deps {
   readonly config: Config
-  readonly follower: { lookAgain(): Promise<void> }
+  readonly follower: Parameters<typeof createFindJob>[0]['types']
   readonly keys: Keys
   readonly log: Logger
   readonly queues: Queues

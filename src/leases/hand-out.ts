@@ -10,6 +10,7 @@ import { toIsoTime } from '../runtime/iso-time.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { jobErrors } from '../types/job-errors.js'
 import type { QueueName } from '../types/queue-name.js'
+import { type JobTypes, toPresentData } from '../types/registry.js'
 import { type LeaseSlot, mintLeaseSlot, parseLeaseId, toLeaseId } from './lease-id.js'
 import { LeasedAttempt } from './leased-attempt.js'
 import type { HandedLease } from './schema.js'
@@ -32,6 +33,7 @@ export type PollOutcome =
 
 interface Deps {
   readonly engine: Pick<AttemptEngine, 'begin' | 'handOut' | 'resume' | 'settle'>
+  readonly jobTypes: Pick<JobTypes, 'get'>
   readonly leasedJobs: LeasedJobs
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'leases'>
@@ -40,7 +42,7 @@ interface Deps {
 }
 
 /** All reject with the error of Redis. */
-export const createHandOut = ({ engine, leasedJobs, log, metrics, sensitive, views }: Deps) => {
+export const createHandOut = ({ engine, jobTypes, leasedJobs, log, metrics, sensitive, views }: Deps) => {
   const toHandedLease = (job: LeasedJob, lease: string, data: unknown): HandedLease => {
     const { view } = views.ofStored(job.stored)
     const { traceparent = null } = JSON.parse(job.stored.data) as { traceparent?: string }
@@ -110,8 +112,10 @@ export const createHandOut = ({ engine, leasedJobs, log, metrics, sensitive, vie
       const found = await leasedJobs.read(known.map((lease) => parseLeaseId(tenant, lease) as Hold))
       return found.flatMap((each, at) => {
         if (each.kind !== 'held') return []
-        const { data } = JSON.parse(each.job.stored.data) as { data: unknown }
-        return [toHandedLease(each.job, known[at] as string, sensitive.get(each.job.stored.name)?.open(data) ?? null)]
+        const { name, data } = each.job.stored
+        const registered = jobTypes.get(name)
+        const opened = sensitive.get(name)?.open((JSON.parse(data) as { data: unknown }).data) ?? null
+        return [toHandedLease(each.job, known[at] as string, registered ? toPresentData(registered, opened) : opened)]
       })
     },
 

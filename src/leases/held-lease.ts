@@ -13,3 +13,9 @@ export const parseHeldLease = (caller: Principal, lease: string): Hold | null =>
   const queue = queueOfJobId(hold.id) as string
   return maySee(caller, { type: queue, queue, followUps: [] }) ? hold : null
 }
+
+/** The job type of a lease; null for what is none that the caller may hold. */
+export const typeOfHeldLease = (caller: Principal, lease: string): string | null => {
+  const hold = parseHeldLease(caller, lease)
+  return hold && (queueOfJobId(hold.id) as string)
+}

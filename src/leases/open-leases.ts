@@ -32,7 +32,7 @@ export const openLeases = async (deps: Deps, scope: Scope) => {
   const engine = createAttemptEngine({ ...deps, redis, drives: isLeasable, integrations: {}, integrationVariables: {} })
   const leasedJobs = createLeasedJobs({ config, queues, redis })
   const handOut = createHandOut({
-    ...{ engine, leasedJobs, log, metrics, sensitive },
+    ...{ engine, jobTypes, leasedJobs, log, metrics, sensitive },
     views: createJobViews(sensitive),
   })
   const workers = await scope.open('remote workers', () => openRemoteWorkers({ redis, keys, log }))
@@ -40,7 +40,11 @@ export const openLeases = async (deps: Deps, scope: Scope) => {
     openPolls({
       handOut,
       drained: (some: readonly Poll[]) => workers.areDrained(some.map(({ tenant, worker }) => ({ tenant, name: worker }))),
-      has: queues.has,
+      // Whoever leases from a queue names the type, which is called like it.
+      has: (queue) => {
+        const type = jobTypes.find(queue)
+        return type !== undefined && isLeasable(type)
+      },
       log,
       openIdle: (needsWorker) =>
         openIdleQueues({
@@ -53,7 +57,7 @@ export const openLeases = async (deps: Deps, scope: Scope) => {
       wake: leasedJobs.wake,
     }),
   )
-  scope.defer('polls follow the queues', queues.onChange(polls.follow))
+  scope.defer('polls follow the job types', jobTypes.onChange(polls.follow))
   metrics.onRender(async () => {
     metrics.leasePolls.set(polls.waiting())
     const count = await withDeadline(

@@ -35,6 +35,7 @@ interface Deps {
   readonly handOut: Pick<HandOut, 'fetch' | 'release'>
   /** The polls whose workers are drained. */
   readonly drained: (polls: readonly Poll[]) => Promise<readonly boolean[]>
+  /** Whether jobs of the queue are leased: its type may go, or be run by others from now on. */
   readonly has: (queue: QueueName) => boolean
   readonly log: Logger
   readonly openIdle: (needsWorker: (queue: QueueName) => void) => Pick<IdleQueues, 'watch' | 'leave' | 'close'>
@@ -100,6 +101,12 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
   }
 
   const lookInto = async (queue: QueueName): Promise<void> => {
+    if (!has(queue)) {
+      hot.delete(queue)
+      for (const each of [...(impatient.get(queue) ?? [])]) tried(each, queue)
+      follow()
+      return passOn(queue)
+    }
     const { chosen, isWaitedFor } = choose(queue)
     if (chosen.length === 0 && isWaitedFor) return
     hot.delete(queue)
@@ -222,10 +229,14 @@ export const openPolls = ({ handOut, drained, has, log, openIdle, wake }: Deps) 
     if (!each.isAssigned && (isGone || each.untried.size === 0)) leaveWith(each, nothing)
   }
 
-  /** Ends the waits for queues that went. */
+  /** Ends the waits for queues that went, and leaves these to others; one that is back is looked into. */
   const follow = (): void => {
     for (const [queue, set] of [...parked]) {
-      if (has(queue)) continue
+      if (has(queue)) {
+        if (!attended.has(queue)) look(queue)
+        continue
+      }
+      if (!hot.has(queue)) neglect(queue)
       for (const each of [...set]) if (!each.isAssigned && !each.poll.queues.some(has)) leaveWith(each, nothing)
     }
   }

@@ -9,6 +9,7 @@ import { bodyProblem, findLargeNotes, requireSmallNotes, toBodyDetails, toSettle
 import { problem, toProblemDetails, toProblemDocument } from '../http/problems/problem-json.js'
 import { type Problem, problemResponse, problemResponses } from '../http/problems/problem-schema.js'
 import type { ProblemDetails } from '../http/problems/problem-types.js'
+import { createRequireLeasedTypes } from '../http/require-types.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import type { LeaseOutcome } from '../leases/lease.js'
 import { leaseIdCharsMax } from '../leases/lease-id.js'
@@ -31,7 +32,7 @@ import { createOwnValidator } from '../types/validator.js'
 import { requireIdempotencyKey } from './submit.js'
 
 export interface LeasesOptions {
-  readonly services: Pick<Services, 'config' | 'leases'>
+  readonly services: Pick<Services, 'catalog' | 'config' | 'jobTypes' | 'leases'>
 }
 
 const refTo = <T extends TSchema>(schema: T): T => Type.Ref(schema.$id as string) as unknown as T
@@ -62,6 +63,7 @@ const leases: FastifyPluginAsyncTypebox<LeasesOptions> = async (app, { services 
   const { config } = services
   const { heartbeat, lease, release, settle } = services.leases
   const checkSettlement = createOwnValidator(checkedSettlement)
+  app.addHook('preHandler', createRequireLeasedTypes(services.catalog, services.jobTypes))
 
   app.route({
     method: 'POST',

@@ -7,6 +7,7 @@ import type { Services } from '../gateway.js'
 import { requireScope } from '../http/authenticate.js'
 import { leaseLost, leaseNotFound, requireSmallNotes, toSettleProblem } from '../http/lease-responses.js'
 import { problemResponse, problemResponses } from '../http/problems/problem-schema.js'
+import { createRequireLeasedTypes } from '../http/require-types.js'
 import { jsonResponse } from '../http/response-schemas.js'
 import {
   type Beat,
@@ -21,7 +22,7 @@ import {
 import { closed, paramCharsMax } from '../types/schema-parts.js'
 
 export interface SingleLeaseOptions {
-  readonly services: Pick<Services, 'leases'>
+  readonly services: Pick<Services, 'catalog' | 'jobTypes' | 'leases'>
 }
 
 const LeaseParams = Type.Object({ lease: Type.String({ maxLength: paramCharsMax, description: 'ID of the lease.' }) })
@@ -37,6 +38,7 @@ const body = (members: Record<string, TSchema>, description: string) => Type.Obj
 const singleLease: FastifyPluginAsyncTypebox<SingleLeaseOptions> = async (app, { services }) => {
   const { heartbeat, settle } = services.leases
   app.addHook('onRequest', requireScope('work'))
+  app.addHook('preHandler', createRequireLeasedTypes(services.catalog, services.jobTypes))
 
   app.route({
     method: 'POST',

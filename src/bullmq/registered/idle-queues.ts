@@ -241,8 +241,8 @@ export const openIdleQueues = ({ queues, instanceId, needsWorker, countsRunning 
       void duty.trigger()
     },
 
-    /** Leaves a queue to others. */
-    leave: (name: QueueName): void => stopWatching(name, { isLeft: true }),
+    /** Leaves a queue to others; of one that is gone nothing is given back, since nobody would take that away. */
+    leave: (name: QueueName): void => stopWatching(name, { isLeft: queues.has(name) }),
 
     async close(): Promise<void> {
       watched.clear()
