@@ -95,6 +95,8 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
   ): Promise<RegisterOutcome | undefined> => {
     const { name, by, isDryRun } = wanted
     const before = await records.readHead(name)
+    // What still needs a type is counted in its queue, which is there only once this instance knows the type.
+    if (before && !jobTypes.find(name)) await follower.load()
     if (!meets(before, wanted.preconditions)) return { kind: 'precondition-failed' }
     const digest = fingerprint('job-type', body)
     const latest = before?.head.version ?? 0

@@ -1,6 +1,8 @@
 // Job types that are registered over HTTP: versions, conditions, compatibility, every instance, and gone again with their queues.
 
 import t, { type Test } from 'tap'
+import { metaFields } from '../../src/bullmq/facts.js'
+import { createQueueGate } from '../../src/bullmq/registered/queue-gate.js'
 import { adminKey, buildTestApp, type TestApp } from '../helpers/build-test-app.js'
 import { eventually } from '../helpers/eventually.js'
 
@@ -273,6 +275,29 @@ t.test('an instance that has not heard of a type yet looks for it once, and no m
   const made = (await looks()) - before
   t.ok(made <= most, `200 unknown names: ${made} looks`)
   await catalog.loadWithin(1000)
+})
+
+t.test('an instance that has not heard of a type yet counts what needs it', async (t) => {
+  const test = await openApp(t)
+  const other = await buildTestApp(t, { ...withoutWorkers, beside: test })
+  for (const type of ['type-one', 'type-two', 'type-three']) {
+    const path = `/v1/job-types/${type}`
+    await put(test, definition(), { path })
+    await test.submit({ type, data: { source: 'a.png', width: 10 } })
+    const breaking = { ...definition(closedObject({ width }, ['width']), { compatibility: 'none' }), example: { width: 1 } }
+    t.match((await put(other, breaking, { path })).json(), { status: 409, jobs: 1 }, type)
+  }
+})
+
+t.test('a job that runs again in the moment in which its type goes leaves nothing behind', async (t) => {
+  const test = await openApp(t)
+  await put(test, definition())
+  await submit(test)
+  const { queues, redis } = test.services
+  const gate = createQueueGate({ redis: redis.request, queues })
+  await redis.request.hdel(gate.firstPlace(name).meta, metaFields.isOpen)
+  t.ok(await gate.remove(name))
+  t.same(await redis.request.keys(`{jobgate}:${name}:*`), [])
 })
 
 t.test('many at once: every version is stored once, and each answer names its own', async (t) => {

@@ -43,8 +43,10 @@ return unfinished
 `
 
 /**
- * Removes some finished jobs of a queue that is closed; once there are none, its other keys.
- * KEYS: 1 meta, 2 completed, 3 failed, then its other keys. ARGV: 1 prefix of the queue's keys, 2 most jobs.
+ * Removes some jobs of a queue that is closed; once there are none, its other keys. All were finished when it was closed, but an instance
+ * that had not heard of that may have let one run again.
+ * KEYS: 1 meta, 2 completed, 3 failed, 4 to 9 those of `toUnfinishedKeys`, then its other keys.
+ * ARGV: 1 prefix of the queue's keys, 2 most jobs.
  * Returns how many jobs were removed, or -1 when the queue is open.
  */
 const removeScript = `
@@ -52,10 +54,11 @@ ${createRemoveJobFunction}
 if redis.call('HEXISTS', KEYS[1], '${metaFields.isOpen}') == 1 then return -1 end
 local removeJob = createRemoveJob(ARGV[1])
 local removed = 0
-for set = 2, 3 do
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[set], 0, tonumber(ARGV[2]) - removed - 1)) do
+for set = 2, 9 do
+  local isList = redis.call('TYPE', KEYS[set]).ok == 'list'
+  for _, id in ipairs(redis.call(isList and 'LRANGE' or 'ZRANGE', KEYS[set], 0, tonumber(ARGV[2]) - removed - 1)) do
     removeJob(id)
-    redis.call('ZREM', KEYS[set], id)
+    if isList then redis.call('LREM', KEYS[set], 1, id) else redis.call('ZREM', KEYS[set], id) end
     removed = removed + 1
   end
   if removed == tonumber(ARGV[2]) then return removed end
@@ -74,7 +77,8 @@ export const createQueueGate = ({ redis, queues }: { redis: RedisClient; queues:
   const removeFrom = async (partition: Partition, name: QueueName): Promise<boolean> => {
     const queue = createQueueKeys(partition, name)
     const metrics = [keyNames.metricsCompleted, keyNames.metricsFailed].map((each) => queue.base + each + metricsDataEnding)
-    const all = [queue.meta, queue.completed, queue.failed, ...Object.values(keyNames).map((each) => queue.base + each), ...metrics]
+    const jobs = [queue.completed, queue.failed, ...toUnfinishedKeys(queue)]
+    const all = [queue.meta, ...jobs, ...Object.values(keyNames).map((each) => queue.base + each), ...metrics]
     for (;;) {
       const removed = await runRemoveScript([...new Set(all)], [queue.base, removedAtOnce])
       if (removed < removedAtOnce) return removed >= 0
