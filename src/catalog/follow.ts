@@ -144,6 +144,8 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
     loadWithin,
     /** Whether the types of Redis have ever been read: until then an unknown one may be registered. */
     isLoaded: (): boolean => revision !== undefined,
+    /** Whether Redis had no trace of any registration at the last look: it is new, or has lost all that it held. */
+    isBlank: (): boolean => revision === null,
     close: duty.close,
   }
 }

@@ -11,7 +11,7 @@ import type { TypeFollower } from './follow.js'
 import type { Catalog } from './open-catalog.js'
 import type { RegisterOutcome } from './register.js'
 
-/** As long as Redis is away, it is tried this often. */
+/** As long as Redis is away, it is tried this often; and looked this often whether Redis has lost what was registered. */
 const retryMs = 1000
 /** Stands in the audit trail for the key that registered a type. */
 const byModule = 'module'
@@ -27,14 +27,15 @@ export const createCompletion = (modules: readonly DeclaredType[]) => {
 
 interface Deps {
   readonly catalog: Pick<Catalog, 'readHead' | 'readVersion' | 'readVersionNumbers' | 'register'>
-  readonly follower: Pick<TypeFollower, 'isLoaded' | 'load'>
+  readonly follower: Pick<TypeFollower, 'isBlank' | 'isLoaded' | 'load'>
   readonly log: Logger
   readonly modules: readonly DeclaredType[]
 }
 
 /**
  * Registers every module once Redis answers: before it returns, as a rule. Throws with one readable line when a module cannot be
- * registered; when Redis comes later, that line is logged and the type stays as it is.
+ * registered; when Redis comes later, that line is logged and the type stays as it is. Registers all again once Redis has lost all types:
+ * nobody else would. One that was deleted stays so until the next start.
  */
 export const openModuleRegistration = async (deps: Deps, scope: Scope): Promise<void> => {
   const { follower, log, modules } = deps
@@ -49,19 +50,29 @@ export const openModuleRegistration = async (deps: Deps, scope: Scope): Promise<
   }
   try {
     await registerNext()
-    return
   } catch (error) {
     if (classifyRedisError(error) === null) throw error
   }
-  const duty = await scope.open('module registration', () =>
+  /** Once for each time that Redis has lost them, however that ends. */
+  let isNoticed = false
+  const registerLost = async (): Promise<void> => {
+    const isLost = follower.isBlank()
+    if (isLost && !isNoticed && open.length === 0) {
+      log.warn('Redis has lost the registered job types; registering the modules of JOB_TYPES_DIR again')
+      isNoticed = true
+      open.push(...modules)
+    }
+    if (open.length > 0) await registerNext()
+    isNoticed = follower.isBlank()
+  }
+  await scope.open('module registration', () =>
     openDuty(
       {
         name: 'module-registration',
         everyMs: retryMs,
         run: async () => {
           try {
-            await registerNext()
-            if (open.length === 0) void duty.close()
+            await registerLost()
           } catch (error) {
             if (classifyRedisError(error) !== null) throw error
             log.error({ error: (error as Error).message }, 'a module of JOB_TYPES_DIR cannot be registered')

@@ -12,6 +12,7 @@ import type { QueueKeys } from '../../src/bullmq/queue-keys.js'
 import { openServices, type Services } from '../../src/gateway.js'
 import { toLoggerOptions } from '../../src/telemetry/logger.js'
 import type { JobType } from '../../src/types/definition.js'
+import type { DeclaredType } from '../../src/types/modules/declare.js'
 import type { BuiltinQueue } from '../../src/types/queue-name.js'
 import { createJobTypes } from '../../src/types/registry.js'
 import { checkAnswer } from './openapi-answers.js'
@@ -51,6 +52,8 @@ interface Options {
   readonly env?: Record<string, string>
   /** Job types instead of the probes. */
   readonly types?: readonly JobType[]
+  /** What the modules of JOB_TYPES_DIR would declare. */
+  readonly modules?: readonly DeclaredType[]
   /** Give Redis no longer than the product does. */
   readonly isHasty?: boolean
   /** Share the Redis, and the data, of another app of the test. */
@@ -60,7 +63,7 @@ interface Options {
 /** Closed when the test ends. */
 export const buildTestApp = async (
   t: { after(handler: () => unknown): void },
-  { env = {}, types, beside, isHasty = false }: Options = {},
+  { env = {}, types, modules = [], beside, isHasty = false }: Options = {},
 ): Promise<TestApp> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'jg-'))
   const shared = beside ? { REDIS_URL: `unix://${beside.services.redis.socketPath}` } : {}
@@ -92,7 +95,7 @@ export const buildTestApp = async (
     }),
   )
   const probes = beside?.probes ?? createProbes()
-  const opened = await openServices({ config, jobTypes: createJobTypes(types ?? probes.types), log })
+  const opened = await openServices({ config, jobTypes: createJobTypes(types ?? probes.types), log, modules })
   const queueKeys = Object.fromEntries(opened.queues.all().map((keys) => [keys.queue, keys])) as TestApp['services']['queueKeys']
   const services = { ...opened, queueKeys }
   const app = await buildApp(services)
