@@ -35,6 +35,8 @@ export const createRemove = ({ follower, gate, jobTypes, records, removeLeftover
       const before = await records.readHead(name)
       if (!before) return { kind: 'missing' }
       if (!meets(before, preconditions)) return { kind: 'precondition-failed' }
+      // Its jobs are counted, too, which takes knowing it.
+      if (!jobTypes.find(name)) await follower.load()
       if ((await schedules.usesOf(name)).count > 0) return { kind: 'in-use', usage: await usage.count(name) }
       const others = await gate.closeOthers(name)
       if (others > 0) return { kind: 'in-use', usage: { jobs: others, schedules: 0 } }

@@ -10,6 +10,7 @@ import { problem } from '../http/problems/problem-json.js'
 import { problemResponses } from '../http/problems/problem-schema.js'
 import { createLookForTypes } from '../http/require-types.js'
 import { jsonResponse } from '../http/response-schemas.js'
+import { toJobType } from '../types/contracts/own-type.js'
 import type { JobType } from '../types/definition.js'
 import type { RegisteredType } from '../types/registry.js'
 import { closed, Nullable, paramCharsMax } from '../types/schema-parts.js'
@@ -53,11 +54,14 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
     return type.name
   }
 
-  const readEntityTag = async ({ type, version }: RegisteredType): Promise<string> => {
-    if (!type.registered) return `${version}-built-in`
+  /** The latest version and its entity tag, both as they are stored: this instance may not have heard of it yet. */
+  const readLatest = async ({ type, version }: RegisteredType) => {
+    if (!type.registered) return { type, version, etag: `${version}-built-in` }
     const stored = await catalog.readHead(type.name)
-    if (!stored) throw typeNotFound()
-    return toEntityTag(stored.head)
+    const latest = stored && (await catalog.readVersion(type.name, stored.head.version))
+    if (!latest) throw typeNotFound()
+    const { head } = stored
+    return { type: toJobType(type.name, latest.definition, head.sensitive), version: head.version, etag: toEntityTag(head) }
   }
 
   app.route({
@@ -95,10 +99,10 @@ const jobTypes: FastifyPluginAsyncTypebox<JobTypesOptions> = async (app, { servi
       },
     },
     handler: async (request, reply) => {
-      const registered = await requireType(request)
+      const { etag, ...latest } = await readLatest(await requireType(request))
       // Of the version, for If-Match: whether a worker runs it now is no part of that.
-      reply.header('etag', `"${await readEntityTag(registered)}"`)
-      return toTypeView(registered, { config, available: await readAvailable() })
+      reply.header('etag', `"${etag}"`)
+      return toTypeView(latest, { config, available: await readAvailable() })
     },
   })
 

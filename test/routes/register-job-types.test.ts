@@ -300,6 +300,18 @@ t.test('a job that runs again in the moment in which its type goes leaves nothin
   t.same(await redis.request.keys(`{jobgate}:${name}:*`), [])
 })
 
+t.test('an instance that has not heard of the latest version shows it with its own ETag', async (t) => {
+  const test = await openApp(t)
+  await put(test, definition())
+  const { jobTypes } = test.services
+  const first = jobTypes.find(name)
+  const second = await put(test, definition(closedObject({ source, width, fit: { enum: ['crop'] } }, ['source', 'width'])))
+  jobTypes.replace([{ type: first as never, version: 1 }])
+  const shown = await test.request({ method: 'GET', url })
+  t.equal(shown.headers['etag'], second.headers['etag'])
+  t.match(shown.json(), { version: 2, dataSchema: { properties: { fit: {} } } }, 'or a change on top of it would undo it')
+})
+
 t.test('many at once: every version is stored once, and each answer names its own', async (t) => {
   const test = await openApp(t)
   const other = await buildTestApp(t, { ...withoutWorkers, beside: test })
