@@ -127,7 +127,7 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
     }
     const record: TypeVersion = { definition: body, createdAt: now, createdBy: by }
     const outcome = { kind: before ? 'updated' : 'created', head, version: record, warnings } as const
-    if (isDryRun) return outcome
+    if (isDryRun) return !before && (await records.count()) >= typesMax ? { kind: 'full', of: 'types' } : outcome
     await gate.openOthers(name)
     const details = { type: name, version: head.version, ...(incompatible ? { isIncompatible: true, isForced: wanted.isForced } : {}) }
     const stored = await records.put({

@@ -330,7 +330,8 @@ t.test('many at once: every version is stored once, and each answer names its ow
 t.test('no more than JOB_TYPES_MAX', async (t) => {
   const test = await buildTestApp(t, { env: { WORKERS_ENABLED: 'false', JOB_TYPES_MAX: '2' } })
   for (const type of ['type-one', 'type-two']) t.equal((await put(test, definition(), { path: `/v1/job-types/${type}` })).statusCode, 201)
-  t.match((await put(test, definition())).json(), { status: 409, type: '/problems/job-types-full' })
+  for (const query of ['', '?dryRun=true'])
+    t.match((await put(test, definition(), { query })).json(), { status: 409, type: '/problems/job-types-full' })
   await test.request({ method: 'DELETE', url: '/v1/job-types/type-one' })
   t.equal((await put(test, definition())).statusCode, 201)
 })

@@ -112,6 +112,8 @@ export const createTypeRecords = ({ redis, writing, durability, keys, gate }: De
   return {
     readHead,
 
+    count: (): Promise<number> => redis.hlen(keys.jobTypes),
+
     /** Null when there is none by this name and number. */
     async readVersion(name: string, version: number): Promise<TypeVersion | null> {
       const text = await redis.hget(keys.jobType(name), String(version))
