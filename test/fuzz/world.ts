@@ -65,6 +65,9 @@ const createPool = <T>(fallback: T) => {
       items.push(item)
       if (items.length > poolSizeMax) seen.delete(items.shift() as T)
     },
+    remove(item: T) {
+      if (seen.delete(item)) items.splice(items.indexOf(item), 1)
+    },
     /** Small numbers give the latest. */
     pick: (at: number): T => items.at(-1 - (at % Math.max(1, items.length))) ?? fallback,
   }
@@ -74,8 +77,9 @@ const jobTypes = (document.components.schemas['JobSubmission']?.oneOf ?? []).fla
   const { properties } = document.components.schemas[$ref.replace('#/components/schemas/', '')] as Schema
   return (properties?.['type']?.enum ?? []) as string[]
 })
-/** A job type that was registered over HTTP, in a queue of its own: nobody leases its jobs. */
+/** A job type that was registered over HTTP, in a queue of its own, and how many of its jobs wait to be leased. */
 const ownType = 'own-type'
+const ownJobs = 1000
 const ownDefinition = {
   description: 'Whatever is made up.',
   data: {
@@ -89,6 +93,8 @@ const ownDefinition = {
     additionalProperties: false,
   },
   example: { text: 'x' },
+  // Leases that are taken at the start last until the end.
+  defaults: { timeoutMs: 86_400_000 },
   runs: { by: 'pull' },
 }
 const scheduleNames = Array.from({ length: 30 }, (_, index) => `schedule-${index}`)
@@ -136,12 +142,12 @@ const furnish = async (gateway: Gateway) => {
     body: JSON.stringify(ownDefinition),
   })
   if (registered.status !== 201) throw new Error(`no job type was registered: ${registered.status} ${await registered.text()}`)
-  const submitted = await fetch(`${gateway.url}/v1/jobs`, {
+  const submitted = await fetch(`${gateway.url}/v1/jobs/batch`, {
     method: 'POST',
     headers: { authorization: `Bearer ${gateway.key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ type: ownType, data: ownDefinition.example }),
+    body: JSON.stringify({ items: Array.from({ length: ownJobs }, () => ({ type: ownType, data: ownDefinition.example })) }),
   })
-  if (submitted.status !== 202) throw new Error(`no job of it was accepted: ${submitted.status} ${await submitted.text()}`)
+  if (submitted.status !== 207) throw new Error(`no jobs of it were accepted: ${submitted.status} ${await submitted.text()}`)
   const secondMs = 1000
   const keys: Readonly<Record<Caller, string | null>> = {
     admin: gateway.key,
@@ -162,6 +168,15 @@ const furnish = async (gateway: Gateway) => {
 
   const jobs = createPool('mail_AAAAAAAAAAAAAAAAAAAAAA')
   const operations = createPool(`op_${'0'.repeat(32)}`)
+  const leases = createPool('own-type_AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
+  const workers = createPool('absent')
+  const held = await fetch(`${gateway.url}/v1/leases`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${gateway.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ worker: 'fuzzer', types: [ownType], max: poolSizeMax, waitMs: 0, leaseMs: 3_600_000 }),
+  })
+  if (held.status !== 200) throw new Error(`no jobs were leased: ${held.status} ${await held.text()}`)
+  for (const { lease } of ((await held.json()) as { items: { lease: string }[] }).items) leases.add(lease)
   /** Keys that the requests themselves had issued: those in use here are not in it, so that none of them is revoked. */
   const spareKeys = createPool('0000000000000000')
   const cursors = new Map<string, ReturnType<typeof createPool<string>>>()
@@ -176,6 +191,8 @@ const furnish = async (gateway: Gateway) => {
     if (name === 'queue') return pickOf([...builtinQueues, ownType], at)
     if (name === 'type') return pickOf(/JobType$/.test(operation.id) && operation.method !== 'GET' ? [ownType] : [...jobTypes, ownType], at)
     if (name === 'version') return '1'
+    if (name === 'lease') return leases.pick(at)
+    if (name === 'worker') return workers.pick(at)
     if (name === 'name') return pickOf(templateNames, at)
     if (name === 'cursor') return cursorsOf(operation).pick(at)
     if (operation.template.startsWith('/v1/schedules')) return pickOf(scheduleNames, at)
@@ -226,7 +243,7 @@ const furnish = async (gateway: Gateway) => {
         body,
         isChunked: plan.body?.isChunked ?? false,
       }
-      return plan.flavor === 'valid' ? (signers[operation.id]?.(request) ?? request) : request
+      return plan.flavor === 'valid' ? (completions[operation.id]?.(request) ?? request) : request
     },
 
     /** Keeps what an answer says to exist. */
@@ -237,6 +254,11 @@ const furnish = async (gateway: Gateway) => {
       if (answer.headers['content-type']?.includes('json') !== true) return
       for (const [id] of answer.body.matchAll(/\b(?:meet|mail|ext|own-type)_[A-Za-z0-9_-]{20,48}/g)) jobs.add(id)
       for (const [id] of answer.body.matchAll(/\bop_[0-9a-f]{32}/g)) operations.add(id)
+      if (/^(?:complete|fail|release)Lease$/.test(operation.id)) leases.remove(decodeURIComponent(request.target.split('/')[3] ?? ''))
+      if (operation.id === 'leaseJobs') {
+        for (const { lease } of (JSON.parse(answer.body) as { items: { lease: string }[] }).items) leases.add(lease)
+        workers.add((JSON.parse(request.body?.toString() ?? '{}') as { worker: string }).worker)
+      }
       if (operation.id === 'issueApiKey') spareKeys.add((JSON.parse(answer.body) as { apiKey: { id: string } }).apiKey.id)
       const next = /"next":"([^"]+)"/.exec(answer.body)?.[1]
       if (next !== undefined) cursorsOf(operation).add(next)
@@ -273,8 +295,12 @@ const tencentHeaders = (request: WireRequest, data: string): WireRequest['header
   ]
 }
 
-/** Requests of vendors that are genuine: what they carry is what was made up, sealed and signed. */
-const signers: Readonly<Record<string, (request: WireRequest) => WireRequest>> = {
+/** What no schema can state of a request that is to succeed. Those of vendors are genuine: what was made up, sealed and signed. */
+const completions: Readonly<Record<string, (request: WireRequest) => WireRequest>> = {
+  leaseJobs: (request) => {
+    const asked = JSON.parse(request.body?.toString() ?? '{}') as object
+    return { ...request, body: Buffer.from(JSON.stringify({ ...asked, types: [ownType], max: 1 })) }
+  },
   checkTencentMeetingCallback: (request) => {
     const data = Buffer.from('check').toString('base64')
     return {
