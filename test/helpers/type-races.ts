@@ -19,7 +19,7 @@ interface Options {
   readonly seed: number
   readonly types: number
   /** No more is begun once this gives true. */
-  readonly isOver: () => boolean
+  readonly isOver: (counts: Readonly<Record<'registered' | 'deleted' | 'accepted' | 'rejected', number>>) => boolean
   /** False: a request that fails or is answered with 503 is a gap, and no fault. */
   readonly isSteady: boolean
 }
@@ -78,8 +78,13 @@ export const raceTypes = async ({ ask, seed, types, isOver, isSteady }: Options)
   /** Cancels what waits of a type, so that it can go. */
   const purge = async (type: string): Promise<void> => {
     for (const state of ['delayed', 'waiting']) {
-      const listed = await tryAsk('GET', `/v1/jobs?type=${type}&state=${state}&limit=200`)
-      await Promise.all((listed?.body.items ?? []).map(({ id }: { id: string }) => tryAsk('DELETE', `/v1/jobs/${id}`)))
+      // A page may be short and still have a next one: most jobs are cancelled by and by.
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const query: string = cursor === '' ? '' : `&cursor=${cursor}`
+        const listed: Answer | undefined = await tryAsk('GET', `/v1/jobs?type=${type}&state=${state}&limit=200${query}`)
+        await Promise.all((listed?.body.items ?? []).map(({ id }: { id: string }) => tryAsk('DELETE', `/v1/jobs/${id}`)))
+        cursor = listed?.body.next ?? null
+      }
     }
   }
 
@@ -136,7 +141,7 @@ export const raceTypes = async ({ ask, seed, types, isOver, isSteady }: Options)
   }
 
   const keep = async (...acts: (() => Promise<void>)[]) => {
-    while (!isOver()) await pick(acts)()
+    while (!isOver(counts)) await pick(acts)()
   }
   await Promise.all([keep(change), keep(change), ...Array.from({ length: 4 }, () => keep(submit)), keep(submit, schedule)])
 
