@@ -28,8 +28,8 @@ export interface NewJob {
 /** One submission: its first job is the one that clients get; further ones are its children. */
 export interface Acceptance {
   readonly queue: QueueName
-  /** The queue belongs to a type that may be removed at any time: it takes the jobs only while the type is there. */
-  readonly isRemovable?: boolean
+  /** Of a type that may be removed at any time: the queue takes the jobs only as long as the type is there that was registered so. */
+  readonly registration?: string | undefined
   /** Where its jobs, its index entry and its claim lie: the partition that the ids of its jobs name. */
   readonly partition: Partition
   readonly jobs: readonly [NewJob, ...NewJob[]]
@@ -108,8 +108,8 @@ export const createAcceptance = ({
       queue.waitingChildren,
     ]
     const partitionKeys = queue.partition.keys
-    // All are of one queue.
-    const isRemovable = acceptances[0]?.isRemovable === true
+    // All are of one queue, and of one registration of its type.
+    const registration = acceptances[0]?.registration ?? ''
     const kinds: JobKind[] = []
     const submissions: (string | number)[] = []
     for (const acceptance of acceptances) {
@@ -117,7 +117,7 @@ export const createAcceptance = ({
       keys.push(indexKey, acceptance.claim ? partitionKeys.idempotency(acceptance.claim.digest) : indexKey)
       appendSubmission(submissions, kinds, acceptance)
     }
-    const values = [queue.base, depthMax, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, isRemovable ? '1' : '0', kinds.length]
+    const values = [queue.base, depthMax, durability ? '1' : '0', queue.qualifiedName, claimTtlMs, registration, kinds.length]
     for (const { kind, name, options } of kinds) values.push(kind, name, options)
     for (const value of submissions) values.push(value)
     const start = performance.now()
@@ -142,7 +142,9 @@ function* inScripts(all: readonly Acceptance[]): Generator<readonly Acceptance[]
   let characters = 0
   for (const [index, acceptance] of all.entries()) {
     const more = acceptance.jobs.reduce((sum, job) => sum + job.data.length, 0)
-    if (index > start && (jobs + acceptance.jobs.length > jobsPerScript || characters + more > charactersPerScript)) {
+    const isOther = acceptance.registration !== all[start]?.registration
+    const isTooMuch = jobs + acceptance.jobs.length > jobsPerScript || characters + more > charactersPerScript
+    if (index > start && (isOther || isTooMuch)) {
       yield all.slice(start, index)
       start = index
       jobs = 0

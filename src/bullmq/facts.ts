@@ -63,10 +63,10 @@ export const jobFields = {
 } as const
 
 /**
- * Members of `meta`. `paused` is there while the queue is paused; `concurrency` limits all workers together. `jg:isOpen` is ours:
- * the queue of a type that was registered at run time takes jobs only while it is there.
+ * Members of `meta`. `paused` is there while the queue is paused; `concurrency` limits all workers together. `jg:openFor` is ours:
+ * the queue of a type that was registered at run time takes jobs only of the registration that stands there.
  */
-export const metaFields = { paused: 'paused', concurrency: 'concurrency', eventsMax: 'opts.maxLenEvents', isOpen: 'jg:isOpen' } as const
+export const metaFields = { paused: 'paused', concurrency: 'concurrency', eventsMax: 'opts.maxLenEvents', openFor: 'jg:openFor' } as const
 /** Entries of the event stream that BullMQ keeps unless `meta` says otherwise. */
 export const eventsMaxDefault = 10_000
 

@@ -66,7 +66,12 @@ export const openTypeFollower = ({ redis, keys, jobTypes, log, complete = (type)
         if (found === null) return false
         const head = JSON.parse(text) as TypeHead
         const { definition } = JSON.parse(found) as TypeVersion
-        loaded.push({ type: complete(toJobType(name, definition, head.sensitive)), version: head.version, text, createdAt: head.createdAt })
+        loaded.push({
+          type: complete(toJobType(name, definition, head.sensitive, head.registration)),
+          version: head.version,
+          text,
+          createdAt: head.createdAt,
+        })
       }
     }
     const gone = [...known.keys()].filter((name) => !Object.hasOwn(heads, name))

@@ -121,6 +121,7 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
     const head: TypeHead = {
       version: latest + 1,
       digest,
+      registration: before?.head.registration ?? mintRevision(),
       createdAt: before?.head.createdAt ?? now,
       updatedAt: now,
       sensitive,
@@ -128,7 +129,7 @@ export const createRegister = ({ follower, gate, jobTypes, records, removeLeftov
     const record: TypeVersion = { definition: body, createdAt: now, createdBy: by }
     const outcome = { kind: before ? 'updated' : 'created', head, version: record, warnings } as const
     if (isDryRun) return !before && (await records.count()) >= typesMax ? { kind: 'full', of: 'types' } : outcome
-    await gate.openOthers(name)
+    await gate.openOthers(name, head.registration)
     const details = { type: name, version: head.version, ...(incompatible ? { isIncompatible: true, isForced: wanted.isForced } : {}) }
     const stored = await records.put({
       name,

@@ -38,7 +38,7 @@ export const createRemove = ({ follower, gate, jobTypes, records, removeLeftover
       // Its jobs are counted, too, which takes knowing it.
       if (!jobTypes.find(name)) await follower.load()
       if ((await schedules.usesOf(name)).count > 0) return { kind: 'in-use', usage: await usage.count(name) }
-      const others = await gate.closeOthers(name)
+      const others = await gate.closeOthers(name, before.head.registration)
       if (others > 0) return { kind: 'in-use', usage: { jobs: others, schedules: 0 } }
       const outcome = await records.remove({
         name,
@@ -46,7 +46,7 @@ export const createRemove = ({ follower, gate, jobTypes, records, removeLeftover
         revision: mintRevision(),
         note: note(by, 'job-type.removed', { type: name, version: before.head.version }),
       })
-      if (outcome.kind !== 'removed') await gate.openOthers(name)
+      if (outcome.kind !== 'removed') await gate.openOthers(name, before.head.registration)
       if (outcome.kind === 'changed') continue
       if (outcome.kind === 'in-use') return { kind: 'in-use', usage: { jobs: outcome.jobs, schedules: 0 } }
       await follower.load()

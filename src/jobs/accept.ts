@@ -72,7 +72,7 @@ export const createAccept = ({ config, jobTypes, queues, readClaim, sensitive, s
     const acceptance: Acceptance = { jobId, type: type.name, typeVersion, createdAt: now, options, envelope, fanOut: children !== null }
     const outcome = await store({
       queue: type.queue,
-      isRemovable: type.registered !== undefined,
+      registration: type.registered?.registration,
       partition,
       jobs: toJobs(jobId, type, envelope, options, now, children, sensitive),
       tenant,

@@ -49,7 +49,7 @@ export const createRefuseRun =
     await redis.sadd(keys.tenants, tenant)
     return store({
       queue,
-      isRemovable: jobTypes.find(type)?.registered !== undefined,
+      registration: jobTypes.find(type)?.registered?.registration,
       partition: queues.partitions.forSubmission(claim.digest, jobId),
       jobs: [{ id: jobId, kind: 'prioritized', name: type, timestamp: now, data: JSON.stringify(envelope), options }],
       tenant,

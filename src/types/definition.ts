@@ -80,6 +80,8 @@ export interface SubmissionCheck {
 
 /** What a type that is registered at run time has besides: its contracts are checked by functions of its own. */
 export interface Registered {
+  /** Tells it from one of the same name that was deleted before; '' where none is stored. */
+  readonly registration: string
   readonly runs: Runs
   readonly compatibility: 'backward' | 'none'
   readonly checkData: Validate

@@ -207,6 +207,11 @@ t.test('an instance that has not heard of the end of a type stores nothing', asy
   t.match((await submit(test)).json(), { status: 400, errors: [{ pointer: '#/type', detail: 'is not a known type' }] })
   t.same(await test.services.redis.request.keys(`*:${name}:*_*`), [])
   jobTypes.remove(name)
+  // Nor where it has come back as another one in the meantime.
+  t.equal((await put(test, definition(closedObject({ source }, ['source']), { example: { source: 'a' } }))).statusCode, 201)
+  jobTypes.put(known?.type as never)
+  t.equal((await submit(test)).statusCode, 400)
+  t.same(await test.services.redis.request.keys(`*:${name}:*_*`), [])
   await catalog.loadWithin(1000)
 })
 
@@ -295,7 +300,7 @@ t.test('a job that runs again in the moment in which its type goes leaves nothin
   await submit(test)
   const { queues, redis } = test.services
   const gate = createQueueGate({ redis: redis.request, queues })
-  await redis.request.hdel(gate.firstPlace(name).meta, metaFields.isOpen)
+  await redis.request.hdel(gate.firstPlace(name).meta, metaFields.openFor)
   t.ok(await gate.remove(name))
   t.same(await redis.request.keys(`{jobgate}:${name}:*`), [])
 })

@@ -38,7 +38,7 @@ export const toUnfinishedKeys = ({ wait, paused, prioritized, delayed, active, w
 const closeScript = `
 ${countUnfinishedFunction}
 local unfinished = countUnfinished(2)
-if unfinished == 0 then redis.call('HDEL', KEYS[1], '${metaFields.isOpen}') end
+if unfinished == 0 then redis.call('HDEL', KEYS[1], '${metaFields.openFor}') end
 return unfinished
 `
 
@@ -51,7 +51,7 @@ return unfinished
  */
 const removeScript = `
 ${createRemoveJobFunction}
-if redis.call('HEXISTS', KEYS[1], '${metaFields.isOpen}') == 1 then return -1 end
+if redis.call('HEXISTS', KEYS[1], '${metaFields.openFor}') == 1 then return -1 end
 local removeJob = createRemoveJob(ARGV[1])
 local removed = 0
 for set = 2, 9 do
@@ -85,8 +85,8 @@ export const createQueueGate = ({ redis, queues }: { redis: RedisClient; queues:
     }
   }
 
-  const openOthers = async (name: QueueName): Promise<void> => {
-    for (const partition of others) await redis.hset(createQueueKeys(partition, name).meta, metaFields.isOpen, 1)
+  const openOthers = async (name: QueueName, registration: string): Promise<void> => {
+    for (const partition of others) await redis.hset(createQueueKeys(partition, name).meta, metaFields.openFor, registration)
   }
 
   return {
@@ -97,12 +97,12 @@ export const createQueueGate = ({ redis, queues }: { redis: RedisClient; queues:
     openOthers,
 
     /** Lets no other partition take jobs; gives how many of their jobs have not finished: then all of them stay open. */
-    async closeOthers(name: QueueName): Promise<number> {
+    async closeOthers(name: QueueName, registration: string): Promise<number> {
       for (const partition of others) {
         const queue = createQueueKeys(partition, name)
         const unfinished = await runCloseScript([queue.meta, ...toUnfinishedKeys(queue)], [])
         if (unfinished === 0) continue
-        await openOthers(name)
+        await openOthers(name, registration)
         return unfinished
       }
       return 0

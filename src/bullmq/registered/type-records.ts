@@ -15,6 +15,8 @@ export interface TypeHead {
   readonly version: number
   /** SHA-256 of the canonical JSON of the latest version's definition. */
   readonly digest: string
+  /** Drawn when the type was registered: one that was deleted and registered again is another. */
+  readonly registration: string
   /** When the type was registered. */
   readonly createdAt: number
   /** When its latest version was. */
@@ -44,7 +46,7 @@ export type AuditNote = readonly (string | number)[]
 /**
  * Stores a version of a type, new or on top of the one before, and lets its queue take jobs.
  * KEYS: 1 heads of all types, 2 versions of the type, 3 revision, 4 types whose queues are being removed, 5 meta of its queue, 6 audit trail.
- * ARGV: 1 name, 2 head as read ('' for none), 3 new head, 4 version, 5 its record, 6 new revision, 7 most types; then the note.
+ * ARGV: 1 name, 2 head as read ('' for none), 3 new head, 4 version, 5 its record, 6 new revision, 7 most types, 8 its registration; then the note.
  * Returns `stored`, `changed` when there is another head than that, `full`, or `removing`.
  */
 const putScript = `
@@ -56,9 +58,9 @@ if before == '' then
 end
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('HSET', KEYS[5], '${metaFields.isOpen}', 1)
+redis.call('HSET', KEYS[5], '${metaFields.openFor}', ARGV[8])
 redis.call('SET', KEYS[3], ARGV[6])
-if #ARGV > 7 then redis.call('XADD', KEYS[6], unpack(ARGV, 8)) end
+if #ARGV > 8 then redis.call('XADD', KEYS[6], unpack(ARGV, 9)) end
 return 'stored'
 `
 
@@ -74,7 +76,7 @@ ${countUnfinishedFunction}
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return -2 end
 local unfinished = countUnfinished(7)
 if unfinished > 0 then return unfinished end
-redis.call('HDEL', KEYS[6], '${metaFields.isOpen}')
+redis.call('HDEL', KEYS[6], '${metaFields.openFor}')
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2])
 redis.call('SADD', KEYS[4], ARGV[1])
@@ -139,7 +141,7 @@ export const createTypeRecords = ({ redis, writing, durability, keys, gate }: De
       const queue = gate.firstPlace(name)
       return runPutScript(
         [keys.jobTypes, keys.jobType(name), keys.jobTypesRevision, keys.jobTypesRemoved, queue.meta, keys.audit],
-        [name, before ?? '', JSON.stringify(head), head.version, JSON.stringify(record), revision, typesMax, ...note],
+        [name, before ?? '', JSON.stringify(head), head.version, JSON.stringify(record), revision, typesMax, head.registration, ...note],
       )
     },
 

@@ -21,7 +21,7 @@ end
  * KEYS: 1 marker, 2 meta, 3 id, 4 prioritized, 5 delayed, 6 completed, 7 active, 8 events, 9 pc, 10 wait,
  * 11 waiting-children; then for each submission its index key and its claim key (the index key again when it has none).
  * ARGV: 1 prefix of the queue's keys, 2 largest depth, 3 '1' to write on a replay too (so that WAIT covers it),
- * 4 the queue's name with prefix, 5 ttl of claims in ms, 6 '1' when the queue has to be open, since its type may be removed at any time,
+ * 4 the queue's name with prefix, 5 ttl of claims in ms, 6 which registration of its type the queue has to be open for; '' for queues that always are,
  * 7 number of kinds of jobs; for each of these: kind, name, options;
  * then for each submission: fingerprint and record in one ('' without claim), index member, number of jobs;
  * then for each job: number of its kind, from 1; id, timestamp, data.
@@ -81,7 +81,7 @@ local function planIndex(key, member)
   entries[#entries + 1] = member
 end
 
-local isGone = ARGV[6] == '1' and redis.call('HEXISTS', KEYS[2], '${metaFields.isOpen}') == 0
+local isGone = ARGV[6] ~= '' and redis.call('HGET', KEYS[2], '${metaFields.openFor}') ~= ARGV[6]
 
 local at = 8 + 3 * #kinds
 for key = 12, #KEYS, 2 do

@@ -15,7 +15,7 @@ const defaultTimeoutMs = 60_000
  * What the registry keeps of a definition, which has been found to be one: its contracts are taken apart when the first document is checked.
  * `sensitive` are the paths to the members that it or an earlier version protects.
  */
-export const toJobType = (name: string, body: JobTypeDefinition, sensitive: SensitivePaths): JobType => {
+export const toJobType = (name: string, body: JobTypeDefinition, sensitive: SensitivePaths, registration = ''): JobType => {
   const { description, data, result, example, defaults = {}, runs, compatibility = 'backward' } = body
   let parsed: TypeDefinition | undefined
   const definition = (): TypeDefinition => {
@@ -32,6 +32,7 @@ export const toJobType = (name: string, body: JobTypeDefinition, sensitive: Sens
     defaults: { ...defaults, priority: defaults.priority ?? 'normal', timeoutMs: defaults.timeoutMs ?? defaultTimeoutMs },
     requires: [],
     registered: {
+      registration,
       runs,
       compatibility,
       checkData: onFirstCall(() => createContractValidator(definition().data)),
