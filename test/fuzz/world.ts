@@ -97,6 +97,9 @@ const ownDefinition = {
   defaults: { timeoutMs: 86_400_000 },
   runs: { by: 'pull' },
 }
+/** Comes and goes. */
+const spareType = 'spare-type'
+const typesFor: Readonly<Record<string, readonly string[]>> = { registerJobType: [ownType, spareType], deleteJobType: [spareType] }
 const scheduleNames = Array.from({ length: 30 }, (_, index) => `schedule-${index}`)
 const templateNames = ['verification', 'password-reset', 'notification', 'meeting-invitation', 'meeting-reminder']
 const queuePrefixes: Readonly<Record<string, string>> = { meet: 'meeting', mail: 'email', ext: 'external-api', 'own-type': 'own-type' }
@@ -189,7 +192,7 @@ const furnish = async (gateway: Gateway) => {
 
   const existing = (operation: Operation, name: string, at: number): string => {
     if (name === 'queue') return pickOf([...builtinQueues, ownType], at)
-    if (name === 'type') return pickOf(/JobType$/.test(operation.id) && operation.method !== 'GET' ? [ownType] : [...jobTypes, ownType], at)
+    if (name === 'type') return pickOf(typesFor[operation.id] ?? [...jobTypes, ownType], at)
     if (name === 'version') return '1'
     if (name === 'lease') return leases.pick(at)
     if (name === 'worker') return workers.pick(at)
@@ -297,6 +300,7 @@ const tencentHeaders = (request: WireRequest, data: string): WireRequest['header
 
 /** What no schema can state of a request that is to succeed. Those of vendors are genuine: what was made up, sealed and signed. */
 const completions: Readonly<Record<string, (request: WireRequest) => WireRequest>> = {
+  registerJobType: (request) => ({ ...request, body: Buffer.from(JSON.stringify(ownDefinition)) }),
   leaseJobs: (request) => {
     const asked = JSON.parse(request.body?.toString() ?? '{}') as object
     return { ...request, body: Buffer.from(JSON.stringify({ ...asked, types: [ownType], max: 1 })) }

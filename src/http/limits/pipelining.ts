@@ -155,11 +155,18 @@ const close = (response: ServerResponse): void => {
 
 const cut = (socket: Socket, queue: Queue, onCut: (socket: Socket) => void): void => {
   queue.isCut = true
-  queue.waiting.length = 0
+  const dropped = new Set(queue.waiting.splice(0).map(([, response]) => response))
   stopParsing(socket)
   destroyLater(socket)
   discardInput(socket)
   onCut(socket)
+  // With others in work, the last of them tells.
+  if (queue.started.length > 0) return
+  const end = () => endConnection(socket, toRawProblem(tooMany))
+  const present = lastPending(socket)
+  // It may be the turn of one that was never begun: nobody will end that.
+  if (present === null || dropped.has(present)) end()
+  else present.once('close', end)
 }
 
 /** There may be thousands more in the chunk that is being parsed. */
