@@ -239,7 +239,7 @@ const toSummary = (queue: QueueName, types: readonly JobType[], metrics: QueueMe
 
 /** Where no member has to be there, the body need not be there either. */
 const allowNoBody = async (request: { body: unknown }) => {
-  request.body ??= {}
+  if (request.body === undefined) request.body = {}
 }
 
 export default adminQueues

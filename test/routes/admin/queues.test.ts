@@ -82,6 +82,9 @@ t.test('cleaning', async (t) => {
   await t.test('400', async (t) => {
     for (const body of [{ completedMaxAge: -1 }, { limit: 0 }, { limit: 10_001 }, { limit: '5' }, { failedMaxAge: 1.5 }, { more: 1 }])
       t.equal((await post(test, 'clean', body)).statusCode, 400, JSON.stringify(body))
+    const json = { 'content-type': 'application/json' }
+    const nothing = await test.request({ method: 'POST', url: '/admin/queues/clean', headers: json, payload: 'null' })
+    t.equal(nothing.statusCode, 400, 'null is no body left out')
   })
 })
 
