@@ -11,6 +11,9 @@ import { problem } from './problems/problem-json.js'
 
 /** How long a request waits for the job types of a Redis that has just come back. */
 const typesMsMax = 500
+/** A name that was looked for is not looked for again for so long: by then every instance knows of it. Of so many names that is remembered. */
+const missedMs = 500
+const missedMax = 1000
 /** As many as a batch may have. */
 const itemsMax = 1000
 
@@ -31,9 +34,18 @@ const namesIn = (body: unknown): unknown[] => {
  * for keys that may not use them: for these it takes no longer whether a type is there or not.
  */
 export const createLookForTypes = ({ lookAgain }: Pick<Catalog, 'lookAgain'>, jobTypes: JobTypes) => {
+  /** When a name was looked for: an import of bad lines waits twice a second, not at every line. */
+  const missed = new Map<string, number>()
+  const isDue = (name: string): boolean => {
+    const now = performance.now()
+    if (now - (missed.get(name) ?? Number.NEGATIVE_INFINITY) < missedMs) return false
+    if (missed.size >= missedMax) missed.clear()
+    missed.set(name, now)
+    return true
+  }
   return (request: Pick<FastifyRequest, 'principal'>, body: unknown): Promise<void> | undefined => {
     const isMissing = (name: unknown): boolean =>
-      isTypeName(name) && !jobTypes.get(name) && maySee(request.principal, { type: name, queue: name, followUps: [] })
+      isTypeName(name) && !jobTypes.get(name) && maySee(request.principal, { type: name, queue: name, followUps: [] }) && isDue(name)
     return namesIn(body).some(isMissing) ? lookAgain() : undefined
   }
 }
