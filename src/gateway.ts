@@ -2,8 +2,8 @@
 
 import { createFollowUps } from './attempts/follow-ups.js'
 import { openAuth } from './auth/open-auth.js'
+import { createCatalog } from './catalog/catalog.js'
 import { openModuleRegistration } from './catalog/modules.js'
-import { createCatalog } from './catalog/open-catalog.js'
 import { openJobs } from './jobs/open-jobs.js'
 import { openSubmissions } from './jobs/open-submissions.js'
 import { openLeases } from './leases/open-leases.js'
@@ -40,7 +40,8 @@ export const openServices = async (options: StartOptions) => {
     const lock = createLock({ redis: request, keys })
     await openDuties([...jobs.duties, ...leases.duties, ...operating.duties, ...catalog.duties], { log, lock }, scope)
     // Opened last, so that they are drained before anything that they need is closed.
-    const working = tools && startWorking(base, tools, scope)
+    // Its modules are registered already.
+    const working = tools && startWorking({ ...base, modules: [] }, tools, scope)
 
     return {
       config,

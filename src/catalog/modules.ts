@@ -7,8 +7,8 @@ import { openDuty } from '../runtime/duty.js'
 import type { Scope } from '../runtime/scope.js'
 import type { JobType } from '../types/definition.js'
 import type { DeclaredType } from '../types/modules/declare.js'
+import type { Catalog } from './catalog.js'
 import type { TypeFollower } from './follow.js'
-import type { Catalog } from './open-catalog.js'
 import type { RegisterOutcome } from './register.js'
 
 /** As long as Redis is away, it is tried this often; and looked this often whether Redis has lost what was registered. */

@@ -2,7 +2,7 @@
 
 import { type DefinitionFault, type JobTypeDefinition, parseDefinition, type TypeDefinition } from '../contracts/definition.js'
 import type { RunnableJobType } from '../definition.js'
-import { isTypeName } from '../queue-name.js'
+import { isTypeName, typeNameDetail } from '../queue-name.js'
 import type { JobTypes } from '../registry.js'
 import { isJobTypeModule } from './job-type.js'
 import { createRun } from './run.js'
@@ -32,7 +32,7 @@ export const declareType = (exported: unknown, file: string, jobTypes: Pick<JobT
   if (exported === undefined) return refused('has no default export')
   if (!isJobTypeModule(exported)) return refused('its default export is not made by defineJobType from jobgate/job-type')
   const { name, run, ...rest } = exported
-  if (!isTypeName(name)) return refused('its name must be 2 to 63 lowercase letters, digits and hyphens, and begin with a letter')
+  if (!isTypeName(name)) return refused(`its name ${typeNameDetail}`)
   if (jobTypes.isBuiltin(name)) return refused(`${name} is the name of a built-in job type`)
   if (jobTypes.isReserved(name)) return refused(`${name} is a reserved name`)
   if (typeof run !== 'function') return refused('run must be a function')

@@ -1,4 +1,4 @@
-// Opens what registers job types at run time.
+// What registers job types at run time, put together.
 
 import type { Queues } from '../bullmq/queues.js'
 import { createQueueGate } from '../bullmq/registered/queue-gate.js'
